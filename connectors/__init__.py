@@ -1,0 +1,1 @@
+"""Translators between mail backends and the contract in `connectors.api`."""

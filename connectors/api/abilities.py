@@ -1,0 +1,104 @@
+"""What a connector may do beyond the required. A connector offers an ability by inheriting its class."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+
+from connectors.api.types import MailboxInfo, MailboxRef, MessageRef, PushEvent, Role
+
+
+class MailboxAdmin(ABC):
+    """The mailbox tree can be changed."""
+
+    @abstractmethod
+    async def create_mailbox(self, path: tuple[str, ...], role: Role | None) -> MailboxInfo:
+        """Create a mailbox, and its parents where the backend needs them.
+
+        Raises:
+            AlreadyExists, Denied.
+            Unsupported: the name or role cannot be had at this backend.
+        """
+
+    @abstractmethod
+    async def rename_mailbox(self, mailbox: MailboxRef, path: tuple[str, ...]) -> MailboxInfo:
+        """Rename a mailbox, its children with it; the returned ref may be a new one.
+
+        Raises:
+            AlreadyExists, NotFound, Denied, Unsupported.
+        """
+
+    @abstractmethod
+    async def delete_mailbox(self, mailbox: MailboxRef) -> None:
+        """Delete a mailbox and the messages in it; its children stay.
+
+        Raises:
+            NotFound, Denied, Unsupported.
+        """
+
+
+class Subscriptions(ABC):
+    """The backend keeps which mailboxes are subscribed; otherwise the gateway does."""
+
+    @abstractmethod
+    async def subscribe(self, mailbox: MailboxRef, is_subscribed: bool) -> None:
+        """Subscribe or unsubscribe.
+
+        Raises:
+            NotFound, Denied.
+        """
+
+
+class Push(ABC):
+    """The backend tells of changes by itself."""
+
+    @abstractmethod
+    def watch(self) -> AsyncIterator[PushEvent]:
+        """Yield an event soon after something happens; end or raise `Unavailable` when the channel is lost.
+
+        Events may be merged and may be spurious. After this iterator is started, changes are not missed: a change that
+        happened before is the business of the caller's next sync.
+        """
+
+    @abstractmethod
+    async def set_interest(self, mailboxes: frozenset[MailboxRef]) -> None:
+        """Say which mailboxes somebody has open, to be watched first where the backend cannot watch all.
+
+        Returns at once; may be called at any time, also while nothing is watched.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class TextQuery:
+    """Messages whose text contains every one of `terms`; in headers too unless `body_only`."""
+
+    terms: tuple[str, ...]
+    body_only: bool = False
+
+
+class TextSearch(ABC):
+    """The backend can search message text."""
+
+    @abstractmethod
+    async def search_text(self, mailbox: MailboxRef, query: TextQuery) -> frozenset[MessageRef]:
+        """Return the messages of the mailbox that match."""
+
+
+@dataclass(frozen=True, slots=True)
+class QuotaInfo:
+    """Storage in octets and, where the backend counts them, messages. A limit of None is no limit known."""
+
+    name: str
+    used_octets: int
+    limit_octets: int | None
+    used_messages: int | None = None
+    limit_messages: int | None = None
+
+
+class Quota(ABC):
+    """The backend tells how full the account is."""
+
+    @abstractmethod
+    async def quota(self) -> Sequence[QuotaInfo]:
+        """Return the quota roots of the account."""

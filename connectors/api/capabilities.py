@@ -1,0 +1,41 @@
+"""What a backend can and cannot do, as data, so that nothing above asks for a backend by name."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+
+class Scope(enum.Enum):
+    """How far an id or a cursor reaches."""
+
+    ACCOUNT = "account"
+    MAILBOX = "mailbox"
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What the backend of an open connector offers.
+
+    `ref_scope`: ACCOUNT if one message has one ref in whatever mailboxes it is; MAILBOX if a copy is a message of its own.
+    `cursor_scope`: whether `changes` reports on the account or on one mailbox.
+    `has_uids`: listings carry UIDs that the backend keeps; the gateway passes them and UIDVALIDITY through.
+    `many_mailboxes`: a message can be in several mailboxes at once (labels); needs `ref_scope` ACCOUNT.
+    `has_deleted_flag`: \\Deleted is stored at the backend; otherwise the gateway holds it until EXPUNGE.
+    `local_bodies`: reading a message costs no network, so the gateway keeps no cached copy of it.
+    `batch_limit`: refs per write call, at least 1; the gateway splits larger sets.
+    `outline_limit`: refs per `outlines` call.
+    `append_limit`: octets of the largest message that `append` takes; None if unknown.
+    `poll_interval_s`: how often to ask for changes where there is no push.
+    """
+
+    ref_scope: Scope = Scope.ACCOUNT
+    cursor_scope: Scope = Scope.ACCOUNT
+    has_uids: bool = False
+    many_mailboxes: bool = False
+    has_deleted_flag: bool = True
+    local_bodies: bool = False
+    batch_limit: int = 500
+    outline_limit: int = 200
+    append_limit: int | None = None
+    poll_interval_s: float = 60.0

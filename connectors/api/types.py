@@ -1,0 +1,181 @@
+"""The values that cross the border between the gateway and a connector.
+
+All are immutable. Sizes are in octets, times are timezone-aware, names are Unicode (never modified UTF-7), flags are
+spelled as in IMAP: system flags with their backslash and in the case of RFC 9051 section 2.3.2, keywords as they are.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import NewType, Protocol
+
+from connectors.api.errors import ConnectorError
+
+MailboxRef = NewType("MailboxRef", str)
+"""The backend's id of a mailbox; unique in its account and kept across a rename where the backend can."""
+
+MessageRef = NewType("MessageRef", str)
+"""The backend's id of a message; unique in its account, or in its mailbox (see `Capabilities.ref_scope`)."""
+
+Cursor = NewType("Cursor", str)
+"""A position in the backend's stream of changes. Opaque to the gateway, which only stores it."""
+
+SEEN = "\\Seen"
+ANSWERED = "\\Answered"
+FLAGGED = "\\Flagged"
+DELETED = "\\Deleted"
+DRAFT = "\\Draft"
+SYSTEM_FLAGS = frozenset({SEEN, ANSWERED, FLAGGED, DELETED, DRAFT})
+
+
+class Role(enum.Enum):
+    """What a mailbox is for: the special uses of RFC 6154 and RFC 8457, and INBOX."""
+
+    INBOX = "inbox"
+    ALL = "all"
+    ARCHIVE = "archive"
+    DRAFTS = "drafts"
+    FLAGGED = "flagged"
+    IMPORTANT = "important"
+    JUNK = "junk"
+    SENT = "sent"
+    TRASH = "trash"
+
+
+@dataclass(frozen=True, slots=True)
+class MailboxInfo:
+    """A mailbox as the backend describes it.
+
+    `path` holds the components of its name from the root; INBOX is `("INBOX",)` whatever the backend calls it, and a
+    component may contain any character, the hierarchy separator included.
+    `uidvalidity` and `uidnext` are set only by a backend whose UIDs are stable (`Capabilities.has_uids`).
+    `storable_flags` are the system flags and keywords the backend keeps for messages here; the gateway holds any
+    other flag itself. `any_keyword` says that keywords beyond those may be stored too.
+    `messages` is the backend's count at the time of listing, if it came for free; None otherwise.
+    """
+
+    ref: MailboxRef
+    path: tuple[str, ...]
+    role: Role | None = None
+    is_selectable: bool = True
+    allows_children: bool = True
+    is_read_only: bool = False
+    is_subscribed: bool = True
+    storable_flags: frozenset[str] = SYSTEM_FLAGS
+    any_keyword: bool = True
+    uidvalidity: int | None = None
+    uidnext: int | None = None
+    messages: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MessageState:
+    """What the backend says of one message now. State, not a delta: applying it twice changes nothing.
+
+    A field that is None is unknown, and what was known before stays true.
+    `mailboxes` is the complete membership, for a backend that can hold a message in several mailboxes; None means that
+    the message is in the mailbox that was asked and nothing is said of others.
+    `flags` is the complete set the backend stores for the message.
+    `uid` is 1..2^32-1 (RFC 9051 section 2.3.1.1), given only by a backend that `has_uids`.
+    `content_changed` says that the octets differ from those earlier given under this ref, so a new UID is needed.
+    """
+
+    ref: MessageRef
+    mailboxes: frozenset[MailboxRef] | None = None
+    flags: frozenset[str] | None = None
+    uid: int | None = None
+    internal_date: datetime | None = None
+    size: int | None = None
+    size_is_exact: bool = True
+    email_id: str | None = None
+    thread_id: str | None = None
+    content_changed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ChangePage:
+    """One page of what happened after a cursor.
+
+    `changed` holds the present state of new and altered messages, oldest first; a ref may appear twice, the later wins.
+    `removed` are refs that are gone: from the mailbox asked, or from the account if the cursor is account-wide.
+    `present`, if set, is the complete set of refs now in the mailbox asked, for backends that cannot name what was
+    removed: whatever else is known there is gone.
+    `cursor`, if set, is the position to store once this page and all before it have been applied.
+    `mailboxes_changed` says that the mailbox tree should be listed again.
+    """
+
+    changed: tuple[MessageState, ...] = ()
+    removed: tuple[MessageRef, ...] = ()
+    present: frozenset[MessageRef] | None = None
+    cursor: Cursor | None = None
+    mailboxes_changed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class BatchResult:
+    """The outcome of a write on several messages; the three groups together hold every ref that was asked for.
+
+    `done` maps a ref to the state after the write: of the message itself for `store_flags`, of the copy for `copy` and
+    `move` (whose own `ref` may differ from the key), and None where there is nothing left to say (`expunge`).
+    `missing` are refs that no longer exist. `failed` gives each other ref its reason.
+    """
+
+    done: Mapping[MessageRef, MessageState | None] = field(default_factory=dict)
+    missing: frozenset[MessageRef] = frozenset()
+    failed: Mapping[MessageRef, ConnectorError] = field(default_factory=dict)
+
+
+class MessageContent(Protocol):
+    """The octets of a message in transit, in whichever direction; never required to be in memory whole."""
+
+    @property
+    def size(self) -> int:
+        """The exact number of octets that `chunks` yields."""
+
+    def chunks(self) -> AsyncIterator[bytes]:
+        """Yield the octets in order, in pieces of at most 1 MiB. May be called again to read anew."""
+
+
+@dataclass(frozen=True, slots=True)
+class BytesContent:
+    """Message content that is in memory already."""
+
+    data: bytes
+
+    @property
+    def size(self) -> int:
+        return len(self.data)
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        for start in range(0, len(self.data), 1 << 20):
+            yield self.data[start : start + (1 << 20)]
+
+
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """What a backend can tell of a message without handing over its body.
+
+    `header` is the raw header block, octet for octet, with its closing empty line.
+    `body_structure` is the extensible BODYSTRUCTURE in the grammar of RFC 9051 section 9 (`body`), given only by a
+    backend that computes it over the very octets it serves.
+    """
+
+    ref: MessageRef
+    header: bytes
+    size: int | None = None
+    internal_date: datetime | None = None
+    body_structure: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PushEvent:
+    """Something happened at the backend: in `mailbox`, or anywhere in the account if that is None."""
+
+    mailbox: MailboxRef | None = None
+
+
+ProgressCallback = Callable[[int, int | None], None]
+"""Called with (messages so far, messages expected or None) during a long listing."""

@@ -1,0 +1,1 @@
+"""Accounts: their connectors, open or failed, and why."""

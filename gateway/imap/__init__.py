@@ -1,0 +1,1 @@
+"""The IMAP door: listeners, connections, the session and its commands."""

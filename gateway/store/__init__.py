@@ -1,0 +1,1 @@
+"""What is kept: tables, statements, upgrades, and the cache of message bodies."""

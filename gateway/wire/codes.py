@@ -1,0 +1,61 @@
+"""Response codes (RFC 9051 section 7.1, RFC 5530, RFC 7162, RFC 4315, RFC 5182, RFC 7889) and statuses."""
+
+from __future__ import annotations
+
+import enum
+
+
+class Status(enum.Enum):
+    """How a command ended, or what an untagged line says."""
+
+    OK = b"OK"
+    NO = b"NO"
+    BAD = b"BAD"
+    BYE = b"BYE"
+    PREAUTH = b"PREAUTH"
+
+
+class Code(enum.Enum):
+    """The atoms that may stand first in a response code."""
+
+    ALERT = b"ALERT"
+    ALREADYEXISTS = b"ALREADYEXISTS"
+    APPENDUID = b"APPENDUID"
+    AUTHENTICATIONFAILED = b"AUTHENTICATIONFAILED"
+    AUTHORIZATIONFAILED = b"AUTHORIZATIONFAILED"
+    BADCHARSET = b"BADCHARSET"
+    CANNOT = b"CANNOT"
+    CAPABILITY = b"CAPABILITY"
+    CLIENTBUG = b"CLIENTBUG"
+    CLOSED = b"CLOSED"
+    CONTACTADMIN = b"CONTACTADMIN"
+    COPYUID = b"COPYUID"
+    CORRUPTION = b"CORRUPTION"
+    EXPIRED = b"EXPIRED"
+    EXPUNGEISSUED = b"EXPUNGEISSUED"
+    HASCHILDREN = b"HASCHILDREN"
+    HIGHESTMODSEQ = b"HIGHESTMODSEQ"
+    INPROGRESS = b"INPROGRESS"
+    INUSE = b"INUSE"
+    LIMIT = b"LIMIT"
+    MODIFIED = b"MODIFIED"
+    NOMODSEQ = b"NOMODSEQ"
+    NONEXISTENT = b"NONEXISTENT"
+    NOPERM = b"NOPERM"
+    NOTSAVED = b"NOTSAVED"
+    OVERQUOTA = b"OVERQUOTA"
+    PARSE = b"PARSE"
+    PERMANENTFLAGS = b"PERMANENTFLAGS"
+    PRIVACYREQUIRED = b"PRIVACYREQUIRED"
+    READ_ONLY = b"READ-ONLY"
+    READ_WRITE = b"READ-WRITE"
+    SERVERBUG = b"SERVERBUG"
+    TOOBIG = b"TOOBIG"
+    TRYCREATE = b"TRYCREATE"
+    UIDNEXT = b"UIDNEXT"
+    UIDNOTSTICKY = b"UIDNOTSTICKY"
+    UIDVALIDITY = b"UIDVALIDITY"
+    UNAVAILABLE = b"UNAVAILABLE"
+    UNKNOWN_CTE = b"UNKNOWN-CTE"
+    UNSEEN = b"UNSEEN"
+    USEATTR = b"USEATTR"

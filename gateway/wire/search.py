@@ -1,0 +1,169 @@
+"""What a client can ask of SEARCH (RFC 9051 section 6.4.4, RFC 3501 section 6.4.4, RFC 7162, RFC 5032, RFC 4731)."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from datetime import date
+
+from gateway.wire.sequence_set import SequenceSet
+
+
+@dataclass(frozen=True, slots=True)
+class All:
+    """`ALL`."""
+
+
+@dataclass(frozen=True, slots=True)
+class HasFlag:
+    """`SEEN`, `UNSEEN`, `KEYWORD x` and so on. `RECENT`, `NEW` and `OLD` use the flag `\\Recent`, `NEW` with an And."""
+
+    flag: str
+    is_set: bool = True
+
+
+class AddressField(enum.Enum):
+    """The header fields with a search key of their own."""
+
+    BCC = "bcc"
+    CC = "cc"
+    FROM = "from"
+    SUBJECT = "subject"
+    TO = "to"
+
+
+@dataclass(frozen=True, slots=True)
+class HeaderContains:
+    """`HEADER field text` and the keys of `AddressField` (lower-case name). Empty text: the field exists."""
+
+    field: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class BodyContains:
+    """`BODY text`."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class TextContains:
+    """`TEXT text`: header or body."""
+
+    text: str
+
+
+class Comparison(enum.Enum):
+    """`BEFORE` is <, `ON` is ==, `SINCE` is >=."""
+
+    BEFORE = "before"
+    ON = "on"
+    SINCE = "since"
+
+
+class DateOf(enum.Enum):
+    """Which date a key looks at: INTERNALDATE, the Date header (`SENT...`), or SAVEDATE (`SAVED...`, RFC 8514)."""
+
+    INTERNAL = "internal"
+    SENT = "sent"
+    SAVED = "saved"
+
+
+@dataclass(frozen=True, slots=True)
+class DateIs:
+    """A date key; time and zone are disregarded (RFC 9051 section 6.4.4)."""
+
+    which: DateOf
+    comparison: Comparison
+    date: date
+
+
+@dataclass(frozen=True, slots=True)
+class Within:
+    """`OLDER n` / `YOUNGER n` (RFC 5032): INTERNALDATE against now; seconds >= 1."""
+
+    seconds: int
+    is_younger: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LargerThan:
+    """`LARGER n`: RFC822.SIZE > octets."""
+
+    octets: int
+
+
+@dataclass(frozen=True, slots=True)
+class SmallerThan:
+    """`SMALLER n`: RFC822.SIZE < octets."""
+
+    octets: int
+
+
+@dataclass(frozen=True, slots=True)
+class InSequence:
+    """A bare sequence set: sequence numbers, in UID SEARCH too. `$` is the saved result."""
+
+    numbers: SequenceSet
+
+
+@dataclass(frozen=True, slots=True)
+class InUids:
+    """`UID set`."""
+
+    uids: SequenceSet
+
+
+@dataclass(frozen=True, slots=True)
+class ModSeqSince:
+    """`MODSEQ [entry type] n` (RFC 7162 section 3.1.5): mod-sequence >= n."""
+
+    modseq: int
+
+
+@dataclass(frozen=True, slots=True)
+class Not:
+    key: SearchKey
+
+
+@dataclass(frozen=True, slots=True)
+class Or:
+    left: SearchKey
+    right: SearchKey
+
+
+@dataclass(frozen=True, slots=True)
+class And:
+    """Keys in parentheses or side by side."""
+
+    keys: tuple[SearchKey, ...]
+
+
+SearchKey = (
+    All
+    | HasFlag
+    | HeaderContains
+    | BodyContains
+    | TextContains
+    | DateIs
+    | Within
+    | LargerThan
+    | SmallerThan
+    | InSequence
+    | InUids
+    | ModSeqSince
+    | Not
+    | Or
+    | And
+)
+
+
+class SearchReturn(enum.Enum):
+    """`RETURN (...)` options (RFC 4731, RFC 5182)."""
+
+    MIN = b"MIN"
+    MAX = b"MAX"
+    ALL = b"ALL"
+    COUNT = b"COUNT"
+    SAVE = b"SAVE"
