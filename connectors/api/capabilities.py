@@ -17,7 +17,7 @@ class Scope(enum.Enum):
 class Capabilities:
     """What the backend of an open connector offers.
 
-    `ref_scope`: ACCOUNT if one message has one ref in whatever mailboxes it is; MAILBOX if a copy is a message of its own.
+    `ref_scope`: ACCOUNT if a message has one ref in whatever mailbox; MAILBOX if a copy is a message of its own.
     `cursor_scope`: whether `changes` reports on the account or on one mailbox.
     `has_uids`: listings carry UIDs that the backend keeps; the gateway passes them and UIDVALIDITY through.
     `many_mailboxes`: a message can be in several mailboxes at once (labels); needs `ref_scope` ACCOUNT.

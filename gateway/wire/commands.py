@@ -238,7 +238,7 @@ class Expunge:
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """SEARCH. `returns` is None without RETURN; `RETURN ()` has become {ALL}. `charset` in upper case, None if absent."""
+    """SEARCH. `returns` is None without RETURN; `RETURN ()` has become {ALL}. `charset` in upper case or None."""
 
     key: SearchKey
     is_uid: bool
