@@ -1,0 +1,72 @@
+# Each target sets up what it needs, from a bare Debian 12 with Python 3.11 and make. As root it also installs the
+# Debian packages that are missing; as anybody else it says which those are.
+
+PYTHON ?= python3
+PORT ?= 1143
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+# The servers and clients that the tests run beside the gateway.
+TEST_PACKAGES := dovecot-imapd isync curl openssl
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint format lock servers e2e-client clean
+
+help:
+	@echo "make demo     serve generated mail on 127.0.0.1:$(PORT), login demo, password demo (PORT=... moves it)"
+	@echo "make test     run the tests"
+	@echo "make lint     ruff, mypy and the import contracts"
+	@echo "make format   let ruff format and mend what it can"
+	@echo "make lock     pin the newest allowed packages in requirements/ (needs uv)"
+	@echo "make clean    remove what the other targets made"
+
+demo: $(VENV)/.runtime
+	@exec $(BIN)/imap-gateway demo --port $(PORT)
+
+test: $(VENV)/.dev servers e2e-client
+	$(BIN)/pytest -n auto
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+format: $(VENV)/.dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+# Hashes cover every platform and Python version of `requires-python`; no index is named, pip's own setting decides.
+LOCK := uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	--no-annotate --no-config --custom-compile-command "make lock"
+
+lock:
+	$(LOCK) --extra build --output-file requirements/runtime.txt pyproject.toml
+	$(LOCK) --extra build --extra test --extra lint --constraint requirements/runtime.txt \
+		--output-file requirements/dev.txt pyproject.toml
+
+servers:
+	@sh tools/debian-packages.sh $(TEST_PACKAGES)
+
+# imapflow, an independent client on Node; the tests that need it are skipped where it is missing.
+e2e-client:
+	@if [ -f tests/e2e/package.json ] && command -v npm >/dev/null && [ ! -d tests/e2e/node_modules ]; then \
+		npm install --prefix tests/e2e --no-package-lock --no-audit --no-fund --loglevel=error; \
+	fi
+
+$(VENV)/bin/python:
+	@PYTHON="$(PYTHON)" sh tools/make-venv.sh $(VENV)
+
+$(VENV)/.runtime: requirements/runtime.txt pyproject.toml | $(VENV)/bin/python
+	$(PIP) install --require-hashes -r requirements/runtime.txt
+	$(PIP) install --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/.dev: requirements/dev.txt $(VENV)/.runtime
+	$(PIP) install --require-hashes -r requirements/dev.txt
+	@touch $@
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .demo build dist *.egg-info \
+		tests/e2e/node_modules
