@@ -1,0 +1,28 @@
+"""A backend in the memory of the process: the reference for what a connector does, and for trying things out."""
+
+from connectors.api.spec import ConnectorSpec, Setting
+
+SPEC = ConnectorSpec(
+    name="memory",
+    title="Mail in memory, gone when the process ends",
+    factory="connectors.memory.connector:build",
+    settings=(
+        Setting(
+            "layout",
+            str,
+            "folders: a copy is a message of its own; items: ids stay when a message moves; labels: many mailboxes",
+            default="folders",
+            choices=("folders", "items", "labels"),
+        ),
+        Setting("uids", bool, "the backend keeps UIDs; with layout folders only", default=False),
+        Setting(
+            "listing",
+            str,
+            "what listings carry beside ids and flags: dates and sizes too, or nothing",
+            default="full",
+            choices=("full", "sparse"),
+        ),
+        Setting("backend", str, "name of a shared backend, where the process keeps such", default=""),
+    ),
+    needs_credentials=False,
+)
