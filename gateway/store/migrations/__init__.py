@@ -1,0 +1,8 @@
+"""Upgrades of the schema, run by Alembic when a store is opened.
+
+`REVISIONS` lists every schema this version knows, oldest first; the last is the one it works with.
+"""
+
+from typing import Final
+
+REVISIONS: Final = ("0001",)
