@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from connectors.api.credentials import Secret
-from gateway.config import ConfigError, load, read_secret, split_address
+from gateway.config import ConfigError, load, read_secret
 from gateway.errors import OperatorError
 
 MINIMAL = """
@@ -185,25 +185,6 @@ def test_sizes_have_units(tmp_path: Path, text: str, octets: int) -> None:
 def test_a_size_of_unknown_unit_is_a_problem(tmp_path: Path) -> None:
     (line,) = problems(written(tmp_path, MINIMAL + 'max_size = "5 MB"\n'))
     assert 'cache.max_size: must be a number of octets, or a text such as "50 MiB"' in line
-
-
-@pytest.mark.parametrize(
-    ("bind", "address"),
-    [
-        ("127.0.0.1:143", ("127.0.0.1", 143)),
-        ("*:1", ("", 1)),
-        ("[::]:993", ("::", 993)),
-        ("localhost:0", ("localhost", 0)),
-    ],
-)
-def test_addresses_split(bind: str, address: tuple[str, int]) -> None:
-    assert split_address(bind) == address
-
-
-@pytest.mark.parametrize("bind", ["", "143", "host:", "host:x", "host:65536", "::1:143", "[x]:143", "host:١"])
-def test_malformed_addresses_are_refused(bind: str) -> None:
-    with pytest.raises(ValueError, match=r"."):
-        split_address(bind)
 
 
 def test_a_secret_is_read_without_its_line_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
