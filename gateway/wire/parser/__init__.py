@@ -1,0 +1,1 @@
+"""Parsers from command text to the values of `gateway.wire.commands`, one module per group of commands."""

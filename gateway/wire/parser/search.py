@@ -1,0 +1,208 @@
+"""SEARCH (RFC 9051 sections 6.4.4 and 9: `search`; RFC 3501, RFC 4731, RFC 5032, RFC 5182, RFC 7162, RFC 8514)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import date
+
+from gateway.wire import commands, dates, flags
+from gateway.wire.codes import Code, Status
+from gateway.wire.parser.cursor import MAX_NUMBER, MAX_NUMBER64, Cursor, SyntaxFault
+from gateway.wire.search import (
+    AddressField,
+    All,
+    And,
+    BodyContains,
+    Comparison,
+    DateIs,
+    DateOf,
+    HasFlag,
+    HeaderContains,
+    InSequence,
+    InUids,
+    LargerThan,
+    ModSeqSince,
+    Not,
+    Or,
+    SearchKey,
+    SearchReturn,
+    SmallerThan,
+    TextContains,
+    Within,
+)
+
+CHARSETS = {"UTF-8": "utf-8", "US-ASCII": "ascii", "ASCII": "ascii", "UTF8": "utf-8"}
+CHARSET_LIST = b"(UTF-8 US-ASCII)"
+
+_RETURNS = {option.value: option for option in SearchReturn}
+_DATE = re.compile(rb"[0-9A-Za-z\-]+")
+_ENTRY_TYPES = (b"ALL", b"PRIV", b"SHARED")
+
+_SIMPLE: dict[bytes, SearchKey] = {
+    b"ALL": All(),
+    b"ANSWERED": HasFlag(flags.ANSWERED),
+    b"DELETED": HasFlag(flags.DELETED),
+    b"DRAFT": HasFlag(flags.DRAFT),
+    b"FLAGGED": HasFlag(flags.FLAGGED),
+    b"SEEN": HasFlag(flags.SEEN),
+    b"RECENT": HasFlag(flags.RECENT),
+    b"UNANSWERED": HasFlag(flags.ANSWERED, is_set=False),
+    b"UNDELETED": HasFlag(flags.DELETED, is_set=False),
+    b"UNDRAFT": HasFlag(flags.DRAFT, is_set=False),
+    b"UNFLAGGED": HasFlag(flags.FLAGGED, is_set=False),
+    b"UNSEEN": HasFlag(flags.SEEN, is_set=False),
+    b"OLD": HasFlag(flags.RECENT, is_set=False),
+    b"NEW": And((HasFlag(flags.RECENT), HasFlag(flags.SEEN, is_set=False))),
+}
+_DATES = {
+    prefix + comparison.value.upper().encode("ascii"): (which, comparison)
+    for prefix, which in ((b"", DateOf.INTERNAL), (b"SENT", DateOf.SENT), (b"SAVED", DateOf.SAVED))
+    for comparison in Comparison
+}
+_ADDRESSES = {field.value.upper().encode("ascii"): field for field in AddressField}
+
+
+def read_search(cursor: Cursor, *, is_uid: bool) -> commands.Search:
+    """Read `[SP "RETURN" SP options] SP ["CHARSET" SP charset SP] search-key *(SP search-key)`."""
+    cursor.space()
+    returns: frozenset[SearchReturn] | None = None
+    if cursor.accept_word(b"RETURN"):
+        cursor.space()
+        options = cursor.in_parentheses(lambda: _read_return(cursor), is_empty_allowed=True)
+        # RFC 4731 section 3.1: no option is the same as ALL.
+        returns = frozenset(options) or frozenset({SearchReturn.ALL})
+        cursor.space()
+    charset: str | None = None
+    if cursor.accept_word(b"CHARSET"):
+        cursor.space()
+        charset = _read_charset(cursor)
+        cursor.space()
+    return commands.Search(_Keys(cursor, charset).read_all(), is_uid, returns, charset)
+
+
+def _read_return(cursor: Cursor) -> SearchReturn:
+    name = cursor.word()
+    if name not in _RETURNS:
+        raise SyntaxFault("Unknown SEARCH return option")
+    return _RETURNS[name]
+
+
+def _read_charset(cursor: Cursor) -> str:
+    """Read `charset`.
+
+    Laxer than RFC 6855 section 3: it is taken after ENABLE UTF8=ACCEPT too, as IMAP4rev2 has it.
+    """
+    name = cursor.astring().decode("ascii", "replace").upper()
+    if name not in CHARSETS:
+        raise SyntaxFault("Charset not supported", status=Status.NO, code=Code.BADCHARSET, arguments=CHARSET_LIST)
+    return name
+
+
+class _Keys:
+    """Reads search keys, whose text is in `charset`."""
+
+    def __init__(self, cursor: Cursor, charset: str | None) -> None:
+        self._cursor = cursor
+        # Laxer than RFC 3501 section 6.4.4: without CHARSET the text is taken for UTF-8, as RFC 9051 has it.
+        self._codec = CHARSETS[charset] if charset is not None else "utf-8"
+        self._with_argument: dict[bytes, Callable[[], SearchKey]] = {
+            b"BODY": lambda: BodyContains(self._text()),
+            b"HEADER": self._header,
+            b"KEYWORD": lambda: HasFlag(self._keyword()),
+            b"LARGER": lambda: LargerThan(cursor.number(largest=MAX_NUMBER64)),
+            b"MODSEQ": self._modseq,
+            b"NOT": lambda: Not(self._nested()),
+            b"OLDER": lambda: Within(cursor.number(largest=MAX_NUMBER, smallest=1), is_younger=False),
+            b"OR": self._or,
+            b"SMALLER": lambda: SmallerThan(cursor.number(largest=MAX_NUMBER64)),
+            b"TEXT": lambda: TextContains(self._text()),
+            b"UID": lambda: InUids(cursor.sequence_set()),
+            b"UNKEYWORD": lambda: HasFlag(self._keyword(), is_set=False),
+            b"YOUNGER": lambda: Within(cursor.number(largest=MAX_NUMBER, smallest=1), is_younger=True),
+        }
+
+    def read_all(self) -> SearchKey:
+        """Read keys up to the end of the command."""
+        keys = [self._key()]
+        while self._cursor.accept_space():
+            keys.append(self._key())
+        return _all_of(keys)
+
+    def _key(self) -> SearchKey:
+        cursor = self._cursor
+        cursor.count()
+        first = cursor.peek()
+        if first == b"(":
+            cursor.enter()
+            keys = cursor.in_parentheses(self._key)
+            cursor.leave()
+            return _all_of(keys)
+        if first.isdigit() or first in (b"*", b"$"):
+            return InSequence(cursor.sequence_set())
+        name = cursor.word()
+        if name in _SIMPLE:
+            return _SIMPLE[name]
+        if name in self._with_argument:
+            cursor.space()
+            return self._with_argument[name]()
+        if name in _DATES:
+            cursor.space()
+            which, comparison = _DATES[name]
+            return DateIs(which, comparison, self._date())
+        if name in _ADDRESSES:
+            cursor.space()
+            return HeaderContains(_ADDRESSES[name].value, self._text())
+        raise SyntaxFault(f"Unknown search key {name[:40].decode('ascii')}")
+
+    def _nested(self) -> SearchKey:
+        self._cursor.enter()
+        key = self._key()
+        self._cursor.leave()
+        return key
+
+    def _or(self) -> SearchKey:
+        left = self._nested()
+        self._cursor.space()
+        return Or(left, self._nested())
+
+    def _text(self) -> str:
+        try:
+            return self._cursor.astring().decode(self._codec)
+        except UnicodeDecodeError:
+            raise SyntaxFault(f"Search text is not {self._codec.upper()}") from None
+
+    def _header(self) -> SearchKey:
+        field = self._cursor.astring().decode("utf-8", "replace").lower()
+        self._cursor.space()
+        return HeaderContains(field, self._text())
+
+    def _keyword(self) -> str:
+        return self._cursor.atom().decode("ascii")
+
+    def _date(self) -> date:
+        match = self._cursor.match(_DATE)
+        text = match[0] if match is not None else self._cursor.string()
+        try:
+            return dates.parse_date(text)
+        except ValueError as error:
+            raise SyntaxFault(f"Invalid date: {error}") from None
+
+    def _modseq(self) -> SearchKey:
+        """Read `[entry-name SP entry-type-req SP] mod-sequence-valzer` (RFC 7162 section 3.1.5).
+
+        The entry is read and has no effect: we keep one mod-sequence for a message, not one for each flag, which the
+        section allows.
+        """
+        cursor = self._cursor
+        if cursor.peek() == b'"':
+            cursor.string()
+            cursor.space()
+            if cursor.word() not in _ENTRY_TYPES:
+                raise SyntaxFault("Unknown MODSEQ entry type")
+            cursor.space()
+        return ModSeqSince(cursor.mod_sequence(smallest=0))
+
+
+def _all_of(keys: list[SearchKey]) -> SearchKey:
+    return keys[0] if len(keys) == 1 else And(tuple(keys))

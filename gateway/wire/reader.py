@@ -1,0 +1,413 @@
+"""The server's reader: octets in, commands out, however they are cut into packets. No I/O.
+
+It is pulled: the session asks for one command, acts on it, and asks again. So what a client pipelined behind IDLE's
+`DONE`, STARTTLS or AUTHENTICATE is read by whoever should read it, and never thrown away (RFC 9051 section 5.5).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from gateway.wire.codes import Code, Status
+from gateway.wire.commands import Append, Command, Literal
+from gateway.wire.limits import Limits
+from gateway.wire.parser import append, grammar
+from gateway.wire.parser.cursor import AnyLiteral, Cursor, InlineLiteral, MessageLiteral, SyntaxFault
+
+__all__ = [
+    "BadCommand",
+    "CommandReader",
+    "ContinuationNeeded",
+    "Event",
+    "FatalError",
+    "Limits",
+    "LineTooLong",
+    "ReadCommand",
+    "Spool",
+]
+
+_ANNOUNCEMENT = re.compile(rb"(~?)\{([0-9]+)(\+?)\}$")
+# An announcement fits in this many octets at the end of a line: `~{`, 20 digits, `+}`, CR.
+_TAIL_OCTETS = 32
+_HEAD_OCTETS = 256
+_COMPACT_OCTETS = 1 << 16
+_DRAIN_FACTOR = 10
+
+
+class Spool(Protocol):
+    """Where the message of an APPEND goes. Ends with one `finish` that succeeds or one `abort`."""
+
+    def write(self, data: bytes) -> None:
+        """Take the next octets.
+
+        Raises:
+            OSError: it cannot be stored; the reader aborts, drains the literal and answers NO.
+        """
+
+    def finish(self) -> Literal:
+        """Return the value that becomes `commands.Append.content`; all octets have been written.
+
+        Raises:
+            OSError: it cannot be stored; `abort` is called.
+        """
+
+    def abort(self) -> None:
+        """Forget what was written. Never raises."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadCommand:
+    """A command to carry out. `name` is as in the RFCs, in capitals: `FETCH`, `UID FETCH`."""
+
+    tag: str
+    command: Command
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class BadCommand:
+    """A command that was refused; the stream is at the start of the next.
+
+    `tag` is None if none could be read: answer `* BAD`. `status` is BAD or NO. `arguments` goes into the response code
+    behind `code`: the list of charsets for BADCHARSET.
+    """
+
+    tag: str | None
+    text: str
+    code: Code | None = None
+    status: Status = Status.BAD
+    arguments: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class ContinuationNeeded:
+    """The client waits for `+` before it sends a literal."""
+
+
+@dataclass(frozen=True, slots=True)
+class FatalError:
+    """The stream cannot be brought back in step: answer `* BYE` with `text` and close. Nothing more will be read."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class LineTooLong:
+    """A line above the limit was skipped up to and including its end. `head` and `tail` are what was kept of it."""
+
+    head: bytes = b""
+    tail: bytes = b""
+
+
+Event = ReadCommand | BadCommand | ContinuationNeeded | FatalError
+
+
+class _Command:
+    """A command of which part has been read."""
+
+    __slots__ = ("drained", "inline", "line_octets", "literals", "octets", "refusal", "spool", "texts")
+
+    def __init__(self) -> None:
+        self.texts: list[bytes] = []
+        self.literals: list[AnyLiteral] = []
+        self.inline = bytearray()  # the literal being read
+        self.line_octets = 0
+        self.octets = 0  # announced as inline literals
+        self.drained = 0
+        self.spool: Spool | None = None
+        self.refusal: BadCommand | None = None
+
+    def refuse(self, refusal: BadCommand) -> None:
+        """Keep nothing of the command but the answer; what is left of it is read and dropped."""
+        self.abort()
+        self.texts.clear()
+        self.literals.clear()
+        self.inline.clear()
+        self.refusal = refusal
+
+    def abort(self) -> None:
+        if self.spool is not None:
+            self.spool.abort()
+            self.spool = None
+
+
+class CommandReader:
+    """Cuts a client's octets into commands and parses them. Linear in time, bounded in memory by `limits`.
+
+    `feed` only buffers; watch `buffered_octets` and stop reading from the network while it is large.
+    """
+
+    __slots__ = (
+        "_buffer",
+        "_command",
+        "_head",
+        "_is_dead",
+        "_limits",
+        "_literal",
+        "_make_spool",
+        "_offset",
+        "_remaining",
+        "_scanned",
+        "utf8",
+    )
+
+    def __init__(self, limits: Limits, spool: Callable[[int], Spool]) -> None:
+        """`spool` is called with a size in octets when an APPEND's message begins; it may raise OSError."""
+        self.utf8 = False
+        self._limits = limits
+        self._make_spool = spool
+        self._buffer = bytearray()
+        self._offset = 0
+        self._scanned = 0
+        self._is_dead = False
+        self._head: bytes | None = None  # of a line that is being skipped
+        self._command = _Command()
+        self._literal: tuple[int, bool] | None = None  # size, is binary; of the literal being read
+        self._remaining = 0
+
+    @property
+    def limits(self) -> Limits:
+        return self._limits
+
+    @property
+    def append_octets(self) -> int:
+        """The largest message that APPEND takes; 0 before the login keeps strangers from filling the spool."""
+        return self._limits.append_octets
+
+    @append_octets.setter
+    def append_octets(self, octets: int) -> None:
+        self._limits = replace(self._limits, append_octets=octets)
+
+    @property
+    def buffered_octets(self) -> int:
+        """How many octets were fed and not read yet."""
+        return len(self._buffer) - self._offset
+
+    def feed(self, data: bytes) -> None:
+        """Add octets from the network."""
+        if not self._is_dead:
+            self._buffer += data
+
+    def discard_input(self) -> None:
+        """Forget every octet and any half-read command.
+
+        At STARTTLS, where what came before the handshake must not count (RFC 9051 section 6.2.1), and when the client
+        is gone.
+        """
+        self._buffer.clear()
+        self._offset = self._scanned = self._remaining = 0
+        self._head = None
+        self._literal = None
+        self._command.abort()
+        self._command = _Command()
+
+    def next_line(self) -> bytes | LineTooLong | None:
+        """Return the next line without its end: an answer to AUTHENTICATE, or IDLE's `DONE`. None: needs more octets.
+
+        To be called only between commands.
+        """
+        return self._take_line(self._limits.line_octets)
+
+    def next_command(self) -> Event | None:
+        """Return what comes next; None: needs more octets. Never raises, whatever was fed."""
+        while not self._is_dead:
+            if self._literal is not None:
+                if not self._read_literal():
+                    return None
+                continue
+            command = self._command
+            line = self._take_line(max(self._limits.line_octets - command.line_octets, 0))
+            if line is None:
+                return None
+            if line == b"" and not command.texts and command.refusal is None:
+                # Laxer than RFC 9051 section 9: some clients end a command with two line ends.
+                continue
+            event = self._end_of_line(command, line)
+            if event is not None:
+                return event
+        return None
+
+    # -- lines --------------------------------------------------------------------------------------------------------
+
+    def _take_line(self, limit: int) -> bytes | LineTooLong | None:
+        """Return the next line without its end. Laxer than RFC 9051 section 9: a bare LF ends it too."""
+        buffer = self._buffer
+        start = self._offset
+        end = buffer.find(b"\n", max(self._scanned, start))
+        if end < 0:
+            self._scanned = len(buffer)
+            if self._head is not None or len(buffer) - start > limit + 1:
+                self._skip()
+            return None
+        stop = end - 1 if end > start and buffer[end - 1] == 0x0D else end
+        line = bytes(buffer[start:stop])
+        self._advance(end + 1)
+        if self._head is not None:
+            head, self._head = self._head, None
+            return LineTooLong(head, line[-_TAIL_OCTETS:])
+        if len(line) > limit:
+            return LineTooLong(line[:_HEAD_OCTETS], line[-_TAIL_OCTETS:])
+        return line
+
+    def _skip(self) -> None:
+        """Drop the line read so far, but for its head, for the tag, and its tail, which may announce a literal."""
+        if self._head is None:
+            self._head = bytes(self._buffer[self._offset : self._offset + _HEAD_OCTETS])
+        if len(self._buffer) - self._offset > _TAIL_OCTETS:
+            del self._buffer[:-_TAIL_OCTETS]
+            self._offset = 0
+            self._scanned = len(self._buffer)
+
+    def _advance(self, offset: int) -> None:
+        if offset >= len(self._buffer):
+            self._buffer.clear()
+            self._offset = 0
+        elif offset > _COMPACT_OCTETS and offset * 2 > len(self._buffer):
+            # Only when more than half is behind us, so that each octet is moved a bounded number of times.
+            del self._buffer[:offset]
+            self._offset = 0
+        else:
+            self._offset = offset
+        self._scanned = self._offset
+
+    def _end_of_line(self, command: _Command, line: bytes | LineTooLong) -> Event | None:
+        if isinstance(line, LineTooLong):
+            if command.refusal is None:
+                head = command.texts[0] if command.texts else line.head
+                command.refuse(BadCommand(_tag_of(head), "Command line too long", Code.LIMIT))
+            line = line.tail
+        command.line_octets += len(line)
+        announcement = _ANNOUNCEMENT.search(line, max(len(line) - _TAIL_OCTETS, 0)) if line.endswith(b"}") else None
+        if announcement is not None:
+            return self._announced(command, line[: announcement.start()], announcement)
+        self._command = _Command()
+        if command.refusal is not None:
+            return command.refusal
+        command.texts.append(line)
+        return self._parse(command)
+
+    # -- literals -----------------------------------------------------------------------------------------------------
+
+    def _announced(self, command: _Command, text: bytes, announcement: re.Match[bytes]) -> Event | None:
+        size = int(announcement[2])
+        is_binary, is_synchronising = bool(announcement[1]), not announcement[3]
+        if command.refusal is None:
+            command.texts.append(text)
+            refusal = self._prepare(command, size, is_binary)
+            if refusal is not None:
+                command.refuse(refusal)
+        if command.refusal is None:
+            self._begin_literal(size, is_binary)
+            return ContinuationNeeded() if is_synchronising else None
+        if is_synchronising:
+            # The client waits for our answer and sends no literal after a refusal (RFC 9051 section 4.3).
+            self._command = _Command()
+            return command.refusal
+        command.drained += size
+        if command.drained > _DRAIN_FACTOR * max(self._limits.append_octets, self._limits.literal_octets):
+            self.discard_input()
+            self._is_dead = True
+            return FatalError("Literal too large")
+        self._begin_literal(size, is_binary)
+        return None
+
+    def _begin_literal(self, size: int, is_binary: bool) -> None:
+        self._literal = (size, is_binary)
+        self._remaining = size
+
+    def _prepare(self, command: _Command, size: int, is_binary: bool) -> BadCommand | None:
+        """Make room for the literal just announced; return the refusal if the command cannot become a good one."""
+        tag = _tag_of(command.texts[0])
+        literals = [*command.literals, MessageLiteral(size, is_binary)]
+        cursor = Cursor([*command.texts, b""], literals, limits=self._limits, utf8=self.utf8)
+        try:
+            grammar.read_tag(cursor)
+            name = grammar.read_name(cursor)
+            if name == "APPEND" and not append.is_mailbox_next(cursor):
+                append.read_head(cursor)
+                return self._prepare_message(command, tag, size)
+        except SyntaxFault as fault:
+            return _bad_command(tag, fault)
+        command.octets += size
+        if command.octets > self._limits.literal_octets:
+            return BadCommand(tag, "Literal too large", Code.LIMIT, Status.NO)
+        return None
+
+    def _prepare_message(self, command: _Command, tag: str | None, size: int) -> BadCommand | None:
+        if size > self._limits.append_octets:
+            return BadCommand(tag, "Message too large", Code.TOOBIG, Status.NO)
+        try:
+            command.spool = self._make_spool(size)
+        except OSError:
+            return _unstorable(tag)
+        return None
+
+    def _read_literal(self) -> bool:
+        """Move what there is of the literal to where it goes; tell whether that was all."""
+        assert self._literal is not None
+        command = self._command
+        taken = min(self._remaining, self.buffered_octets)
+        if taken:
+            if command.refusal is None:
+                with memoryview(self._buffer) as view:
+                    self._keep(command, bytes(view[self._offset : self._offset + taken]))
+            self._advance(self._offset + taken)
+            self._remaining -= taken
+        if self._remaining:
+            return False
+        size, is_binary = self._literal
+        self._literal = None
+        if command.refusal is not None:
+            return True
+        if command.spool is not None:
+            command.literals.append(MessageLiteral(size, is_binary))
+        else:
+            command.literals.append(InlineLiteral(bytes(command.inline), is_binary))
+            command.inline.clear()
+        return True
+
+    def _keep(self, command: _Command, data: bytes) -> None:
+        if command.spool is None:
+            command.inline += data
+            return
+        try:
+            command.spool.write(data)
+        except OSError:
+            command.refuse(_unstorable(_tag_of(command.texts[0])))
+
+    # -- commands -----------------------------------------------------------------------------------------------------
+
+    def _parse(self, command: _Command) -> ReadCommand | BadCommand:
+        cursor = Cursor(command.texts, command.literals, limits=self._limits, utf8=self.utf8)
+        tag: str | None = None
+        try:
+            tag = grammar.read_tag(cursor)
+            name = grammar.read_name(cursor)
+            parsed = grammar.read_arguments(name, cursor)
+            if command.spool is not None and isinstance(parsed, Append):
+                parsed = replace(parsed, content=command.spool.finish())
+        except SyntaxFault as fault:
+            command.abort()
+            return _bad_command(tag, fault)
+        except OSError:
+            command.abort()
+            return _unstorable(tag)
+        return ReadCommand(tag, parsed, name)
+
+
+def _tag_of(text: bytes) -> str | None:
+    try:
+        return grammar.read_tag(Cursor([text]))
+    except SyntaxFault:
+        return None
+
+
+def _bad_command(tag: str | None, fault: SyntaxFault) -> BadCommand:
+    return BadCommand(tag, fault.text, fault.code, fault.status, fault.arguments)
+
+
+def _unstorable(tag: str | None) -> BadCommand:
+    return BadCommand(tag, "The message cannot be stored at present", Code.UNAVAILABLE, Status.NO)
