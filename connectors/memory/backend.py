@@ -1,0 +1,448 @@
+"""The mail itself: mailboxes, messages and the journal of what happened to them.
+
+The methods of `MemoryBackend` are what happens "from outside", as another program at the same account would do it; the
+connector uses the same methods, so both leave the same traces in the journal. Nothing here waits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from connectors.api.errors import (
+    AlreadyExists,
+    CursorExpired,
+    Denied,
+    NotFound,
+    OverQuota,
+    Rejected,
+    TooLarge,
+    Unsupported,
+)
+from connectors.api.types import (
+    ANSWERED,
+    DRAFT,
+    FLAGGED,
+    SEEN,
+    SYSTEM_FLAGS,
+    Cursor,
+    MailboxInfo,
+    MailboxRef,
+    MessageRef,
+    MessageState,
+    PushEvent,
+    Role,
+)
+from connectors.memory.faults import Faults
+
+Path = tuple[str, ...]
+
+INBOX: Path = ("INBOX",)
+LABEL_FLAGS = frozenset({SEEN, ANSWERED, FLAGGED, DRAFT})
+
+
+class Layout(enum.Enum):
+    """How messages sit in mailboxes.
+
+    FOLDERS: a message is in one mailbox; copying and moving make a new message (IMAP, Maildir).
+    ITEMS: a message is in one mailbox and keeps its id when it moves (Exchange).
+    LABELS: a message is in any number of mailboxes; it ends with the last of them (JMAP, Gmail).
+    """
+
+    FOLDERS = "folders"
+    ITEMS = "items"
+    LABELS = "labels"
+
+
+@dataclass(slots=True)
+class Message:
+    """A stored message. `refs` gives the id it has in each mailbox it is in."""
+
+    ident: MessageRef
+    data: bytes
+    flags: frozenset[str]
+    internal_date: datetime
+    refs: dict[MailboxRef, MessageRef] = field(default_factory=dict)
+    born: int = 0
+    altered: int = 0
+
+
+@dataclass(slots=True)
+class Mailbox:
+    """A mailbox; `messages` are in the order of arrival."""
+
+    ref: MailboxRef
+    path: Path
+    role: Role | None
+    uidvalidity: int
+    uidnext: int = 1
+    is_subscribed: bool = True
+    is_read_only: bool = False
+    messages: dict[MessageRef, Message] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of the journal: something happened to `ref` in `mailbox`; without a ref, to the mailbox tree."""
+
+    serial: int
+    mailbox: MailboxRef | None
+    ref: MessageRef | None
+
+
+class Watcher:
+    """What happened since it was last asked; the mailboxes are merged."""
+
+    def __init__(self) -> None:
+        self._mailboxes: dict[MailboxRef | None, None] = {}
+        self._bell = asyncio.Event()
+
+    def ring(self, mailbox: MailboxRef | None) -> None:
+        self._mailboxes[mailbox] = None
+        self._bell.set()
+
+    async def next_events(self) -> list[PushEvent]:
+        await self._bell.wait()
+        self._bell.clear()
+        events = [PushEvent(mailbox) for mailbox in self._mailboxes]
+        self._mailboxes.clear()
+        return events
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(slots=True)
+class MemoryBackend:
+    """An account's mail in memory, shared by any number of connectors of one event loop.
+
+    `is_sparse` makes listings carry ids, membership and flags only. Limits are in octets; `page_size` and the batch
+    limits are in messages. `clock` gives the date of a message that comes without one.
+    """
+
+    layout: Layout = Layout.FOLDERS
+    has_uids: bool = False
+    is_sparse: bool = False
+    append_limit: int | None = None
+    storage_limit: int | None = None
+    page_size: int = 100
+    batch_limit: int = 500
+    outline_limit: int = 200
+    clock: Callable[[], datetime] = utc_now
+    faults: Faults = field(default_factory=Faults)
+    mailboxes: dict[MailboxRef, Mailbox] = field(default_factory=dict)
+    journal: list[Entry] = field(default_factory=list)
+    watchers: set[Watcher] = field(default_factory=set)
+    _serial: int = 0
+    _floor: int = 0
+
+    def __post_init__(self) -> None:
+        if self.has_uids and self.layout is not Layout.FOLDERS:
+            raise ValueError("only a backend of folders has UIDs")
+        self.create_mailbox(INBOX, Role.INBOX)
+        for role in (Role.DRAFTS, Role.SENT, Role.TRASH, Role.ARCHIVE, Role.JUNK):
+            self.create_mailbox((role.value.capitalize(),), role)
+
+    def set_offline(self, is_offline: bool) -> None:
+        """Cut the backend off, or bring it back. Cutting it off ends every watch."""
+        self.faults.is_offline = is_offline
+        for watcher in self.watchers:
+            watcher.ring(None)
+
+    # -- the mailbox tree ---------------------------------------------------------------------------------------------
+
+    def mailbox(self, path: Path) -> Mailbox:
+        """Return the mailbox of that name.
+
+        Raises:
+            NotFound: there is none.
+        """
+        found = self._at(path)
+        if found is None:
+            raise NotFound(f"no mailbox {path!r}")
+        return found
+
+    def by_ref(self, ref: MailboxRef) -> Mailbox:
+        """Return the mailbox with that id.
+
+        Raises:
+            NotFound: there is none.
+        """
+        found = self.mailboxes.get(ref)
+        if found is None:
+            raise NotFound(f"no mailbox with id {ref!r}")
+        return found
+
+    def tree(self) -> list[Mailbox]:
+        """Return the mailboxes, INBOX first, parents before children."""
+        return sorted(self.mailboxes.values(), key=lambda mailbox: (mailbox.path != INBOX, mailbox.path))
+
+    def info(self, mailbox: Mailbox) -> MailboxInfo:
+        is_label = self.layout is Layout.LABELS
+        return MailboxInfo(
+            ref=mailbox.ref,
+            path=mailbox.path,
+            role=mailbox.role,
+            is_read_only=mailbox.is_read_only,
+            is_subscribed=mailbox.is_subscribed,
+            storable_flags=LABEL_FLAGS if is_label else SYSTEM_FLAGS,
+            any_keyword=not is_label,
+            uidvalidity=mailbox.uidvalidity if self.has_uids else None,
+            uidnext=mailbox.uidnext if self.has_uids else None,
+            messages=len(mailbox.messages),
+        )
+
+    def create_mailbox(self, path: Path, role: Role | None = None) -> Mailbox:
+        """Create a mailbox, and in folders the missing ones above it."""
+        self._check_name(path)
+        if self._at(path) is not None:
+            raise AlreadyExists(f"mailbox {path!r} exists")
+        if role is not None and any(mailbox.role is role for mailbox in self.mailboxes.values()):
+            raise Unsupported(f"another mailbox has the role {role.value} already")
+        if self.layout is not Layout.LABELS and len(path) > 1 and self._at(path[:-1]) is None:
+            self.create_mailbox(path[:-1])
+        serial = self._note(None)
+        ref = self._path_ref(path) if self.has_uids else MailboxRef(f"b{serial}")
+        self.mailboxes[ref] = created = Mailbox(ref, path, role, uidvalidity=serial)
+        return created
+
+    def rename_mailbox(self, old: Path, new: Path) -> Mailbox:
+        """Rename a mailbox and those below it. Where refs are names, they change with it."""
+        mailbox = self.mailbox(old)
+        self._check_name(new)
+        if old == INBOX or new[: len(old)] == old:
+            raise Unsupported(f"cannot rename {old!r} to {new!r}")
+        moving = [other for other in self.mailboxes.values() if other.path[: len(old)] == old]
+        targets = {id(other): new + other.path[len(old) :] for other in moving}
+        for target in targets.values():
+            if self._at(target) is not None:
+                raise AlreadyExists(f"mailbox {target!r} exists")
+        for other in moving:
+            other.path = targets[id(other)]
+            if self.has_uids:
+                self._give_ref(other, self._path_ref(other.path))
+        self._note(None)
+        return mailbox
+
+    def delete_mailbox(self, path: Path) -> None:
+        """Delete a mailbox with its messages, but not those below it."""
+        if path == INBOX:
+            raise Denied("INBOX cannot be deleted")
+        mailbox = self.mailbox(path)
+        for ref in list(mailbox.messages):
+            self._take_out(mailbox, ref)
+        del self.mailboxes[mailbox.ref]
+        self._note(None)
+
+    def subscribe(self, path: Path, is_subscribed: bool) -> None:
+        mailbox = self.mailbox(path)
+        if mailbox.is_subscribed != is_subscribed:
+            mailbox.is_subscribed = is_subscribed
+            self._note(None)
+
+    # -- messages -----------------------------------------------------------------------------------------------------
+
+    def deliver(
+        self,
+        path: Path,
+        data: bytes,
+        flags: frozenset[str] = frozenset(),
+        internal_date: datetime | None = None,
+    ) -> MessageRef:
+        """Put a new message into a mailbox and return its ref."""
+        return self.add(self.mailbox(path), data, flags, internal_date)
+
+    def add(self, mailbox: Mailbox, data: bytes, flags: frozenset[str], internal_date: datetime | None) -> MessageRef:
+        """Put a new message into a mailbox and return its ref.
+
+        Raises:
+            TooLarge, OverQuota: beyond the limits.
+            Rejected: a flag that this backend does not store.
+        """
+        self._check_flags(flags)
+        if self.append_limit is not None and len(data) > self.append_limit:
+            raise TooLarge(f"{len(data)} octets are more than {self.append_limit}")
+        if self.storage_limit is not None and self.used_octets() + len(data) > self.storage_limit:
+            raise OverQuota(f"no room for {len(data)} octets")
+        message = Message(MessageRef(f"m{self._serial + 1}"), data, flags, internal_date or self.clock())
+        return self._put_in(mailbox, message)
+
+    def set_flags(self, path: Path, ref: MessageRef, flags: frozenset[str]) -> None:
+        """Replace the flags of a message; in every mailbox it is in."""
+        self.change_flags(self.mailbox(path), ref, flags)
+
+    def change_flags(self, mailbox: Mailbox, ref: MessageRef, flags: frozenset[str]) -> None:
+        self._check_flags(flags)
+        message = self.message(mailbox, ref)
+        if flags != message.flags:
+            message.flags = flags
+            self._note_message(message)
+
+    def replace(self, path: Path, ref: MessageRef, data: bytes) -> None:
+        """Replace the octets of a message under the same ref, as an edited draft in Exchange."""
+        if self.has_uids:
+            raise Unsupported("content under a UID never changes")
+        message = self.message(self.mailbox(path), ref)
+        message.data = data
+        message.altered = self._note_message(message)
+
+    def remove(self, path: Path, ref: MessageRef) -> None:
+        """Take a message out of a mailbox; the last removal ends it."""
+        mailbox = self.mailbox(path)
+        self.message(mailbox, ref)
+        self._take_out(mailbox, ref)
+
+    def copy(self, source: Mailbox, ref: MessageRef, destination: Mailbox) -> MessageRef:
+        """Put a message into another mailbox too; return its ref there."""
+        message = self.message(source, ref)
+        if self.layout is Layout.LABELS:
+            return message.refs.get(destination.ref) or self._put_in(destination, message)
+        ident = MessageRef(f"m{self._serial + 1}")
+        return self._put_in(destination, Message(ident, message.data, message.flags, message.internal_date))
+
+    def move(self, source: Mailbox, ref: MessageRef, destination: Mailbox) -> MessageRef:
+        """Move a message; return its ref in the destination."""
+        message = self.message(source, ref)
+        if source is destination and self.layout is not Layout.FOLDERS:
+            return ref
+        if self.layout is Layout.ITEMS:
+            self._take_out(source, ref)
+            return self._put_in(destination, message)
+        moved = self.copy(source, ref, destination)
+        self._take_out(source, ref)
+        return moved
+
+    def message(self, mailbox: Mailbox, ref: MessageRef) -> Message:
+        """Return a message of a mailbox.
+
+        Raises:
+            NotFound: it is not there.
+        """
+        message = mailbox.messages.get(ref)
+        if message is None:
+            raise NotFound(f"no message {ref!r} in {mailbox.path!r}")
+        return message
+
+    def messages(self, path: Path) -> list[Message]:
+        """Return what is in a mailbox, oldest first."""
+        return list(self.mailbox(path).messages.values())
+
+    def state(self, message: Message, mailbox: Mailbox | None, *, is_sparse: bool = False) -> MessageState:
+        """Return the state of a message as seen in `mailbox`, or in the account."""
+        ref = message.ident if mailbox is None else message.refs[mailbox.ref]
+        return MessageState(
+            ref=ref,
+            mailboxes=frozenset(message.refs) if self.layout is Layout.LABELS else None,
+            flags=message.flags,
+            uid=int(ref) if self.has_uids else None,
+            internal_date=None if is_sparse else message.internal_date,
+            size=None if is_sparse else len(message.data),
+        )
+
+    def every_message(self) -> dict[MessageRef, Message]:
+        """Return the messages of the account by ident, each once."""
+        return {message.ident: message for mailbox in self.mailboxes.values() for message in mailbox.messages.values()}
+
+    def used_octets(self) -> int:
+        return sum(len(message.data) for message in self.every_message().values())
+
+    # -- the journal --------------------------------------------------------------------------------------------------
+
+    def position(self, mailbox: Mailbox | None) -> Cursor:
+        """Return the cursor of now; a mailbox with UIDs has its UIDVALIDITY in it."""
+        return self.cursor_at(self._serial, mailbox)
+
+    def cursor_at(self, serial: int, mailbox: Mailbox | None) -> Cursor:
+        return Cursor(f"{serial}" if mailbox is None else f"{serial}.{mailbox.uidvalidity}")
+
+    def entries_after(self, cursor: Cursor, mailbox: Mailbox | None) -> Iterator[Entry]:
+        """Iterate over what happened after the cursor, oldest first.
+
+        Raises:
+            CursorExpired: it is below the floor, of another UIDVALIDITY, or none of ours.
+        """
+        serial = self.serial_of(cursor, mailbox)
+        for entry in self.journal:
+            if entry.serial > serial and (mailbox is None or entry.mailbox == mailbox.ref):
+                yield entry
+
+    def serial_of(self, cursor: Cursor, mailbox: Mailbox | None) -> int:
+        """Return the serial number in a cursor.
+
+        Raises:
+            CursorExpired: see `entries_after`.
+        """
+        serial, _, uidvalidity = cursor.partition(".")
+        is_ours = serial.isdecimal() and uidvalidity == ("" if mailbox is None else str(mailbox.uidvalidity))
+        if not is_ours or int(serial) < self._floor:
+            raise CursorExpired(f"cursor {cursor!r} is too old")
+        return int(serial)
+
+    def expire_cursors(self) -> None:
+        """Make every cursor handed out so far too old."""
+        self._floor = self._note(None)
+
+    def invalidate_uidvalidity(self, path: Path) -> None:
+        """Give a mailbox a new UIDVALIDITY and its messages new UIDs."""
+        mailbox = self.mailbox(path)
+        messages = list(mailbox.messages.values())
+        mailbox.uidvalidity = self._note(mailbox.ref)
+        mailbox.messages.clear()
+        for message in messages:
+            self._put_in(mailbox, message)
+
+    # -- inside -------------------------------------------------------------------------------------------------------
+
+    def _at(self, path: Path) -> Mailbox | None:
+        return next((mailbox for mailbox in self.mailboxes.values() if mailbox.path == path), None)
+
+    def _check_name(self, path: Path) -> None:
+        if not path or not all(path):
+            raise Unsupported(f"a mailbox name has an empty component: {path!r}")
+        if self.has_uids and any("/" in component for component in path):
+            raise Unsupported(f"the hierarchy separator cannot be in a name: {path!r}")
+
+    def _check_flags(self, flags: frozenset[str]) -> None:
+        if self.layout is Layout.LABELS and not flags <= LABEL_FLAGS:
+            raise Rejected(f"flags that are not stored here: {sorted(flags - LABEL_FLAGS)}")
+        if any(flag.startswith("\\") and flag not in SYSTEM_FLAGS for flag in flags):
+            raise Rejected(f"not a system flag among {sorted(flags)}")
+
+    def _path_ref(self, path: Path) -> MailboxRef:
+        return MailboxRef("/".join(path))
+
+    def _give_ref(self, mailbox: Mailbox, ref: MailboxRef) -> None:
+        del self.mailboxes[mailbox.ref]
+        for message in mailbox.messages.values():
+            message.refs[ref] = message.refs.pop(mailbox.ref)
+        mailbox.ref = ref
+        self.mailboxes[ref] = mailbox
+
+    def _put_in(self, mailbox: Mailbox, message: Message) -> MessageRef:
+        ref = MessageRef(str(mailbox.uidnext)) if self.has_uids else message.ident
+        mailbox.uidnext += 1
+        message.refs[mailbox.ref] = ref
+        mailbox.messages[ref] = message
+        serial = self._note(mailbox.ref, ref)
+        message.born = message.born or serial
+        return ref
+
+    def _take_out(self, mailbox: Mailbox, ref: MessageRef) -> None:
+        del mailbox.messages.pop(ref).refs[mailbox.ref]
+        self._note(mailbox.ref, ref)
+
+    def _note_message(self, message: Message) -> int:
+        for mailbox, ref in message.refs.items():
+            self._note(mailbox, ref)
+        return self._serial
+
+    def _note(self, mailbox: MailboxRef | None, ref: MessageRef | None = None) -> int:
+        self._serial += 1
+        self.journal.append(Entry(self._serial, mailbox, ref))
+        for watcher in self.watchers:
+            watcher.ring(mailbox)
+        return self._serial

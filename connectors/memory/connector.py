@@ -1,0 +1,358 @@
+"""A connector to a `MemoryBackend`: the contract in its plainest form."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import islice
+from typing import TypeVar
+
+from connectors.api.abilities import MailboxAdmin, Push, Quota, QuotaInfo, Subscriptions, TextQuery, TextSearch
+from connectors.api.capabilities import Capabilities, Scope
+from connectors.api.connector import Connector
+from connectors.api.credentials import CredentialSource
+from connectors.api.errors import ConnectorError, Denied, NotFound, Rejected, Unavailable
+from connectors.api.spec import ConnectorSpec, SettingError, SettingValue
+from connectors.api.types import (
+    BatchResult,
+    BytesContent,
+    ChangePage,
+    Cursor,
+    MailboxInfo,
+    MailboxRef,
+    MessageContent,
+    MessageRef,
+    MessageState,
+    Outline,
+    PushEvent,
+    Role,
+)
+from connectors.memory import SPEC, search
+from connectors.memory.backend import Entry, Layout, Mailbox, MemoryBackend, Watcher
+from connectors.memory.faults import Operation
+
+T = TypeVar("T")
+
+
+def build(settings: Mapping[str, SettingValue], credentials: CredentialSource) -> MemoryConnector:
+    """Build a connector with a backend of its own, empty but for the usual mailboxes."""
+    return MemoryConnector(make_backend(settings))
+
+
+def make_backend(settings: Mapping[str, SettingValue]) -> MemoryBackend:
+    """Build the backend that checked settings ask for.
+
+    Raises:
+        SettingError: UIDs are asked for in a layout that has none.
+    """
+    layout = Layout(settings["layout"])
+    has_uids = bool(settings["uids"])
+    if has_uids and layout is not Layout.FOLDERS:
+        raise SettingError("uids", "goes with layout folders only")
+    return MemoryBackend(layout, has_uids=has_uids, is_sparse=settings["listing"] == "sparse")
+
+
+@dataclass(frozen=True, slots=True)
+class SharedMemorySpec(ConnectorSpec):
+    """A spec that builds connectors on backends which the process holds by name, made when first asked for.
+
+    Several accounts, or an account and a test that acts from outside, share mail by the setting `backend`.
+    """
+
+    backends: dict[str, MemoryBackend] = field(default_factory=dict)
+
+    def build(self, settings: Mapping[str, object], credentials: CredentialSource) -> MemoryConnector:
+        checked = self.check(settings)
+        name = str(checked["backend"])
+        if name not in self.backends:
+            self.backends[name] = make_backend(checked)
+        return MemoryConnector(self.backends[name])
+
+
+def shared_spec(backends: dict[str, MemoryBackend]) -> SharedMemorySpec:
+    """Return the spec of this connector over the backends given; new names are added to the same dictionary."""
+    return SharedMemorySpec(
+        SPEC.name, SPEC.title, SPEC.factory, SPEC.settings, needs_credentials=False, backends=backends
+    )
+
+
+class MemoryConnector(Connector, MailboxAdmin, Subscriptions, Push, TextSearch, Quota):
+    """One login at a memory backend."""
+
+    def __init__(self, backend: MemoryBackend) -> None:
+        self.backend = backend
+        self._is_open = False
+        self._watchers: set[Watcher] = set()
+        is_label = backend.layout is Layout.LABELS
+        self._capabilities = Capabilities(
+            ref_scope=Scope.MAILBOX if backend.layout is Layout.FOLDERS else Scope.ACCOUNT,
+            cursor_scope=Scope.ACCOUNT if is_label else Scope.MAILBOX,
+            has_uids=backend.has_uids,
+            many_mailboxes=is_label,
+            has_deleted_flag=not is_label,
+            batch_limit=backend.batch_limit,
+            outline_limit=backend.outline_limit,
+            append_limit=backend.append_limit,
+        )
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return self._capabilities
+
+    async def open(self) -> None:
+        await self.backend.faults.before(Operation.OPEN)
+        self._is_open = True
+
+    async def close(self) -> None:
+        self._is_open = False
+        for watcher in self._watchers:
+            watcher.ring(None)
+
+    async def list_mailboxes(self) -> Sequence[MailboxInfo]:
+        async with self._call(Operation.LIST_MAILBOXES):
+            return [self.backend.info(mailbox) for mailbox in self.backend.tree()]
+
+    # -- reading ------------------------------------------------------------------------------------------------------
+
+    async def position(self, mailbox: MailboxRef | None) -> Cursor:
+        async with self._call(Operation.POSITION):
+            return self.backend.position(self._scope(mailbox))
+
+    async def listing(self, mailbox: MailboxRef) -> AsyncIterator[Sequence[MessageState]]:
+        async with self._call(Operation.LISTING):
+            box = self.backend.by_ref(mailbox)
+        for page in _pages(list(box.messages), self.backend.page_size):
+            self._check_usable(Operation.LISTING)
+            yield self._states(box, page, is_sparse=self.backend.is_sparse)
+
+    async def changes(self, mailbox: MailboxRef | None, cursor: Cursor) -> AsyncIterator[ChangePage]:
+        async with self._call(Operation.CHANGES):
+            box = self._scope(mailbox)
+            since = self.backend.serial_of(cursor, box)
+            entries = list(self.backend.entries_after(cursor, box))
+        for page in _pages(entries, self.backend.page_size):
+            self._check_usable(Operation.CHANGES)
+            yield self._page(box, page, since)
+
+    def _page(self, mailbox: Mailbox | None, entries: Sequence[Entry], since: int) -> ChangePage:
+        """Tell of the entries by the present state of what they name; a message that came and went is just gone."""
+        backend = self.backend
+        known = backend.every_message() if mailbox is None else mailbox.messages
+        refs = dict.fromkeys(entry.ref for entry in entries if entry.ref is not None)
+        changed = []
+        for ref in refs:
+            message = known.get(ref)
+            if message is not None:
+                state = backend.state(message, mailbox)
+                is_altered = message.born <= since < message.altered
+                changed.append(_with_changed_content(state) if is_altered else state)
+        return ChangePage(
+            changed=tuple(changed),
+            removed=tuple(ref for ref in refs if ref not in known),
+            cursor=backend.cursor_at(entries[-1].serial, mailbox),
+            mailboxes_changed=any(entry.mailbox is None for entry in entries),
+        )
+
+    async def states(self, mailbox: MailboxRef, refs: Sequence[MessageRef]) -> Sequence[MessageState]:
+        async with self._call(Operation.STATES):
+            return self._states(self.backend.by_ref(mailbox), refs, is_sparse=False)
+
+    async def outlines(self, mailbox: MailboxRef, refs: Sequence[MessageRef]) -> AsyncIterator[Outline]:
+        async with self._call(Operation.OUTLINES):
+            self._check_batch(refs, self.backend.outline_limit)
+            box = self.backend.by_ref(mailbox)
+        for ref in refs:
+            message = box.messages.get(ref)
+            if message is not None:
+                yield Outline(ref, _header_block(message.data), len(message.data), message.internal_date)
+
+    async def fetch(self, mailbox: MailboxRef, ref: MessageRef) -> MessageContent:
+        async with self._call(Operation.FETCH):
+            return BytesContent(self.backend.message(self.backend.by_ref(mailbox), ref).data)
+
+    # -- writing ------------------------------------------------------------------------------------------------------
+
+    async def store_flags(
+        self,
+        mailbox: MailboxRef,
+        refs: Sequence[MessageRef],
+        add: frozenset[str],
+        remove: frozenset[str],
+    ) -> BatchResult:
+        async with self._call(Operation.STORE_FLAGS):
+            box = self._writable(mailbox)
+
+            def store(ref: MessageRef) -> MessageState:
+                message = self.backend.message(box, ref)
+                self.backend.change_flags(box, ref, (message.flags | add) - remove)
+                return self.backend.state(message, box)
+
+            return self._each(refs, store)
+
+    async def append(
+        self,
+        mailbox: MailboxRef,
+        content: MessageContent,
+        flags: frozenset[str],
+        internal_date: datetime | None,
+    ) -> MessageState:
+        async with self._call(Operation.APPEND):
+            data = b"".join([chunk async for chunk in content.chunks()])
+            if len(data) != content.size:
+                raise Rejected(f"{len(data)} octets came where {content.size} were announced")
+            box = self._writable(mailbox)
+            ref = self.backend.add(box, data, flags, internal_date)
+            return self.backend.state(box.messages[ref], box)
+
+    async def copy(self, source: MailboxRef, refs: Sequence[MessageRef], destination: MailboxRef) -> BatchResult:
+        async with self._call(Operation.COPY):
+            return self._transfer(self.backend.by_ref(source), refs, destination, self.backend.copy)
+
+    async def move(self, source: MailboxRef, refs: Sequence[MessageRef], destination: MailboxRef) -> BatchResult:
+        async with self._call(Operation.MOVE):
+            return self._transfer(self._writable(source), refs, destination, self.backend.move)
+
+    def _transfer(
+        self,
+        source: Mailbox,
+        refs: Sequence[MessageRef],
+        destination: MailboxRef,
+        transfer: Callable[[Mailbox, MessageRef, Mailbox], MessageRef],
+    ) -> BatchResult:
+        target = self._writable(destination)
+
+        def one(ref: MessageRef) -> MessageState:
+            return self.backend.state(target.messages[transfer(source, ref, target)], target)
+
+        return self._each(refs, one)
+
+    async def expunge(self, mailbox: MailboxRef, refs: Sequence[MessageRef]) -> BatchResult:
+        async with self._call(Operation.EXPUNGE):
+            box = self._writable(mailbox)
+            return self._each(refs, lambda ref: self.backend.remove(box.path, ref))
+
+    # -- abilities ----------------------------------------------------------------------------------------------------
+
+    async def create_mailbox(self, path: tuple[str, ...], role: Role | None) -> MailboxInfo:
+        async with self._call(Operation.CREATE_MAILBOX):
+            return self.backend.info(self.backend.create_mailbox(path, role))
+
+    async def rename_mailbox(self, mailbox: MailboxRef, path: tuple[str, ...]) -> MailboxInfo:
+        async with self._call(Operation.RENAME_MAILBOX):
+            return self.backend.info(self.backend.rename_mailbox(self.backend.by_ref(mailbox).path, path))
+
+    async def delete_mailbox(self, mailbox: MailboxRef) -> None:
+        async with self._call(Operation.DELETE_MAILBOX):
+            self.backend.delete_mailbox(self.backend.by_ref(mailbox).path)
+
+    async def subscribe(self, mailbox: MailboxRef, is_subscribed: bool) -> None:
+        async with self._call(Operation.SUBSCRIBE):
+            self.backend.subscribe(self.backend.by_ref(mailbox).path, is_subscribed)
+
+    async def watch(self) -> AsyncIterator[PushEvent]:
+        watcher = Watcher()
+        self.backend.watchers.add(watcher)
+        self._watchers.add(watcher)
+        try:
+            async with self._call(Operation.WATCH):
+                pass
+            while True:
+                events = await watcher.next_events()
+                self._check_usable(Operation.WATCH)
+                for event in events:
+                    yield event
+        finally:
+            self.backend.watchers.discard(watcher)
+            self._watchers.discard(watcher)
+
+    async def set_interest(self, mailboxes: frozenset[MailboxRef]) -> None:
+        """Nothing to do: all mailboxes are watched alike."""
+
+    async def search_text(self, mailbox: MailboxRef, query: TextQuery) -> frozenset[MessageRef]:
+        async with self._call(Operation.SEARCH_TEXT):
+            box = self.backend.by_ref(mailbox)
+            return frozenset(ref for ref, message in box.messages.items() if search.matches(message.data, query))
+
+    async def quota(self) -> Sequence[QuotaInfo]:
+        async with self._call(Operation.QUOTA):
+            used = len(self.backend.every_message())
+            return [QuotaInfo("memory", self.backend.used_octets(), self.backend.storage_limit, used)]
+
+    # -- inside -------------------------------------------------------------------------------------------------------
+
+    @asynccontextmanager
+    async def _call(self, operation: Operation) -> AsyncIterator[None]:
+        """Enclose the work of one call in the trouble that was asked for."""
+        await self.backend.faults.before(operation)
+        self._check_usable(operation)
+        yield
+        await self.backend.faults.after(operation)
+
+    def _check_usable(self, operation: Operation) -> None:
+        self.backend.faults.check_online(operation)
+        if not self._is_open:
+            raise Unavailable(f"the memory connector is not open; {operation.value} was asked for")
+
+    def _scope(self, mailbox: MailboxRef | None) -> Mailbox | None:
+        if (mailbox is None) != (self._capabilities.cursor_scope is Scope.ACCOUNT):
+            raise Rejected(f"a cursor here is for one {self._capabilities.cursor_scope.value}")
+        return None if mailbox is None else self.backend.by_ref(mailbox)
+
+    def _writable(self, ref: MailboxRef) -> Mailbox:
+        mailbox = self.backend.by_ref(ref)
+        if mailbox.is_read_only:
+            raise Denied(f"mailbox {mailbox.path!r} is read-only")
+        return mailbox
+
+    def _states(self, mailbox: Mailbox, refs: Iterable[MessageRef], *, is_sparse: bool) -> list[MessageState]:
+        found = (mailbox.messages.get(ref) for ref in refs)
+        return [self.backend.state(message, mailbox, is_sparse=is_sparse) for message in found if message is not None]
+
+    def _each(self, refs: Sequence[MessageRef], work: Callable[[MessageRef], MessageState | None]) -> BatchResult:
+        """Do the work for each message and sort the outcomes."""
+        self._check_batch(refs, self.backend.batch_limit)
+        done: dict[MessageRef, MessageState | None] = {}
+        missing: set[MessageRef] = set()
+        failed: dict[MessageRef, ConnectorError] = {}
+        for ref in refs:
+            try:
+                refusal = self.backend.faults.refused.get(ref)
+                if refusal is not None:
+                    raise refusal
+                done[ref] = work(ref)
+            except NotFound:
+                missing.add(ref)
+            except ConnectorError as exc:
+                failed[ref] = exc
+        return BatchResult(done, frozenset(missing), failed)
+
+    def _check_batch(self, refs: Sequence[MessageRef], limit: int) -> None:
+        if len(refs) > limit:
+            raise Rejected(f"{len(refs)} messages are more than the {limit} of one call")
+
+
+def _pages(items: Sequence[T], size: int) -> Iterable[Sequence[T]]:
+    rest = iter(items)
+    while page := list(islice(rest, size)):
+        yield page
+
+
+def _header_block(data: bytes) -> bytes:
+    """Return the octets up to and with the first empty line; all of them if there is none."""
+    if data.startswith(b"\r\n"):
+        return data[:2]
+    end = data.find(b"\r\n\r\n")
+    return data if end < 0 else data[: end + 4]
+
+
+def _with_changed_content(state: MessageState) -> MessageState:
+    return MessageState(
+        state.ref,
+        state.mailboxes,
+        state.flags,
+        internal_date=state.internal_date,
+        size=state.size,
+        content_changed=True,
+    )

@@ -1,0 +1,152 @@
+"""What every connector must do when it reads."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from connectors.api.abilities import TextQuery
+from connectors.api.connector import Connector
+from connectors.api.errors import NotFound, Unsupported
+from connectors.api.types import SEEN, MailboxRef, MessageRef, Outline
+from tests.conformance.base import Suite, require, require_search
+from tests.conformance.rig import DATE, INBOX, Ability, Probe, Rig, find_mailbox, mail, message_id, octets
+
+
+class ReadingSuite(Suite):
+    """Listing, states, outlines and whole messages."""
+
+    async def test_inbox_is_listed_once(self, connector: Connector) -> None:
+        info = await find_mailbox(connector, INBOX)
+        assert info.is_selectable
+        assert not info.is_read_only
+
+    async def test_uids_come_with_uidvalidity_and_uidnext(self, connector: Connector) -> None:
+        info = await find_mailbox(connector, INBOX)
+        assert (info.uidvalidity is not None) == connector.capabilities.has_uids
+        assert (info.uidnext is not None) == connector.capabilities.has_uids
+
+    async def test_an_empty_mailbox_lists_nothing(self, inbox: Probe) -> None:
+        assert await inbox.listing() == []
+
+    async def test_listing_is_complete_and_oldest_first(self, rig: Rig, inbox: Probe) -> None:
+        for number in range(30):
+            await rig.deliver(INBOX, mail(number))
+        refs = await inbox.refs()
+        assert len(set(refs)) == 30
+        assert [await inbox.read(ref) for ref in refs] == [mail(number) for number in range(30)]
+
+    async def test_listing_has_ascending_uids_where_the_backend_has_uids(self, rig: Rig, inbox: Probe) -> None:
+        for number in range(5):
+            await rig.deliver(INBOX, mail(number))
+        uids = [state.uid for state in await inbox.listing()]
+        if inbox.connector.capabilities.has_uids:
+            known = [uid for uid in uids if uid is not None]
+            assert len(known) == 5
+            assert known == sorted(set(known))
+        else:
+            assert uids == [None] * 5
+
+    async def test_membership_is_told_where_a_message_can_be_in_several_mailboxes(self, rig: Rig, inbox: Probe) -> None:
+        await rig.deliver(INBOX, mail(1))
+        (state,) = await inbox.listing()
+        assert state.mailboxes == (frozenset({inbox.ref}) if inbox.connector.capabilities.many_mailboxes else None)
+
+    async def test_states_tell_flags_date_and_size(self, inbox: Probe) -> None:
+        appended = await inbox.append(mail(1), frozenset({SEEN}), DATE)
+        state = await inbox.state(appended.ref)
+        assert state.flags == frozenset({SEEN})
+        assert state.internal_date == DATE
+        assert state.internal_date.tzinfo is not None
+        assert state.size == len(mail(1))
+        assert not state.content_changed
+
+    async def test_states_leave_out_what_is_gone(self, rig: Rig, inbox: Probe) -> None:
+        kept = await inbox.append(mail(1))
+        gone = await inbox.append(mail(2))
+        await rig.remove(INBOX, message_id(2))
+        states = await inbox.connector.states(inbox.ref, [gone.ref, kept.ref])
+        assert [state.ref for state in states] == [kept.ref]
+
+    async def test_states_of_nothing_are_nothing(self, inbox: Probe) -> None:
+        assert list(await inbox.connector.states(inbox.ref, [])) == []
+
+    async def test_outlines_give_the_header_block(self, rig: Rig, inbox: Probe) -> None:
+        messages = [mail(number, subject=subject) for number, subject in enumerate(["", "x" * 70, "Grüße"])]
+        for message in messages:
+            await rig.deliver(INBOX, message)
+        refs = await inbox.refs()
+        outlines = {outline.ref: outline for outline in await self._outlines(inbox, refs)}
+        assert outlines.keys() == set(refs)
+        for ref, message in zip(refs, messages, strict=True):
+            assert outlines[ref].header == message[: message.index(b"\r\n\r\n") + 4]
+            assert outlines[ref].size in (None, len(message))
+
+    async def test_outlines_leave_out_what_is_gone(self, rig: Rig, inbox: Probe) -> None:
+        kept = await inbox.append(mail(1))
+        gone = await inbox.append(mail(2))
+        await rig.remove(INBOX, message_id(2))
+        assert [outline.ref for outline in await self._outlines(inbox, [gone.ref, kept.ref])] == [kept.ref]
+
+    @staticmethod
+    async def _outlines(inbox: Probe, refs: list[MessageRef]) -> list[Outline]:
+        try:
+            return [outline async for outline in inbox.connector.outlines(inbox.ref, refs)]
+        except Unsupported:
+            pytest.skip("lacks the ability: outlines cheaper than whole messages")
+
+    async def test_fetch_gives_8_bit_octets_untouched(self, inbox: Probe) -> None:
+        message = mail(1, bytes(range(1, 10)) + bytes(range(128, 256)) + b"\r\n\r\n..\r\n.\r\n")
+        state = await inbox.append(message)
+        assert await inbox.read(state.ref) == message
+
+    async def test_fetch_gives_nul_octets_untouched(self, rig: Rig, inbox: Probe) -> None:
+        require(rig, Ability.NUL_OCTETS)
+        message = mail(1, b"before\0after\0\0\r\n\0")
+        state = await inbox.append(message)
+        assert await inbox.read(state.ref) == message
+
+    async def test_fetched_content_can_be_read_twice(self, inbox: Probe) -> None:
+        state = await inbox.append(mail(1))
+        content = await inbox.connector.fetch(inbox.ref, state.ref)
+        assert await octets(content) == await octets(content) == mail(1)
+
+    async def test_five_megabytes_arrive_in_bounded_pieces(self, inbox: Probe) -> None:
+        line = b"0123456789abcdef" * 4 + b"\r\n"
+        message = mail(1, line * (5_000_000 // len(line)))
+        state = await inbox.append(message)
+        assert state.size == len(message)
+        assert await inbox.read(state.ref) == message
+
+    async def test_fetch_of_a_gone_message_is_not_found(self, rig: Rig, inbox: Probe) -> None:
+        state = await inbox.append(mail(1))
+        await rig.remove(INBOX, message_id(1))
+        with pytest.raises(NotFound):
+            await inbox.read(state.ref)
+
+    async def test_an_unknown_mailbox_is_not_found(self, connector: Connector) -> None:
+        nowhere = Probe(connector, MailboxRef("no-such-mailbox"))
+        with pytest.raises(NotFound):
+            await nowhere.listing()
+        if nowhere.scope is not None:
+            with pytest.raises(NotFound):
+                await nowhere.position()
+
+    async def test_concurrent_reads_do_not_mix(self, rig: Rig, inbox: Probe) -> None:
+        for number in range(12):
+            await rig.deliver(INBOX, mail(number, b"%d\r\n" % number * 500))
+        refs = await inbox.refs()
+        messages, listed = await asyncio.gather(asyncio.gather(*map(inbox.read, refs)), inbox.refs())
+        assert messages == [mail(number, b"%d\r\n" % number * 500) for number in range(12)]
+        assert listed == refs
+
+    async def test_text_is_found_in_bodies_and_headers(self, inbox: Probe) -> None:
+        search = require_search(inbox.connector)
+        pear = await inbox.append(mail(1, b"A ripe pear.\r\n", subject="Fruit"))
+        plum = await inbox.append(mail(2, "Eine süße Pflaume.\r\n".encode(), subject="pear"))
+        both = frozenset({pear.ref, plum.ref})
+        assert await search.search_text(inbox.ref, TextQuery(("pear",))) == both
+        assert await search.search_text(inbox.ref, TextQuery(("pear",), body_only=True)) == {pear.ref}
+        assert await search.search_text(inbox.ref, TextQuery(("süße",))) == {plum.ref}
+        assert await search.search_text(inbox.ref, TextQuery(("quince",))) == frozenset()

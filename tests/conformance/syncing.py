@@ -1,0 +1,194 @@
+"""What every connector must do to be followed: positions, changes and push."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from connectors.api.errors import CursorExpired
+from connectors.api.types import FLAGGED, SEEN, PushEvent
+from tests.conformance.base import Suite, require, require_push
+from tests.conformance.rig import INBOX, Ability, Probe, Rig, mail, message_id
+
+PATIENCE_S = 0.5
+ATTEMPTS = 40
+
+
+class SyncingSuite(Suite):
+    """Nothing is lost between a position, a listing and the changes after it."""
+
+    async def test_nothing_changed_is_no_news(self, rig: Rig, inbox: Probe) -> None:
+        await rig.deliver(INBOX, mail(1))
+        replica = inbox.replica()
+        await replica.begin()
+        await replica.catch_up()
+        before = dict(replica.flags)
+        assert all(not page.removed for page in await replica.catch_up())
+        assert replica.flags == before
+        await replica.check()
+
+    async def test_changes_in_an_empty_mailbox_are_none(self, inbox: Probe) -> None:
+        replica = inbox.replica()
+        await replica.begin()
+        await replica.catch_up()
+        assert replica.flags == {}
+
+    async def test_deliveries_flags_and_removals_arrive(self, rig: Rig, inbox: Probe) -> None:
+        for number in range(4):
+            await rig.deliver(INBOX, mail(number))
+        replica = inbox.replica()
+        await replica.begin()
+        assert len(replica.flags) == 4
+        await rig.deliver(INBOX, mail(4))
+        await rig.set_flags(INBOX, message_id(0), frozenset({SEEN, FLAGGED}))
+        await rig.remove(INBOX, message_id(1))
+        await replica.catch_up()
+        assert len(replica.flags) == 4
+        assert sorted(map(len, replica.flags.values())) == [0, 0, 0, 2]
+        await replica.check()
+
+    async def test_flags_taken_off_outside_arrive(self, rig: Rig, inbox: Probe) -> None:
+        state = await inbox.append(mail(1), frozenset({SEEN, FLAGGED}))
+        replica = inbox.replica()
+        await replica.begin()
+        await rig.set_flags(INBOX, message_id(1), frozenset({FLAGGED}))
+        await replica.catch_up()
+        assert replica.flags == {state.ref: frozenset({FLAGGED})}
+
+    async def test_a_change_between_position_and_listing_is_not_lost(self, rig: Rig, inbox: Probe) -> None:
+        for number in range(3):
+            await rig.deliver(INBOX, mail(number))
+        replica = inbox.replica()
+        replica.cursor = await inbox.position()
+        await rig.remove(INBOX, message_id(0))
+        await rig.deliver(INBOX, mail(3))
+        for state in await inbox.listing():
+            replica.apply(state)
+        await replica.catch_up()
+        await replica.check()
+        assert len(replica.flags) == 3
+
+    async def test_a_change_after_the_listing_began_is_not_lost(self, rig: Rig, inbox: Probe) -> None:
+        for number in range(3):
+            await rig.deliver(INBOX, mail(number))
+        replica = inbox.replica()
+        replica.cursor = await inbox.position()
+        async for page in inbox.connector.listing(inbox.ref):
+            for state in page:
+                replica.apply(state)
+            if not any(flags for flags in replica.flags.values()):
+                await rig.set_flags(INBOX, message_id(1), frozenset({SEEN}))
+        await rig.deliver(INBOX, mail(3))
+        await rig.remove(INBOX, message_id(2))
+        await replica.catch_up()
+        await replica.check()
+        assert len(replica.flags) == 3
+
+    async def test_the_same_changes_twice_alter_nothing(self, rig: Rig, inbox: Probe) -> None:
+        await rig.deliver(INBOX, mail(1))
+        await rig.deliver(INBOX, mail(2))
+        replica = inbox.replica()
+        await replica.begin()
+        cursor = replica.cursor
+        await rig.set_flags(INBOX, message_id(1), frozenset({SEEN}))
+        await rig.remove(INBOX, message_id(2))
+        await rig.deliver(INBOX, mail(3))
+        await replica.catch_up()
+        once = dict(replica.flags)
+        replica.cursor = cursor
+        await replica.catch_up()
+        assert replica.flags == once
+        await replica.check()
+
+    async def test_a_cursor_outlives_the_connection(self, rig: Rig, inbox: Probe) -> None:
+        await rig.deliver(INBOX, mail(1))
+        replica = inbox.replica()
+        await replica.begin()
+        await inbox.connector.close()
+        await rig.deliver(INBOX, mail(2))
+        await rig.remove(INBOX, message_id(1))
+        await inbox.connector.open()
+        await replica.catch_up()
+        await replica.check()
+        assert len(replica.flags) == 1
+
+    async def test_a_cursor_outlives_the_process(self, rig: Rig, inbox: Probe) -> None:
+        await rig.deliver(INBOX, mail(1))
+        replica = inbox.replica()
+        await replica.begin()
+        await rig.remove(INBOX, message_id(1))
+        await rig.deliver(INBOX, mail(2))
+        fresh = rig.connector()
+        await fresh.open()
+        replica.probe = Probe(fresh, inbox.ref)
+        await replica.catch_up()
+        await replica.check()
+        assert len(replica.flags) == 1
+        await fresh.close()
+
+    async def test_own_writes_are_among_the_changes(self, inbox: Probe) -> None:
+        replica = inbox.replica()
+        await replica.begin()
+        state = await inbox.append(mail(1))
+        await inbox.connector.store_flags(inbox.ref, [state.ref], frozenset({SEEN}), frozenset())
+        await replica.catch_up()
+        assert replica.flags == {state.ref: frozenset({SEEN})}
+
+    async def test_changes_tell_the_whole_membership(self, rig: Rig, inbox: Probe, other: Probe) -> None:
+        if not inbox.connector.capabilities.many_mailboxes:
+            pytest.skip("lacks the capability: many_mailboxes")
+        await rig.deliver(INBOX, mail(1))
+        replica = inbox.replica()
+        await replica.begin()
+        (ref,) = replica.flags
+        await inbox.connector.copy(inbox.ref, [ref], other.ref)
+        (page,) = await replica.catch_up()
+        (state,) = page.changed
+        assert state.mailboxes == frozenset({inbox.ref, other.ref})
+        await inbox.connector.expunge(inbox.ref, [ref])
+        await replica.catch_up()
+        assert replica.flags == {}
+        assert await other.refs() == [ref]
+
+    async def test_an_expired_cursor_is_told(self, rig: Rig, inbox: Probe) -> None:
+        require(rig, Ability.EXPIRING_CURSORS)
+        await rig.deliver(INBOX, mail(1))
+        replica = inbox.replica()
+        await replica.begin()
+        await rig.expire_cursors(INBOX)
+        with pytest.raises(CursorExpired):
+            await replica.catch_up()
+        again = inbox.replica()
+        await again.begin()
+        await again.catch_up()
+        await again.check()
+
+    async def test_watch_tells_of_a_change_from_outside(self, rig: Rig, inbox: Probe) -> None:
+        push = require_push(inbox.connector)
+        await push.set_interest(frozenset({inbox.ref}))
+        events = push.watch()
+
+        async def first() -> PushEvent:
+            async for event in events:
+                if event.mailbox in (None, inbox.ref):
+                    return event
+            raise AssertionError("the watch ended")
+
+        # When the watch has begun cannot be seen, so changes are made until one is told.
+        waiting = asyncio.ensure_future(first())
+        for number in range(ATTEMPTS):
+            await rig.deliver(INBOX, mail(number))
+            done, _ = await asyncio.wait({waiting}, timeout=PATIENCE_S)
+            if done:
+                break
+        assert waiting.done()
+        assert waiting.result().mailbox in (None, inbox.ref)
+        await events.aclose()  # type: ignore[attr-defined]
+
+    async def test_interest_may_change_at_any_time(self, inbox: Probe) -> None:
+        push = require_push(inbox.connector)
+        await push.set_interest(frozenset())
+        await push.set_interest(frozenset({inbox.ref}))
+        await push.set_interest(frozenset())
+        assert await inbox.listing() == []
