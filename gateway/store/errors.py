@@ -3,7 +3,7 @@
 OperatorError
 `- StoreError       the store cannot be used: path, permission, disk, damage, version
    |- Conflict      a row of that name or id exists already, or one that it refers to does not
-   `- UidsExhausted the mailbox has given out UID 4294967295; it needs a new UIDVALIDITY
+   `- UidsExhausted the mailbox has given out UID 4294967294; it needs a new UIDVALIDITY
 """
 
 from __future__ import annotations

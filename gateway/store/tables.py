@@ -24,6 +24,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 
 _Big = BigInteger().with_variant(Integer(), "sqlite")
@@ -144,6 +145,13 @@ messages = Table(
     _integer("hydration"),
     Column("content_hash", LargeBinary),
     UniqueConstraint("account_id", "scope_mailbox_id", "ref"),
+    Index(
+        "ix_messages_content_hash",
+        "account_id",
+        "content_hash",
+        sqlite_where=text("content_hash IS NOT NULL"),
+        postgresql_where=text("content_hash IS NOT NULL"),
+    ),
     sqlite_autoincrement=True,
 )
 """`scope_mailbox_id` is 0 where the backend's refs count in the whole account, else the mailbox they count in."""

@@ -121,6 +121,14 @@ def upgrade() -> None:
         sa.UniqueConstraint("account_id", "scope_mailbox_id", "ref"),
         sqlite_autoincrement=True,
     )
+    op.create_index(
+        "ix_messages_content_hash",
+        "messages",
+        ["account_id", "content_hash"],
+        unique=False,
+        sqlite_where=sa.text("content_hash IS NOT NULL"),
+        postgresql_where=sa.text("content_hash IS NOT NULL"),
+    )
     op.create_table(
         "set_aside",
         sa.Column("account_id", _BIG, nullable=False),
