@@ -55,8 +55,6 @@ _EXISTING = select(messages.c.id).where(is_in(messages.c.id, "ids"))
 _ENVELOPES = select(tables.envelopes.c.message_id, tables.envelopes.c.data).where(
     is_in(tables.envelopes.c.message_id, "ids")
 )
-    is_in(tables.envelopes.c.message_id, "ids")
-)
 _STRUCTURES = select(tables.structures.c.message_id, tables.structures.c.body_structure).where(
     is_in(tables.structures.c.message_id, "ids"), tables.structures.c.body_structure.is_not(None)
 )
@@ -93,10 +91,11 @@ def _copy_of(table: Table) -> Executable:
 
 _COPY = tuple(_copy_of(table) for table in (tables.headers, tables.envelopes, tables.structures, tables.previews))
 _source = messages.alias("source")
+_source_hydration = select(_source.c.hydration).where(_source.c.id == bindparam("source_id")).scalar_subquery()
 _COPY_HYDRATION = (
     update(messages)
-    .where(messages.c.id == bindparam("target_id"))
-    .values(hydration=select(_source.c.hydration).where(_source.c.id == bindparam("source_id")).scalar_subquery())
+    .where(messages.c.id == bindparam("target_id"), messages.c.hydration < _source_hydration)
+    .values(hydration=_source_hydration)
 )
 
 
