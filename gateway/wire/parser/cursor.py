@@ -248,6 +248,13 @@ class Cursor:
         name = self._decode_name(self.astring())
         return name[:-1] if name.endswith("/") and len(name) > 1 else name
 
+    def new_mailbox(self) -> str:
+        """Read `mailbox` as the name of one to be made; control characters are refused (RFC 9051 section 5.1)."""
+        name = self.mailbox()
+        if any(character < " " or character == "\x7f" for character in name):
+            raise SyntaxFault("Control character in a mailbox name", status=Status.NO, code=Code.CANNOT)
+        return name
+
     def mailbox_pattern(self) -> str:
         """Read `list-mailbox` and decode it."""
         return self._decode_name(self.list_mailbox())
@@ -304,6 +311,4 @@ class Cursor:
         except ValueError:
             encoding = "UTF-8" if self.utf8 else "modified UTF-7"
             raise SyntaxFault(f"Mailbox name is not {encoding}", status=Status.NO, code=Code.CANNOT) from None
-        if any(character < " " or character == "\x7f" for character in name):
-            raise SyntaxFault("Control character in a mailbox name", status=Status.NO, code=Code.CANNOT)
         return mailbox_name.fold_first_level(name)

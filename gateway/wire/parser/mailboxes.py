@@ -34,7 +34,8 @@ def read_select(cursor: Cursor, *, is_examine: bool) -> commands.Select:
 
 def read_create(cursor: Cursor) -> commands.Create:
     """Read `SP mailbox [SP "(" "USE" SP "(" use-attr *(SP use-attr) ")" ")"]` (RFC 6154 section 6)."""
-    mailbox = read_mailbox(cursor)
+    cursor.space()
+    mailbox = cursor.new_mailbox()
     uses: list[str] = []
     if cursor.accept_space():
         for parameter in cursor.in_parentheses(lambda: _read_use(cursor)):
@@ -45,7 +46,8 @@ def read_create(cursor: Cursor) -> commands.Create:
 def read_rename(cursor: Cursor) -> commands.Rename:
     """Read `SP mailbox SP mailbox`."""
     old = read_mailbox(cursor)
-    return commands.Rename(old, read_mailbox(cursor))
+    cursor.space()
+    return commands.Rename(old, cursor.new_mailbox())
 
 
 def read_status(cursor: Cursor) -> commands.Status:

@@ -1,0 +1,86 @@
+"""The insides of response codes (RFC 9051 section 7.1, `resp-text-code`), to be handed to `gateway.wire.write`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from gateway.wire.codes import Code
+from gateway.wire.flags import format_flags
+from gateway.wire.sequence_set import SequenceSet
+from gateway.wire.strings import is_atom
+
+
+def append_uid(uidvalidity: int, uid: int) -> bytes:
+    """`APPENDUID 38505 3955` (RFC 4315 section 3)."""
+    return b"%b %d %d" % (Code.APPENDUID.value, uidvalidity, uid)
+
+
+def copy_uid(uidvalidity: int, pairs: Sequence[tuple[int, int]]) -> bytes | None:
+    """`COPYUID 38505 304,319:320 3956:3958` (RFC 4315 section 3); None if nothing was copied.
+
+    `uidvalidity` is the destination's. The pairs are (source UID, UID of the copy); the two sets are written in their
+    order, so that the n-th of one belongs to the n-th of the other.
+    """
+    if not pairs:
+        return None
+    ordered = sorted(pairs)
+    sources = _in_order(source for source, _ in ordered)
+    copies = _in_order(copy for _, copy in ordered)
+    return b"%b %d %b %b" % (Code.COPYUID.value, uidvalidity, sources, copies)
+
+
+def uidvalidity(value: int) -> bytes:
+    """`UIDVALIDITY n`."""
+    return b"%b %d" % (Code.UIDVALIDITY.value, value)
+
+
+def uidnext(value: int) -> bytes:
+    """`UIDNEXT n`."""
+    return b"%b %d" % (Code.UIDNEXT.value, value)
+
+
+def unseen(sequence_number: int) -> bytes:
+    """`UNSEEN n`, the first unseen message of a mailbox being selected (RFC 3501 section 7.1)."""
+    return b"%b %d" % (Code.UNSEEN.value, sequence_number)
+
+
+def highestmodseq(modseq: int) -> bytes:
+    """`HIGHESTMODSEQ n` (RFC 7162 section 3.1.2.1)."""
+    return b"%b %d" % (Code.HIGHESTMODSEQ.value, modseq)
+
+
+def modified(numbers: SequenceSet) -> bytes:
+    """`MODIFIED set` (RFC 7162 section 3.1.3); the set must not be empty."""
+    return b"%b %b" % (Code.MODIFIED.value, numbers.to_bytes())
+
+
+def permanent_flags(flags: Iterable[str], *, allows_new: bool) -> bytes:
+    """`PERMANENTFLAGS (...)`, with `\\*` at the end if clients may make up keywords."""
+    return b"%b %b" % (Code.PERMANENTFLAGS.value, format_flags([*flags, "\\*"] if allows_new else flags))
+
+
+def capability(names: Iterable[str]) -> bytes:
+    """`CAPABILITY IMAP4rev1 ...`; what is no atom is left out."""
+    return b" ".join((Code.CAPABILITY.value, *atoms(names)))
+
+
+def bad_charset(charsets: Iterable[str]) -> bytes:
+    """`BADCHARSET (UTF-8 ...)`."""
+    return b"%b (%b)" % (Code.BADCHARSET.value, b" ".join(atoms(charsets)))
+
+
+def atoms(names: Iterable[str]) -> list[bytes]:
+    """Return those of the names that are atoms."""
+    encoded = [name.encode("utf-8", "replace") for name in names]
+    return [name for name in encoded if is_atom(name)]
+
+
+def _in_order(numbers: Iterable[int]) -> bytes:
+    """Return a `uid-set` that keeps the order of the numbers; only ascending runs are joined."""
+    runs: list[tuple[int, int]] = []
+    for number in numbers:
+        if runs and number == runs[-1][1] + 1:
+            runs[-1] = (runs[-1][0], number)
+        else:
+            runs.append((number, number))
+    return SequenceSet(tuple(runs)).to_bytes()

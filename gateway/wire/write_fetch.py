@@ -1,0 +1,83 @@
+"""FETCH responses (RFC 9051 section 7.5.2): the names that are echoed, and the lines.
+
+A response is `open_line(n) + item + b" " + item + ... + CLOSE_LINE`. A body that is streamed follows `literal_start`
+octet for octet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from gateway.wire.fetch import BinarySection, BinarySize, BodySection, FetchAttribute, FetchItem, Section
+from gateway.wire.strings import astring
+
+CLOSE_LINE = b")\r\n"
+
+
+def line(sequence_number: int, items: Iterable[bytes]) -> bytes:
+    """`* n FETCH (item item ...)`; each item is a name, a space and a value."""
+    return b"* %d FETCH (%b)\r\n" % (sequence_number, b" ".join(items))
+
+
+def open_line(sequence_number: int) -> bytes:
+    """`* n FETCH (`."""
+    return b"* %d FETCH (" % sequence_number
+
+
+def uid(value: int) -> bytes:
+    """`UID n`."""
+    return b"UID %d" % value
+
+
+def flags(rendered: bytes) -> bytes:
+    """`FLAGS (...)`, from what `flags.format_flags` gives."""
+    return b"FLAGS " + rendered
+
+
+def modseq(value: int) -> bytes:
+    """`MODSEQ (n)` (RFC 7162 section 3.1.4.2)."""
+    return b"MODSEQ (%d)" % value
+
+
+def literal_start(size: int, *, is_binary: bool = False) -> bytes:
+    """`{n}` and line end, to be followed by exactly `size` octets; `~{n}` where they may hold NULs (RFC 3516)."""
+    return b"%b{%d}\r\n" % (b"~" if is_binary else b"", size)
+
+
+def binary_value(data: bytes) -> bytes:
+    """Return decoded content: a literal, as literal8 only if it holds a NUL (RFC 3516 section 4.2)."""
+    return literal_start(len(data), is_binary=b"\0" in data) + data
+
+
+def item_name(item: FetchItem) -> bytes:
+    """Return the name under which an item is answered: as it was asked, in capitals.
+
+    `.PEEK` goes, and of a partial only the offset stays: `BODY.PEEK[1.MIME]<0.100>` gives `BODY[1.MIME]<0>`.
+    """
+    match item:
+        case FetchAttribute.RFC822_PEEK:
+            return FetchAttribute.RFC822.value
+        case FetchAttribute():
+            return item.value
+        case BodySection():
+            return b"BODY[%b]%b" % (section_text(item.section), _origin(item.partial))
+        case BinarySection():
+            return b"BINARY[%b]%b" % (_part(item.part), _origin(item.partial))
+        case BinarySize():
+            return b"BINARY.SIZE[%b]" % _part(item.part)
+
+
+def section_text(section: Section) -> bytes:
+    """Return what stands in the brackets, `1.2.HEADER.FIELDS (From To)`; the fields are spelled as they were asked."""
+    text = section.text.value
+    if section.fields:
+        text += b" (%b)" % b" ".join(astring(field) for field in section.fields)
+    return b".".join(filter(None, (_part(section.part), text)))
+
+
+def _part(numbers: tuple[int, ...]) -> bytes:
+    return b".".join(b"%d" % number for number in numbers)
+
+
+def _origin(partial: tuple[int, int] | None) -> bytes:
+    return b"" if partial is None else b"<%d>" % partial[0]
