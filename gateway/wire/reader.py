@@ -326,9 +326,14 @@ class CommandReader:
         try:
             grammar.read_tag(cursor)
             name = grammar.read_name(cursor)
-            if name == "APPEND" and not append.is_mailbox_next(cursor):
-                append.read_head(cursor)
-                return self._prepare_message(command, tag, size)
+            if command.spool is not None:
+                return BadCommand(tag, "Only one message can be appended at a time")
+            if name == "APPEND":
+                cursor.space()
+                is_mailbox_name = cursor.is_at_literal() and not command.literals
+                if not is_mailbox_name:
+                    append.read_head(cursor)
+                    return self._prepare_message(command, tag, size)
         except SyntaxFault as fault:
             return _bad_command(tag, fault)
         command.octets += size

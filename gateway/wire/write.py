@@ -166,6 +166,10 @@ def recent(count: int) -> bytes:
     return b"* %d RECENT\r\n" % count
 
 
+def _utf8(text: str) -> bytes:
+    return text.encode("utf-8", "replace")
+
+
 def _delimiter(delimiter: str | None) -> bytes:
     if delimiter is None or len(delimiter) != 1 or not delimiter.isascii() or delimiter < " ":
         return b"NIL"

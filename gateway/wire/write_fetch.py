@@ -55,10 +55,8 @@ def item_name(item: FetchItem) -> bytes:
     `.PEEK` goes, and of a partial only the offset stays: `BODY.PEEK[1.MIME]<0.100>` gives `BODY[1.MIME]<0>`.
     """
     match item:
-        case FetchAttribute.RFC822_PEEK:
-            return FetchAttribute.RFC822.value
         case FetchAttribute():
-            return item.value
+            return _attribute_name(item)
         case BodySection():
             return b"BODY[%b]%b" % (section_text(item.section), _origin(item.partial))
         case BinarySection():
@@ -73,6 +71,13 @@ def section_text(section: Section) -> bytes:
     if section.fields:
         text += b" (%b)" % b" ".join(astring(field) for field in section.fields)
     return b".".join(filter(None, (_part(section.part), text)))
+
+
+def _attribute_name(attribute: FetchAttribute) -> bytes:
+    # Outlook's RFC822.PEEK is answered under the name it knows from RFC 3501.
+    if attribute is FetchAttribute.RFC822_PEEK:
+        return FetchAttribute.RFC822.value
+    return attribute.value
 
 
 def _part(numbers: tuple[int, ...]) -> bytes:

@@ -9,12 +9,6 @@ from gateway.wire.parser.cursor import Cursor, SyntaxFault
 from gateway.wire.parser.store import read_flag
 
 
-def is_mailbox_next(cursor: Cursor) -> bool:
-    """Tell whether the literal that follows is the mailbox name, with the cursor just behind `APPEND`."""
-    cursor.space()
-    return cursor.is_at_literal()
-
-
 def read_head(cursor: Cursor) -> commands.Append:
     """Read up to and including the message, with the cursor at the mailbox name."""
     mailbox = cursor.mailbox()
