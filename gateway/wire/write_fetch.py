@@ -75,9 +75,8 @@ def section_text(section: Section) -> bytes:
 
 def _attribute_name(attribute: FetchAttribute) -> bytes:
     # Outlook's RFC822.PEEK is answered under the name it knows from RFC 3501.
-    if attribute is FetchAttribute.RFC822_PEEK:
-        return FetchAttribute.RFC822.value
-    return attribute.value
+    name: bytes = attribute.value
+    return FetchAttribute.RFC822.value if attribute is FetchAttribute.RFC822_PEEK else name
 
 
 def _part(numbers: tuple[int, ...]) -> bytes:

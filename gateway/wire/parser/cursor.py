@@ -69,7 +69,18 @@ class Cursor:
     that matters, for parsing ends.
     """
 
-    __slots__ = ("_arguments", "_data", "_depth", "_index", "_literals", "_position", "_texts", "limits", "utf8")
+    __slots__ = (
+        "_arguments",
+        "_data",
+        "_depth",
+        "_index",
+        "_literals",
+        "_position",
+        "_texts",
+        "is_secret",
+        "limits",
+        "utf8",
+    )
 
     def __init__(
         self,
@@ -81,6 +92,7 @@ class Cursor:
     ) -> None:
         self.limits = limits or Limits()
         self.utf8 = utf8
+        self.is_secret = False  # errors must not repeat the text
         self._texts = texts
         self._literals = literals
         self._index = 0
@@ -153,6 +165,8 @@ class Cursor:
 
     def fault(self, text: str) -> SyntaxFault:
         """Return an error that names the place."""
+        if self.is_secret:
+            return SyntaxFault(text)
         if self.is_at_literal():
             return SyntaxFault(f"{text} before the literal")
         shown = _SHOWN.match(self._data, self._position)

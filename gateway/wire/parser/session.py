@@ -18,6 +18,7 @@ MAX_ID_VALUE_OCTETS = 1024
 
 def read_login(cursor: Cursor) -> commands.Login:
     """Read `SP userid SP password`. The name is UTF-8, of which US-ASCII is a part; the password is kept as octets."""
+    cursor.is_secret = True
     cursor.space()
     username = cursor.astring()
     cursor.space()
@@ -33,6 +34,7 @@ def read_authenticate(cursor: Cursor) -> commands.Authenticate:
     """Read `SP auth-type [SP initial-resp]` (RFC 4959 section 7)."""
     cursor.space()
     mechanism = cursor.word().decode("ascii")
+    cursor.is_secret = True
     if not cursor.accept_space():
         return commands.Authenticate(mechanism, None)
     if cursor.accept(b"="):

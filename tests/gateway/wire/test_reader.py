@@ -132,7 +132,7 @@ def test_non_synchronising_literal_does_not_ask() -> None:
 
 def test_braces_inside_a_line_announce_nothing() -> None:
     assert read_all(b'a1 LOGIN bob "{3}"\r\n') == [ReadCommand("a1", Login("bob", b"{3}"), "LOGIN")]
-    assert read_all(b"a1 LOGIN bob {3}x\r\n")[0] == BadCommand("a1", "String expected at '{3}x'")
+    assert read_all(b"a1 SELECT {3}x\r\n")[0] == BadCommand("a1", "String expected at '{3}x'")
 
 
 def test_refused_synchronising_literal_is_never_waited_for() -> None:
