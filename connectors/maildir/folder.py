@@ -1,0 +1,434 @@
+"""One folder: finding its messages, changing them, and keeping up with what other programs do to it.
+
+Everything here blocks and is called in a thread; a lock makes it safe to call from several. A message is found by its
+base name. When its file has gone, another program has changed its flags or removed it: look again, then decide.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TypeVar
+
+from connectors.api.errors import ConnectorError, NotFound, OutcomeUnknown, Unavailable
+from connectors.api.types import SYSTEM_FLAGS, BatchResult, Cursor, MessageContent, MessageRef, MessageState, Outline
+from connectors.maildir import content, filename, keywords
+from connectors.maildir.disk import Disk, Temporary, translate
+from connectors.maildir.filename import FileName, UniqueNames
+from connectors.maildir.snapshot import Entry, Snapshot, date_of
+
+T = TypeVar("T")
+
+ATTEMPTS = 8
+SETTLED_NS = 1_000_000_000  # a directory changed less than this ago may change again within the same tick of its clock
+TMP_LIFETIME_S = 36 * 3600  # as the Maildir description has it
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What `Folder.changes` found: states of what is there and refs of what is gone; or all there is, in `present`."""
+
+    changed: list[MessageState]
+    removed: list[MessageRef]
+    present: frozenset[MessageRef] | None
+    cursor: Cursor
+
+
+class Folder:
+    """A directory with cur, new and tmp."""
+
+    def __init__(self, path: str, disk: Disk, names: UniqueNames) -> None:
+        self.path = path
+        self.lock = threading.RLock()
+        self._cur = os.path.join(path, "cur")
+        self._new = os.path.join(path, "new")
+        self._tmp = os.path.join(path, "tmp")
+        self._disk = disk
+        self._names = names
+        self._snapshot = Snapshot()
+        self._seen: tuple[int, ...] | None = None
+
+    # -- reading ------------------------------------------------------------------------------------------------------
+
+    def cursor(self) -> Cursor:
+        with self.lock:
+            self.scan()
+            return self._snapshot.cursor
+
+    def refs(self) -> list[MessageRef]:
+        """Return the refs of all messages in the order of their delivery."""
+        with self.lock:
+            self.scan()
+            return self._snapshot.refs()
+
+    def states(self, refs: Iterable[MessageRef], *, is_fresh: bool = True) -> list[MessageState]:
+        """Return the states of those messages that are there; without `is_fresh`, as of the last scan."""
+        with self.lock:
+            if is_fresh:
+                self.scan()
+            return self._snapshot.states(refs)
+
+    def changes(self, cursor: Cursor) -> Changes:
+        """Return what happened since the cursor was given, by this object or by one of another process."""
+        with self.lock:
+            self.scan()
+            snapshot = self._snapshot
+            refs = snapshot.changed_since(cursor)
+            if refs is None:
+                everything = snapshot.refs()
+                return Changes(snapshot.states(everything), [], frozenset(everything), snapshot.cursor)
+            gone = [ref for ref in refs if ref not in snapshot.entries]
+            return Changes(snapshot.states(refs), gone, None, snapshot.cursor)
+
+    def open(self, ref: MessageRef) -> MessageContent:
+        """Open a message for reading.
+
+        Raises:
+            NotFound: it is gone.
+        """
+
+        def open_file(entry: Entry) -> MessageContent:
+            opened = content.open_content(self._file(entry), is_verbatim=_is_verbatim(entry))
+            entry.size = opened.size
+            return opened
+
+        found = self._on_file(ref, open_file)
+        if found is None:
+            raise NotFound(f"no message {ref!r} in {self.path}")
+        return found
+
+    def outlines(self, refs: Iterable[MessageRef]) -> list[Outline]:
+        """Return the header blocks of those messages that are there."""
+
+        def outline(ref: MessageRef, entry: Entry) -> Outline:
+            header, size = content.read_header(self._file(entry), is_verbatim=_is_verbatim(entry))
+            entry.size = entry.size if size is None else size
+            return Outline(ref, header, entry.size, entry.date)
+
+        found = (self._on_file(ref, lambda entry, ref=ref: outline(ref, entry)) for ref in refs)  # type: ignore[misc]
+        return [each for each in found if each is not None]
+
+    # -- writing ------------------------------------------------------------------------------------------------------
+
+    def store_flags(self, refs: Iterable[MessageRef], add: frozenset[str], remove: frozenset[str]) -> BatchResult:
+        """Add and remove flags by renaming. A keyword for which no letter is left is not in the state after it."""
+        with self.lock:
+            self._give_letters(add)
+
+            def store(ref: MessageRef, entry: Entry) -> MessageState:
+                self._rename_with_flags(ref, entry, add, remove)
+                return self._snapshot.state(ref)
+
+            result = self._each(refs, store)
+            self._settle()
+            return result
+
+    def _rename_with_flags(self, ref: MessageRef, entry: Entry, add: frozenset[str], remove: frozenset[str]) -> None:
+        words = self._snapshot.keywords
+        name = filename.parse(entry.name)
+        flags = (words.flags(name.letters) | add) - remove
+        changed = str(FileName(name.base, words.letters(flags, name.letters), name.rest))
+        if changed != entry.name:
+            os.rename(self._file(entry), os.path.join(self._cur, changed))
+            self._snapshot.put(ref, Entry(changed, entry.mtime_ns, entry.stored, entry.size))
+        else:
+            os.stat(self._file(entry))
+
+    def adopt(self, temporary: Temporary, base: str, flags: frozenset[str]) -> MessageState:
+        """Make a finished file of tmp a message of this folder, and return its state."""
+        with self.lock:
+            self._give_letters(flags)
+            name = str(FileName(base, self._snapshot.keywords.letters(flags)))
+            os.rename(temporary.path, os.path.join(self._cur, name))
+            self._settle()
+            return self._arrived(name)
+
+    def create_temporary(self) -> Temporary:
+        """Create a file in tmp.
+
+        Raises:
+            FileNotFoundError: the folder is gone.
+        """
+        mode = os.stat(self._cur).st_mode & 0o666
+        os.makedirs(self._tmp, exist_ok=True)
+        unique = self._names.next()
+        return Temporary(os.path.join(self._tmp, unique), unique, mode, self._disk)
+
+    def copy_to(self, refs: Iterable[MessageRef], destination: Folder) -> BatchResult:
+        """Copy messages by hard links, or by their octets where links cannot be had."""
+
+        def copy(ref: MessageRef, entry: Entry) -> MessageState:
+            name = self._name_there(entry, destination, is_new=True)
+            self._link_or_copy(self._file(entry), destination, name)
+            return destination._arrived(name, entry.size)
+
+        return self._transfer(refs, destination, copy)
+
+    def move_to(self, refs: Iterable[MessageRef], destination: Folder) -> BatchResult:
+        """Move messages by renaming; the base name stays unless the destination has it."""
+
+        def move(ref: MessageRef, entry: Entry) -> MessageState:
+            is_taken = self is destination or ref in destination._snapshot.entries
+            name = self._name_there(entry, destination, is_new=is_taken)
+            os.rename(self._file(entry), os.path.join(destination._cur, name))
+            self._snapshot.drop(ref)
+            return destination._arrived(name, entry.size)
+
+        result = self._transfer(refs, destination, move)
+        self._settle()
+        return result
+
+    def expunge(self, refs: Iterable[MessageRef]) -> BatchResult:
+        """Unlink messages."""
+
+        def unlink(ref: MessageRef, entry: Entry) -> None:
+            os.unlink(self._file(entry))
+            self._snapshot.drop(ref)
+
+        with self.lock:
+            result = self._each(refs, unlink)
+            self._settle()
+            return result
+
+    def _transfer(
+        self, refs: Iterable[MessageRef], destination: Folder, work: Callable[[MessageRef, Entry], MessageState]
+    ) -> BatchResult:
+        # Two transfers in opposite directions take the locks in the same order.
+        first, second = sorted((self, destination), key=lambda folder: folder.path)
+        with first.lock, second.lock:
+            destination.scan()
+            result = self._each(refs, work)
+            destination._settle()
+            return result
+
+    def _name_there(self, entry: Entry, destination: Folder, *, is_new: bool) -> str:
+        """Return the file name for the message in another folder, whose letters for keywords are its own."""
+        name = filename.parse(entry.name)
+        flags = self._snapshot.keywords.flags(name.letters)
+        destination._give_letters(flags)
+        base = name.base
+        if is_new:
+            sizes = filename.sizes(base)
+            is_known = sizes.stored is not None and sizes.crlf is not None
+            unique = self._names.next()
+            base = filename.base_with_sizes(unique, sizes.stored or 0, sizes.crlf or 0) if is_known else unique
+            base = base if sizes.is_verbatim else base.removesuffix(",V")
+        return str(FileName(base, destination._snapshot.keywords.letters(flags)))
+
+    def _link_or_copy(self, source: str, destination: Folder, name: str) -> None:
+        target = os.path.join(destination._cur, name)
+        try:
+            os.link(source, target)
+        except FileNotFoundError:
+            raise
+        except OSError:
+            # Another file system, or one without hard links, or too many links.
+            temporary = destination.create_temporary()
+            try:
+                with open(source, "rb") as reader:
+                    while data := reader.read(1 << 20):
+                        temporary.write(data)
+                    temporary.finish(date_of(os.fstat(reader.fileno()).st_mtime_ns))
+                os.rename(temporary.path, target)
+            except BaseException:
+                temporary.discard()
+                raise
+
+    # -- keeping up ---------------------------------------------------------------------------------------------------
+
+    def scan(self, *, is_forced: bool = False) -> None:
+        """Bring the snapshot up to date. Costs three `stat` calls if nothing has changed for a second.
+
+        Raises:
+            FileNotFoundError: the folder is gone.
+        """
+        began = time.time_ns()
+        times = self._times()
+        if times == self._seen and not is_forced:
+            return
+        self._snapshot.set_keywords(keywords.read(self.path))
+        self._take_in_new()
+        self._compare()
+        # What is seen of a directory that changed just now may be out of date without its times telling.
+        after = self._times()
+        newest = max(after[::2])
+        self._seen = after if after[1::2] == times[1::2] and newest < began - SETTLED_NS else None
+
+    def _times(self) -> tuple[int, ...]:
+        found: list[int] = []
+        for path in (self._cur, self._new, os.path.join(self.path, keywords.FILE)):
+            try:
+                status = os.stat(path)
+            except FileNotFoundError:
+                if path == self._cur:
+                    raise
+                found += (0, 0)
+            else:
+                found += (status.st_mtime_ns, status.st_ino)
+        return tuple(found)
+
+    def _take_in_new(self) -> None:
+        """Move what was delivered from new to cur, as whoever reads a Maildir first must."""
+        try:
+            with os.scandir(self._new) as found:
+                names = [each.name for each in found if not each.name.startswith(".")]
+        except FileNotFoundError:
+            os.makedirs(self._new, exist_ok=True)
+            return
+        for name in names:
+            target = os.path.join(self._cur, name if ":2," in name else f"{name}:2,")
+            if os.path.lexists(target):
+                target = os.path.join(self._cur, f"{self._names.next()}:2,")
+            with suppress(FileNotFoundError):
+                os.rename(os.path.join(self._new, name), target)
+        if names:
+            self._disk.sync_directory(self._cur)
+
+    def _compare(self) -> None:
+        entries = self._snapshot.entries
+        names = self._list_names()
+        missing = entries.keys() - names.keys()
+        if missing:
+            # A file that is renamed while the directory is read may not be shown under either name: look twice.
+            again = self._list_names()
+            names |= again
+            missing = entries.keys() - names.keys()
+        for ref in missing:
+            self._snapshot.drop(ref)
+        for ref, name in names.items():
+            known = entries.get(ref)
+            if known is None:
+                with suppress(FileNotFoundError):
+                    self._enter(name)
+            elif known.name != name:
+                self._snapshot.put(ref, Entry(name, known.mtime_ns, known.stored, known.size))
+
+    def _list_names(self) -> dict[MessageRef, str]:
+        names: dict[MessageRef, str] = {}
+        with os.scandir(self._cur) as found:
+            for each in found:
+                name = each.name
+                if name.startswith("."):
+                    continue
+                ref = filename.message_ref(name.partition(":")[0])
+                if ref in names:
+                    name = self._part_doubles(names[ref], name)
+                    ref = filename.message_ref(name.partition(":")[0])
+                names[ref] = name
+        return names
+
+    def _part_doubles(self, first: str, second: str) -> str:
+        """Return the name to use for `second`, which has the base name of `first`.
+
+        Two messages of one base name get two names. One file under two names is about to be renamed by another program.
+        """
+        try:
+            if os.path.samefile(os.path.join(self._cur, first), os.path.join(self._cur, second)):
+                return max(first, second)
+            parsed = filename.parse(second)
+            renamed = str(FileName(self._names.next(), parsed.letters, parsed.rest))
+            os.rename(os.path.join(self._cur, second), os.path.join(self._cur, renamed))
+        except FileNotFoundError:
+            return second if os.path.lexists(os.path.join(self._cur, second)) else first
+        return renamed
+
+    def _enter(self, name: str, size: int | None = None) -> MessageRef:
+        """Take a file of cur into the snapshot."""
+        status = os.stat(os.path.join(self._cur, name))
+        base = filename.parse(name).base
+        ref = filename.message_ref(base)
+        told = filename.sizes(base)
+        if size is None and told.stored in (None, status.st_size):
+            size = told.served
+        self._snapshot.put(ref, Entry(name, status.st_mtime_ns, status.st_size, size))
+        return ref
+
+    def _arrived(self, name: str, size: int | None = None) -> MessageState:
+        """Return the state of a message that was just put into cur, even if another program has renamed it since.
+
+        Raises:
+            OutcomeUnknown: it has been removed since.
+        """
+        try:
+            return self._snapshot.state(self._enter(name, size))
+        except FileNotFoundError:
+            self.scan(is_forced=True)
+        ref = filename.message_ref(filename.parse(name).base)
+        if ref not in self._snapshot.entries:
+            raise OutcomeUnknown(f"message {ref!r} was put into {self.path} and has gone again")
+        return self._snapshot.state(ref)
+
+    def _settle(self) -> None:
+        """See the changed names of cur to the disk.
+
+        Raises:
+            OutcomeUnknown: the disk does not say so; the names have changed, but may change back in a crash.
+        """
+        try:
+            self._disk.sync_directory(self._cur)
+        except OSError as exc:
+            raise OutcomeUnknown(f"{self._cur} cannot be synced to the disk: {exc}") from exc
+
+    # -- inside -------------------------------------------------------------------------------------------------------
+
+    def _file(self, entry: Entry) -> str:
+        return os.path.join(self._cur, entry.name)
+
+    def _give_letters(self, flags: frozenset[str]) -> None:
+        if not flags <= self._snapshot.keywords.known | SYSTEM_FLAGS:
+            self._snapshot.set_keywords(keywords.allocate(self.path, flags, self._disk))
+
+    def _on_file(self, ref: MessageRef, work: Callable[[Entry], T]) -> T | None:
+        """Do the work on the file of a message, looking again where it has been renamed; None if it is gone."""
+        for attempt in range(ATTEMPTS):
+            with self.lock:
+                if attempt or ref not in self._snapshot.entries:
+                    self.scan(is_forced=bool(attempt))
+                entry = self._snapshot.entries.get(ref)
+            if entry is None:
+                return None
+            try:
+                return work(entry)
+            except FileNotFoundError:
+                continue
+        raise Unavailable(f"message {ref!r} in {self.path} is renamed faster than it can be read")
+
+    def _each(
+        self, refs: Iterable[MessageRef], work: Callable[[MessageRef, Entry], MessageState | None]
+    ) -> BatchResult:
+        """Do the work for each message and sort the outcomes. The folder itself must be there."""
+        os.stat(self._cur)
+        done: dict[MessageRef, MessageState | None] = {}
+        missing: set[MessageRef] = set()
+        failed: dict[MessageRef, ConnectorError] = {}
+        for ref in refs:
+
+            def on_entry(entry: Entry, ref: MessageRef = ref) -> bool:
+                done[ref] = work(ref, entry)
+                return True
+
+            try:
+                if not self._on_file(ref, on_entry):
+                    missing.add(ref)
+            except OSError as exc:
+                failed[ref] = translate(exc)
+            except ConnectorError as exc:
+                failed[ref] = exc
+        return BatchResult(done, frozenset(missing), failed)
+
+    def sweep(self) -> None:
+        """Remove what crashed deliveries left in tmp long ago."""
+        oldest = time.time() - TMP_LIFETIME_S
+        with suppress(OSError), os.scandir(self._tmp) as found:
+            for each in found:
+                with suppress(OSError):
+                    if each.is_file(follow_symlinks=False) and each.stat().st_mtime < oldest:
+                        os.unlink(each.path)
+
+
+def _is_verbatim(entry: Entry) -> bool:
+    return filename.sizes(filename.parse(entry.name).base).says_crlf(entry.stored)
