@@ -224,6 +224,10 @@ class BodyCache:
             self._octets += octets
             self._evict()
 
+    def has(self, account_id: int, message_id: int, generation: int = 0) -> bool:
+        """Tell whether a message is there, as far as is known without reading it."""
+        return BodyKey(account_id, message_id, generation) in self._entries
+
     def open(self, account_id: int, message_id: int, generation: int = 0) -> CachedBody | None:
         """Open a message; None if it is not there in full. Reading it counts as use.
 

@@ -138,6 +138,7 @@ _BURY = insert(tombstones).from_select(
     ),
 )
 _REMOVE = delete(placements).where(_THESE)
+_COUNT_FROM = select(func.count()).where(_HERE, placements.c.uid >= bindparam("first_uid"))
 _FIRST_UNSEEN = select(func.min(placements.c.uid)).where(_HERE, placements.c.flags.op("&")(SEEN) == literal(0))
 
 
@@ -179,6 +180,11 @@ async def refs_of(tx: Transaction, mailbox_id: int) -> list[RefRow]:
 async def by_message_ids(tx: Transaction, message_ids: Iterable[int]) -> list[HolderRow]:
     """Return every placement of those messages, in whatever mailbox, by mailbox and UID."""
     return await tx.rows(_HOLDERS, ids=list(message_ids))
+
+
+async def count_from(tx: Transaction, mailbox_id: int, uid: int) -> int:
+    """Return how many messages have at least this UID."""
+    return int(await tx.scalar(_COUNT_FROM, mailbox_id=mailbox_id, first_uid=uid))
 
 
 async def first_unseen(tx: Transaction, mailbox_id: int) -> int | None:

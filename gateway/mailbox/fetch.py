@@ -1,0 +1,247 @@
+"""What FETCH needs beyond the columns, read in blocks: one query and one batch of backend calls for each."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, timezone
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from connectors.api import errors
+from connectors.api.types import MessageRef
+from gateway.errors import from_connector
+from gateway.mailbox.columns import UNKNOWN, Entry
+from gateway.message.index import decode_index
+from gateway.message.octets import Buffer
+from gateway.message.part import Part
+from gateway.message.scan import scan
+from gateway.store import messages, outlines
+from gateway.store.database import Transaction
+from gateway.sync.bodies import OpenBody
+from gateway.sync.hydrate import Wanted
+from gateway.wire.dates import format_internal_date
+
+if TYPE_CHECKING:
+    from gateway.mailbox.open_mailbox import OpenMailbox
+    from gateway.sync.engine import AccountEngine
+
+BLOCK_ROWS = 250
+"""Rows per block: a query of this size holds the loop up for half a millisecond."""
+
+EPOCH = datetime(1982, 8, 13, tzinfo=UTC)
+"""The date shown where none is known, or one before RFC 822: Apple Mail has crashed on earlier ones."""
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """What has to be at hand besides UID, flags, mod-sequence and dates."""
+
+    size: bool = False
+    envelope: bool = False
+    structure: bool = False
+    header: bool = False
+    body: bool = False
+
+    @property
+    def outline(self) -> bool:
+        return self.envelope or self.structure or self.header
+
+
+@dataclass(frozen=True, slots=True)
+class FetchRow:
+    """One message to be written out. All that is `bytes` is finished for the wire, but for `header`.
+
+    `size` is the exact number of octets, or `UNKNOWN` where it was not asked for. `header` is the raw header block.
+    """
+
+    sequence_number: int
+    uid: int
+    flags: bytes
+    modseq: int
+    internal_date: bytes
+    size: int
+    envelope: bytes | None
+    structure: bytes | None
+    header: bytes | None
+    body: Body | None
+
+
+class Body:
+    """A message's octets, opened with `async with` only when it is their turn to be written."""
+
+    def __init__(self, reader: FetchReader, entry: Entry) -> None:
+        self._reader = reader
+        self._entry = entry
+        self._part: Part | None = None
+        self._open: OpenBody | None = None
+
+    async def __aenter__(self) -> Body:
+        self._open = await self._reader.open_body(self._entry)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._open is not None:
+            self._open.close()
+            self._open = None
+
+    @property
+    def _opened(self) -> OpenBody:
+        assert self._open is not None
+        return self._open
+
+    @property
+    def size(self) -> int:
+        return self._opened.size
+
+    @property
+    def buffer(self) -> Buffer:
+        """The whole message as a buffer, mapped where it is a file."""
+        return self._opened.buffer()
+
+    @property
+    def part(self) -> Part:
+        """The part tree."""
+        if self._part is None:
+            self._part = self._reader.part_of(self._entry, self._opened)
+        return self._part
+
+    async def read(self, offset: int, length: int) -> bytes:
+        """Return the octets from `offset`, fewer than `length` at the end."""
+        return await self._opened.read(offset, length)
+
+
+class FetchReader:
+    """Reads blocks of messages of one open mailbox."""
+
+    def __init__(self, mailbox: OpenMailbox, engine: AccountEngine) -> None:
+        self._mailbox = mailbox
+        self._engine = engine
+        self._store = engine.context.store
+        self._part_indexes: dict[int, bytes] = {}
+        self._refs: dict[int, str] = {}
+
+    async def blocks(self, entries: Sequence[tuple[int, Entry, bytes]], needs: Needs) -> AsyncIterator[list[FetchRow]]:
+        """Yield the messages, given as (sequence number, entry, rendered flags), in blocks and in that order.
+
+        A message of which the backend has nothing any more is left out.
+
+        Raises:
+            MailError: the backend is needed and cannot be reached.
+        """
+        for start in range(0, len(entries), BLOCK_ROWS):
+            block = entries[start : start + BLOCK_ROWS]
+            try:
+                yield await self._block(block, needs)
+            except errors.ConnectorError as error:
+                raise from_connector(error) from error
+
+    async def _block(self, block: Sequence[tuple[int, Entry, bytes]], needs: Needs) -> list[FetchRow]:
+        if needs.outline or needs.body or needs.size:
+            block = await self._complete(block, needs)
+        ids = [entry.message_id for _, entry, _ in block]
+        envelopes: dict[int, bytes] = {}
+        structures: dict[int, bytes] = {}
+        headers: dict[int, bytes] = {}
+
+        async def read(tx: Transaction) -> None:
+            if needs.envelope:
+                envelopes.update(await outlines.envelopes(tx, ids))
+            if needs.structure:
+                structures.update(await outlines.structures(tx, ids))
+            if needs.header:
+                headers.update(await outlines.header_blocks(tx, ids))
+            if needs.body:
+                self._part_indexes = await outlines.part_index(tx, ids)
+
+        if needs.outline or needs.body:
+            await self._store.read_bulk(read)
+        rows = []
+        for number, entry, flags in block:
+            key = entry.message_id
+            if (needs.envelope and key not in envelopes) or (needs.structure and key not in structures):
+                continue
+            if needs.header and key not in headers:
+                continue
+            rows.append(
+                FetchRow(
+                    number,
+                    entry.uid,
+                    flags,
+                    entry.modseq,
+                    _date(entry),
+                    entry.size,
+                    envelopes.get(key),
+                    structures.get(key),
+                    headers.get(key),
+                    Body(self, entry) if needs.body else None,
+                )
+            )
+        return rows
+
+    async def _complete(
+        self, block: Sequence[tuple[int, Entry, bytes]], needs: Needs
+    ) -> Sequence[tuple[int, Entry, bytes]]:
+        """Hydrate what the block lacks; return it with what was learned."""
+        row = self._mailbox.row
+        ids = [entry.message_id for _, entry, _ in block]
+        self._refs = await self._store.read_bulk(lambda tx: messages.refs_by_ids(tx, ids))
+        wanted = [Wanted(key, MessageRef(self._refs[key])) for key in ids if key in self._refs]
+        if needs.outline:
+            missing = await self._store.read_bulk(lambda tx: self._lacking(tx, ids, needs))
+            lacking = [item for item in wanted if item.message_id in missing]
+            if lacking:
+                await self._engine.hydrator.outlines(row, lacking, structure=needs.structure)
+        sizeless = [entry.message_id for _, entry, _ in block if entry.size == UNKNOWN]
+        if needs.size and sizeless:
+            without = [item for item in wanted if item.message_id in sizeless]
+            await self._engine.hydrator.outlines(row, without, structure=True)
+        dateless = [entry for _, entry, _ in block if UNKNOWN in (entry.internal_date, entry.size)]
+        if dateless:
+            await self._learn(dateless)
+        return [(number, self._mailbox.find(entry.uid) or entry, flags) for number, entry, flags in block]
+
+    async def _lacking(self, tx: Transaction, ids: list[int], needs: Needs) -> set[int]:
+        have = set(await outlines.structures(tx, ids)) if needs.structure else set(await outlines.envelopes(tx, ids))
+        return set(ids) - have
+
+    async def _learn(self, entries: Sequence[Entry]) -> None:
+        ids = [entry.message_id for entry in entries]
+        known = await self._store.read_bulk(lambda tx: messages.message_rows(tx, ids))
+        for entry in entries:
+            row = known.get(entry.message_id)
+            if row is None:
+                continue
+            if row.size is not None and row.size_is_exact:
+                self._mailbox.learned_size(entry.uid, row.size)
+            if row.internal_date is not None:
+                self._mailbox.learned_date(entry.uid, row.internal_date, row.internal_zone or 0)
+
+    async def open_body(self, entry: Entry) -> OpenBody:
+        """Return the octets of a message.
+
+        Raises:
+            MailError: it is gone, or the backend cannot give it now.
+        """
+        ref = self._refs.get(entry.message_id, "")
+        try:
+            body = await self._engine.bodies.open(self._mailbox.row, entry.message_id, MessageRef(ref))
+        except errors.ConnectorError as error:
+            raise from_connector(error) from error
+        if body.size != entry.size:
+            self._mailbox.learned_size(entry.uid, body.size)
+        return body
+
+    def part_of(self, entry: Entry, body: OpenBody) -> Part:
+        """Return the part tree: as stored, else by scanning."""
+        index = self._part_indexes.get(entry.message_id)
+        return decode_index(index) if index is not None else scan(body.buffer())
+
+
+def _date(entry: Entry) -> bytes:
+    if entry.internal_date == UNKNOWN:
+        return format_internal_date(EPOCH)
+    moment = datetime.fromtimestamp(entry.internal_date, timezone(timedelta(minutes=entry.zone)))
+    return format_internal_date(max(moment, EPOCH))

@@ -1,0 +1,227 @@
+"""A mailbox that somebody has open: its columns, kept in line with the store and shared by every view of it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Protocol
+
+from gateway.mailbox.columns import UNKNOWN, Columns, Entry
+from gateway.mailbox.flag_sets import FlagSets
+from gateway.store import mailboxes, placements, tombstones
+from gateway.store.database import Store, Transaction
+from gateway.store.mailboxes import MailboxRow
+from gateway.store.placements import PlacementRow
+from gateway.sync.bus import ChangeBus, MailboxChanged
+
+log = logging.getLogger(__name__)
+
+LOAD_ROWS = 1000
+"""Rows per query while loading: small enough that other work on the loop waits about a millisecond at most."""
+
+
+class Watcher(Protocol):
+    """What a view offers to the mailbox it looks at."""
+
+    def entries_changed(self, uids: Iterable[int]) -> None:
+        """Flags of these have changed."""
+
+    def entries_removed(self, entries: list[Entry]) -> None:
+        """These are gone."""
+
+    def entries_added(self) -> None:
+        """There are new UIDs at the end of the columns."""
+
+    def became_defunct(self) -> None:
+        """The UIDs are void, or the mailbox is gone."""
+
+    def holds(self, uid: int) -> bool:
+        """Whether the client of this view has not been told yet that the UID is gone."""
+
+
+class OpenMailbox:
+    """Columns of one mailbox, current up to `modseq`.
+
+    `ghosts` are messages that are gone but not yet for every client: a FETCH of one is answered with what it was,
+    since a client that gets NO because of an expunge it was not told of asks for ever.
+    """
+
+    def __init__(self, mailbox_id: int, store: Store, bus: ChangeBus, flag_sets: FlagSets) -> None:
+        self.id = mailbox_id
+        self.columns = Columns()
+        self.flag_sets = flag_sets
+        self.modseq = 0
+        self.row: MailboxRow
+        self.recent_uid = 1
+        self.ghosts: dict[int, Entry] = {}
+        self.is_defunct = False
+        self._store = store
+        self._watchers: list[Watcher] = []
+        self._refreshing = asyncio.Lock()
+        self._refresh_task: asyncio.Task[None] | None = None
+        self._claims: set[asyncio.Task[None]] = set()
+        self._stop_listening = bus.subscribe(mailbox_id, self._on_change)
+
+    # -- loading and refreshing ---------------------------------------------------------------------------------------
+
+    async def load(self) -> None:
+        """Read the mailbox from the store; call it once, before anything else.
+
+        Raises:
+            LookupError: there is no such mailbox.
+        """
+        async with self._refreshing:
+            row = await self._store.read(lambda tx: mailboxes.mailbox_by_id(tx, self.id))
+            if row is None:
+                raise LookupError(f"mailbox {self.id}")
+            self.row = row
+            self.recent_uid = row.recent_uid
+            # The mod-sequence is read first: what changes while the rows are read is then read again below.
+            self.modseq = row.highestmodseq
+            after_uid = 0
+            while rows := await self._store.read_bulk(self._page_after(after_uid)):
+                for entry in map(self._entry, rows):
+                    self.columns.put(entry)
+                after_uid = rows[-1][0]
+        await self.refresh()
+
+    def _page_after(self, after_uid: int) -> Callable[[Transaction], Awaitable[list[PlacementRow]]]:
+        return lambda tx: placements.load_range(tx, self.id, after_uid, LOAD_ROWS)
+
+    async def refresh(self) -> None:
+        """Catch up with the store and tell the views; returns when all that was committed before the call is in."""
+        async with self._refreshing:
+            if self.is_defunct:
+                return
+            row = await self._store.read(lambda tx: mailboxes.mailbox_by_id(tx, self.id))
+            if row is None or row.uidvalidity != self.row.uidvalidity:
+                self._become_defunct()
+                return
+            self.row = row
+            if row.highestmodseq == self.modseq:
+                return
+            since = self.modseq
+            rows = await self._store.read_bulk(lambda tx: placements.changed_since(tx, self.id, since))
+            gone = await self._store.read_bulk(lambda tx: tombstones.since(tx, self.id, since))
+            self.modseq = max((entry[4] for entry in rows), default=row.highestmodseq)
+            self._apply([self._entry(entry) for entry in rows], gone)
+
+    def _apply(self, entries: list[Entry], gone: Iterable[int]) -> None:
+        removed = self.columns.remove(gone)
+        has_new = False
+        changed: list[int] = []
+        for entry in entries:
+            if self.columns.put(entry):
+                has_new = True
+            else:
+                changed.append(entry.uid)
+        for entry in removed:
+            if any(watcher.holds(entry.uid) for watcher in self._watchers):
+                self.ghosts[entry.uid] = entry
+        for watcher in tuple(self._watchers):
+            if removed:
+                watcher.entries_removed(removed)
+            if changed:
+                watcher.entries_changed(changed)
+            if has_new:
+                watcher.entries_added()
+
+    def _entry(self, row: PlacementRow) -> Entry:
+        uid, message_id, flags, keywords, modseq, date, zone, size, size_is_exact, save_date = row[:10]
+        return Entry(
+            uid,
+            message_id,
+            self.flag_sets.intern(flags, keywords),
+            modseq,
+            size if size is not None and size_is_exact else UNKNOWN,
+            UNKNOWN if date is None else date,
+            zone or 0,
+            UNKNOWN if save_date is None else save_date,
+        )
+
+    def learned_size(self, uid: int, size: int) -> None:
+        """Take note of an exact size that hydration found; no client needs to be told."""
+        position = self.columns.index(uid)
+        if position is not None:
+            self.columns.sizes[position] = size
+
+    def learned_date(self, uid: int, internal_date: int, zone: int) -> None:
+        """Take note of a date that hydration found."""
+        position = self.columns.index(uid)
+        if position is not None:
+            self.columns.internal_dates[position] = internal_date
+            self.columns.zones[position] = zone
+
+    # -- change bus ---------------------------------------------------------------------------------------------------
+
+    def _on_change(self, change: MailboxChanged) -> None:
+        if change.is_reset:
+            self._become_defunct()
+        elif self._refresh_task is None or self._refresh_task.done():
+            self._refresh_task = asyncio.get_running_loop().create_task(self._refresh_quietly())
+        else:
+            # The running refresh may have read already; one more is enough for any number of changes meanwhile.
+            self._wants_refresh = True
+
+    _wants_refresh = False
+
+    async def _refresh_quietly(self) -> None:
+        try:
+            await self.refresh()
+            while self._wants_refresh:
+                self._wants_refresh = False
+                await self.refresh()
+        except Exception:
+            log.exception("mailbox %d could not be read again", self.id)
+
+    def _become_defunct(self) -> None:
+        self.is_defunct = True
+        for watcher in tuple(self._watchers):
+            watcher.became_defunct()
+
+    # -- views --------------------------------------------------------------------------------------------------------
+
+    def attach(self, watcher: Watcher) -> None:
+        self._watchers.append(watcher)
+
+    def detach(self, watcher: Watcher) -> None:
+        if watcher in self._watchers:
+            self._watchers.remove(watcher)
+        self.drop_ghosts()
+
+    def claim_recent(self) -> None:
+        """Let a session that may write be the only one for which the present messages are \\Recent."""
+        if self.recent_uid < self.row.uidnext:
+            self.recent_uid = self.row.uidnext
+            task = asyncio.get_running_loop().create_task(self._store_claim())
+            self._claims.add(task)
+            task.add_done_callback(self._claims.discard)
+
+    async def _store_claim(self) -> None:
+        try:
+            await self._store.write(lambda tx: mailboxes.claim_recent(tx, self.id))
+        except Exception:
+            log.exception("mailbox %d: recent messages could not be claimed", self.id)
+
+    @property
+    def has_watchers(self) -> bool:
+        return bool(self._watchers)
+
+    def drop_ghosts(self) -> None:
+        """Forget the messages that every client now knows to be gone."""
+        for uid in list(self.ghosts):
+            if not any(watcher.holds(uid) for watcher in self._watchers):
+                del self.ghosts[uid]
+
+    def find(self, uid: int) -> Entry | None:
+        """Return the entry of a UID, a ghost's too."""
+        position = self.columns.index(uid)
+        return self.columns.entry(position) if position is not None else self.ghosts.get(uid)
+
+    async def close(self) -> None:
+        """Stop listening and finish what is being written; the object is of no more use."""
+        self._stop_listening()
+        if self._refresh_task is not None:
+            self._refresh_task.cancel()
+        await asyncio.gather(*self._claims, return_exceptions=True)

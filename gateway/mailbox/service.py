@@ -1,0 +1,198 @@
+"""The mail of all users of this process: accounts with their engines, and the mailboxes that are open."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from connectors.api.connector import Connector
+from gateway.accounts.account import Account, AccountHealth
+from gateway.clock import Clock
+from gateway.errors import ErrorKind, GatewayError, MailError
+from gateway.mailbox.flag_sets import FlagSets
+from gateway.mailbox.open_mailbox import OpenMailbox
+from gateway.mailbox.user_mail import UserMail
+from gateway.store import accounts, users
+from gateway.store.accounts import AccountRow, AccountState
+from gateway.store.body_cache import BodyCache
+from gateway.store.database import Store
+from gateway.sync.bus import ChangeBus
+from gateway.sync.context import AccountContext
+from gateway.sync.engine import AccountEngine, SyncSettings
+
+log = logging.getLogger(__name__)
+
+KEPT_OPEN = 64
+"""Mailboxes kept in memory after their last view closed, so that the next SELECT needs no reading."""
+
+MakeConnector = Callable[[AccountRow], Connector]
+"""Builds the connector of an account from its row.
+
+Raises:
+    GatewayError: the settings or the credentials cannot be used.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class MailSettings:
+    """`append_limit` in octets. The waits are for what a client would otherwise have to ask for again."""
+
+    append_limit: int = 50 << 20
+    tree_wait_s: float = 20.0
+    first_listing_wait_s: float = 120.0
+    fresh_wait_s: float = 1.0
+    fresh_age_s: float = 3.0
+
+
+class MailService:
+    """Built once by the composition root; `start` it, and `close` it at the end."""
+
+    def __init__(
+        self,
+        store: Store,
+        cache: BodyCache,
+        clock: Clock,
+        make_connector: MakeConnector,
+        settings: MailSettings | None = None,
+        sync_settings: SyncSettings | None = None,
+    ) -> None:
+        self.store = store
+        self.settings = settings or MailSettings()
+        self.bus = ChangeBus()
+        self._cache = cache
+        self._clock = clock
+        self._make_connector = make_connector
+        self._sync_settings = sync_settings or SyncSettings()
+        self._engines: dict[int, AccountEngine] = {}
+        self._unusable: dict[int, str] = {}
+        self._flag_sets = FlagSets()
+        self._open: dict[int, OpenMailbox] = {}
+        self._loading: dict[int, asyncio.Task[OpenMailbox]] = {}
+        self._interest: dict[int, dict[int, int]] = {}
+
+    async def start(self) -> None:
+        """Begin to synchronise every account."""
+        for row in await self.store.read(accounts.all_accounts):
+            await self.engine_of(row)
+
+    async def close(self) -> None:
+        """End all work; writes that were sent to a backend are settled at the next start."""
+        engines, self._engines = list(self._engines.values()), {}
+        await asyncio.gather(*(engine.stop() for engine in engines))
+        for mailbox in self._open.values():
+            await mailbox.close()
+        self._open.clear()
+
+    # -- accounts -----------------------------------------------------------------------------------------------------
+
+    async def engine_of(self, row: AccountRow) -> AccountEngine | None:
+        """Return the running engine of an account, started if need be; None for an account that cannot be used."""
+        engine = self._engines.get(row.id)
+        if engine is not None or row.state is AccountState.DISABLED:
+            return engine
+        try:
+            connector = self._make_connector(row)
+        except GatewayError as error:
+            if self._unusable.get(row.id) != error.operator_text:
+                self._unusable[row.id] = error.operator_text
+                log.error("account %s cannot be used: %s", row.name, error.operator_text)
+            return None
+        self._unusable.pop(row.id, None)
+        account = Account(row.id, row.name, connector, on_state=lambda health: self._store_health(row.id, health))
+        context = AccountContext(account, self.store, self.bus, self._cache, self._clock)
+        engine = self._engines[row.id] = AccountEngine(context, self._sync_settings)
+        engine.start()
+        return engine
+
+    def running_engine(self, account_id: int) -> AccountEngine | None:
+        """Return the engine of an account if it runs."""
+        return self._engines.get(account_id)
+
+    async def forget_account(self, account_id: int) -> None:
+        """Stop working on an account that was removed, or whose settings have changed."""
+        engine = self._engines.pop(account_id, None)
+        if engine is not None:
+            await engine.stop()
+
+    async def _store_health(self, account_id: int, health: AccountHealth) -> None:
+        await self.store.write(lambda tx: accounts.set_account_state(tx, account_id, health.state, health.last_error))
+
+    # -- users --------------------------------------------------------------------------------------------------------
+
+    async def open_user(self, login: str) -> UserMail:
+        """Return the mail of a user who has logged in, for one session.
+
+        Raises:
+            MailError: there is no such user (any more).
+        """
+        user = await self.store.read(lambda tx: users.user_by_login(tx, login))
+        if user is None:
+            raise MailError(ErrorKind.NOT_FOUND, "This login no longer exists.")
+        mail = UserMail(self, user.id, user.login)
+        await mail.refresh_accounts()
+        return mail
+
+    # -- open mailboxes -----------------------------------------------------------------------------------------------
+
+    async def open_mailbox(self, mailbox_id: int) -> OpenMailbox:
+        """Return the mailbox with its columns loaded, shared by all who have it open.
+
+        Raises:
+            LookupError: there is no such mailbox.
+        """
+        mailbox = self._open.pop(mailbox_id, None)
+        if mailbox is None or mailbox.is_defunct:
+            mailbox = await self._load(mailbox_id)
+        # Most recently used last.
+        self._open[mailbox_id] = mailbox
+        await mailbox.refresh()
+        await self._trim()
+        return mailbox
+
+    async def _load(self, mailbox_id: int) -> OpenMailbox:
+        loading = self._loading.get(mailbox_id)
+        if loading is None:
+            loading = asyncio.get_running_loop().create_task(self._load_now(mailbox_id))
+            self._loading[mailbox_id] = loading
+            loading.add_done_callback(lambda _: self._loading.pop(mailbox_id, None))
+        return await asyncio.shield(loading)
+
+    async def _load_now(self, mailbox_id: int) -> OpenMailbox:
+        mailbox = OpenMailbox(mailbox_id, self.store, self.bus, self._flag_sets)
+        try:
+            await mailbox.load()
+        except BaseException:
+            await mailbox.close()
+            raise
+        return mailbox
+
+    async def _trim(self) -> None:
+        idle = [key for key, mailbox in self._open.items() if not mailbox.has_watchers]
+        for key in idle[: max(0, len(idle) - KEPT_OPEN)]:
+            await self._open.pop(key).close()
+
+    async def view_opened(self, account_id: int, mailbox_id: int) -> None:
+        """Count a view, and have its mailbox watched."""
+        counts = self._interest.setdefault(account_id, {})
+        counts[mailbox_id] = counts.get(mailbox_id, 0) + 1
+        await self._tell_interest(account_id)
+
+    async def view_closed(self, account_id: int, mailbox_id: int) -> None:
+        """Count a view less."""
+        counts = self._interest.get(account_id, {})
+        if counts.get(mailbox_id, 0) <= 1:
+            counts.pop(mailbox_id, None)
+        else:
+            counts[mailbox_id] -= 1
+        await self._tell_interest(account_id)
+
+    async def _tell_interest(self, account_id: int) -> None:
+        engine = self._engines.get(account_id)
+        if engine is not None:
+            await engine.set_interest(frozenset(self._interest.get(account_id, {})))
+
+    def engines(self) -> Sequence[AccountEngine]:
+        """Return the engines that run."""
+        return list(self._engines.values())

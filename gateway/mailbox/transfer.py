@@ -1,0 +1,130 @@
+"""COPY and MOVE from a view to a mailbox by name: within one account, or from one to another."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta, timezone
+from typing import TYPE_CHECKING
+
+from connectors.api import errors
+from connectors.api.types import MessageRef
+from gateway.errors import MailError, from_connector
+from gateway.store import messages
+from gateway.store.mailboxes import MailboxRow
+from gateway.sync.bodies import OpenBody
+from gateway.sync.engine import AccountEngine
+from gateway.sync.targets import Target, read_targets
+
+if TYPE_CHECKING:
+    from gateway.mailbox.view import View
+
+CHUNK = 256 << 10
+
+
+@dataclass(slots=True)
+class CopyOutcome:
+    """`pairs` are (source UID, destination UID), ascending by source; `uidvalidity` is the destination's.
+
+    `failed` source UIDs were not copied, and `error` says why. Messages that were gone are in neither.
+    """
+
+    uidvalidity: int
+    pairs: list[tuple[int, int]] = field(default_factory=list)
+    failed: list[int] = field(default_factory=list)
+    error: MailError | None = None
+
+
+class Transfer(ABC):
+    """What a view needs of its user's other mailboxes."""
+
+    @abstractmethod
+    async def copy(self, source: MailboxRow, uids: Sequence[int], destination: str, *, is_move: bool) -> CopyOutcome:
+        """Copy or move; see `View.copy`."""
+
+    @abstractmethod
+    def view_closed(self, view: View) -> None:
+        """Take note that a view is no longer used."""
+
+
+class BodyContent:
+    """A stored message as content to be appended elsewhere."""
+
+    def __init__(self, body: OpenBody) -> None:
+        self._body = body
+
+    @property
+    def size(self) -> int:
+        return self._body.size
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        for offset in range(0, self._body.size, CHUNK):
+            yield await self._body.read(offset, CHUNK)
+
+
+async def copy_within(
+    engine: AccountEngine, source: MailboxRow, uids: Sequence[int], destination: MailboxRow, *, is_move: bool
+) -> CopyOutcome:
+    """Copy or move within one account; the backend does it.
+
+    Raises:
+        ConnectorError: nothing was done.
+    """
+    result = await engine.copy(source, uids, destination, is_move=is_move)
+    error = from_connector(result.error) if result.error else None
+    return CopyOutcome(destination.uidvalidity, result.pairs, result.failed, error)
+
+
+async def copy_across(
+    engine: AccountEngine,
+    source: MailboxRow,
+    uids: Sequence[int],
+    target: AccountEngine,
+    destination: MailboxRow,
+    *,
+    is_move: bool,
+) -> CopyOutcome:
+    """Copy messages to another account by fetch and append; for a move, remove only those whose append is confirmed."""
+    outcome = CopyOutcome(destination.uidvalidity)
+    for message in await read_targets(engine.context.store, source.id, uids):
+        try:
+            uid = await _append_copy(engine, source, message, target, destination)
+        except errors.NotFound:
+            continue
+        except errors.ConnectorError as error:
+            outcome.failed.append(message.uid)
+            outcome.error = from_connector(error)
+            if isinstance(error, (errors.Unavailable, errors.AuthExpired, errors.OverQuota, errors.OutcomeUnknown)):
+                # It would be the same with the rest.
+                rest = [uid for uid in uids if uid > message.uid]
+                outcome.failed.extend(rest)
+                break
+        else:
+            outcome.pairs.append((message.uid, uid))
+    if is_move and outcome.pairs:
+        removed = await engine.expunge(source, [source_uid for source_uid, _ in outcome.pairs])
+        if removed.error is not None:
+            outcome.error = from_connector(removed.error)
+    return outcome
+
+
+async def _append_copy(
+    engine: AccountEngine, source: MailboxRow, message: Target, target: AccountEngine, destination: MailboxRow
+) -> int:
+    body = await engine.bodies.open(source, message.message_id, MessageRef(message.ref))
+    try:
+        date = await _internal_date(engine, message.message_id)
+        flags = [flag for flag in message.flags.names() if flag != "\\Deleted"]
+        return await target.append(destination, BodyContent(body), flags, date)
+    finally:
+        body.close()
+
+
+async def _internal_date(engine: AccountEngine, message_id: int) -> datetime | None:
+    rows = await engine.context.store.read(lambda tx: messages.message_rows(tx, [message_id]))
+    row = rows.get(message_id)
+    if row is None or row.internal_date is None:
+        return None
+    zone = timezone(timedelta(minutes=row.internal_zone or 0))
+    return datetime.fromtimestamp(row.internal_date, UTC).astimezone(zone)

@@ -1,0 +1,348 @@
+"""The mail of one user, as one session sees it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from connectors.api import errors
+from connectors.api.types import MessageContent, Role
+from gateway.errors import ErrorKind, MailError, from_connector
+from gateway.mailbox import names
+from gateway.mailbox.namespace import AccountTree, MailboxEntry, MailboxStatus, Tree
+from gateway.mailbox.transfer import CopyOutcome, Transfer, copy_across, copy_within
+from gateway.mailbox.view import View
+from gateway.store import accounts, mailboxes, placements
+from gateway.store.accounts import AccountRow, AccountState
+from gateway.store.database import Transaction
+from gateway.store.mailboxes import MailboxRow
+from gateway.sync import tree_writer
+from gateway.sync.engine import AccountEngine
+from gateway.sync.schedule import Urgency
+
+if TYPE_CHECKING:
+    from gateway.mailbox.service import MailService
+
+PRIMARY = "primary"
+"""The key of an account's settings that puts it at the root beside other accounts."""
+
+
+@dataclass(frozen=True, slots=True)
+class AppendUid:
+    """Where an appended message is."""
+
+    uidvalidity: int
+    uid: int
+
+
+class UserMail(Transfer):
+    """A user's accounts as one tree, and what can be done to its mailboxes. Close it when the session ends."""
+
+    def __init__(self, service: MailService, user_id: int, login: str) -> None:
+        self.login = login
+        self._service = service
+        self._user_id = user_id
+        self._accounts: list[AccountRow] = []
+        self._closing: set[asyncio.Task[None]] = set()
+
+    # -- accounts -----------------------------------------------------------------------------------------------------
+
+    async def refresh_accounts(self) -> None:
+        """Learn of accounts that were added or removed; one whose backend was out of reach is tried again at once."""
+        rows = await self._service.store.read(lambda tx: accounts.accounts_of(tx, self._user_id))
+        for gone in {row.id for row in self._accounts} - {row.id for row in rows}:
+            await self._service.forget_account(gone)
+        self._accounts = [row for row in rows if row.state is not AccountState.DISABLED]
+        for row in self._accounts:
+            engine = await self._service.engine_of(row)
+            if engine is not None and engine.context.account.health.state is AccountState.UNAVAILABLE:
+                engine.retry()
+
+    def status_alert(self) -> str | None:
+        """Return a sentence for the user if an account needs a new login; None if all is well."""
+        needing = [
+            row.name
+            for row in self._accounts
+            if (engine := self._service.running_engine(row.id)) is not None
+            and engine.context.account.health.state is AccountState.NEEDS_LOGIN
+        ]
+        if not needing:
+            return None
+        return f"The mail provider asks for a new login to {', '.join(needing)}; what is shown may be old."
+
+    def _engine(self, account_id: int) -> AccountEngine:
+        engine = self._service.running_engine(account_id)
+        if engine is None:
+            raise MailError(ErrorKind.UNAVAILABLE, "This account cannot be used at present.")
+        return engine
+
+    # -- the tree -----------------------------------------------------------------------------------------------------
+
+    @property
+    def namespace_prefixes(self) -> tuple[str, ...]:
+        """The personal namespaces: one root for everything."""
+        return ("",)
+
+    async def mailboxes(self) -> list[MailboxEntry]:
+        """Return the whole tree, INBOX first, parents before children.
+
+        Raises:
+            MailError: no account could be listed yet.
+        """
+        return (await self._tree()).entries()
+
+    async def _tree(self) -> Tree:
+        """Read the tree from the store; an account that was never listed is waited for."""
+        problem: MailError | None = None
+        for row in self._accounts:
+            engine = self._service.running_engine(row.id)
+            if engine is None:
+                problem = MailError(ErrorKind.UNAVAILABLE, f"The account {row.name} cannot be used at present.")
+                continue
+            try:
+                await engine.wait_for_tree(self._service.settings.tree_wait_s)
+            except errors.ConnectorError as error:
+                problem = from_connector(error)
+
+        async def read(tx: Transaction) -> list[AccountTree]:
+            return [
+                AccountTree(row.id, row.name, bool(row.settings.get(PRIMARY)), await mailboxes.mailboxes_of(tx, row.id))
+                for row in self._accounts
+            ]
+
+        trees = await self._service.store.read_bulk(read)
+        if problem is not None and not any(tree.rows for tree in trees):
+            raise problem
+        return Tree(trees)
+
+    async def _find(self, name: str, kind: ErrorKind = ErrorKind.NOT_FOUND) -> MailboxRow:
+        row = (await self._tree()).find(name)
+        if row is None or not row.is_selectable:
+            raise MailError(kind, "There is no such mailbox.")
+        return row
+
+    # -- looking ------------------------------------------------------------------------------------------------------
+
+    async def status(self, name: str) -> MailboxStatus:
+        """Return the counters of a mailbox, after a short wait for news if what is known is old.
+
+        Raises:
+            MailError: no such mailbox.
+        """
+        row = await self._find(name)
+        await self._freshen(row)
+        statuses = await self._statuses([row.id])
+        return statuses[row.id]
+
+    async def statuses(self, wanted: Sequence[str]) -> dict[str, MailboxStatus]:
+        """Return the counters of many mailboxes as known now, in one read; mailboxes that are gone are left out."""
+        tree = await self._tree()
+        rows = {name: row for name in wanted if (row := tree.find(name)) is not None and row.is_selectable}
+        found = await self._statuses([row.id for row in rows.values()])
+        return {name: found[row.id] for name, row in rows.items() if row.id in found}
+
+    async def _statuses(self, ids: Sequence[int]) -> dict[int, MailboxStatus]:
+        async def read(tx: Transaction) -> dict[int, tuple[MailboxRow, int]]:
+            found = {}
+            for mailbox_id in ids:
+                row = await mailboxes.mailbox_by_id(tx, mailbox_id)
+                if row is not None:
+                    recent = 0
+                    if row.recent_uid < row.uidnext:
+                        recent = await placements.count_from(tx, mailbox_id, row.recent_uid)
+                    found[mailbox_id] = (row, recent)
+            return found
+
+        return {
+            mailbox_id: MailboxStatus(
+                messages=row.messages,
+                recent=recent,
+                uidnext=row.uidnext,
+                uidvalidity=row.uidvalidity,
+                unseen=row.unseen,
+                deleted=row.deleted,
+                size=row.octets,
+                highestmodseq=row.highestmodseq,
+                append_limit=self._limit_of(row.account_id),
+                mailbox_id=f"M{row.id}",
+            )
+            for mailbox_id, (row, recent) in (await self._service.store.read_bulk(read)).items()
+        }
+
+    async def open(self, name: str, *, is_read_only: bool) -> View:
+        """Open a mailbox for this session.
+
+        A mailbox is never shown before its first listing is complete where the backend's own UIDs pass through: a
+        client that knows them from before would take what is not listed yet for deleted.
+
+        Raises:
+            MailError: no such mailbox, or it was never listed and the backend cannot be reached.
+        """
+        row = await self._find(name)
+        engine = self._engine(row.account_id)
+        await self._freshen(row)
+        await self._wait_for_first_listing(engine, row)
+        try:
+            mailbox = await self._service.open_mailbox(row.id)
+        except LookupError:
+            raise MailError(ErrorKind.NOT_FOUND, "There is no such mailbox.") from None
+        view = View(name, mailbox, engine, self, is_read_only=is_read_only or row.is_read_only)
+        await self._service.view_opened(row.account_id, row.id)
+        return view
+
+    async def _freshen(self, row: MailboxRow) -> None:
+        """Have a mailbox read if that was long ago, and wait a moment for it."""
+        settings, engine = self._service.settings, self._engine(row.account_id)
+        age_s = engine.age_s(row.id)
+        if row.is_listed and (age_s is None or age_s > settings.fresh_age_s):
+            await engine.wait_until_read(row.id, settings.fresh_wait_s)
+
+    async def _wait_for_first_listing(self, engine: AccountEngine, row: MailboxRow) -> None:
+        if row.is_listed:
+            return
+        settings = self._service.settings
+        is_complete = await engine.wait_until_read(row.id, settings.first_listing_wait_s)
+        if is_complete:
+            return
+        if engine.context.account.is_open and not engine.context.account.capabilities.has_uids:
+            return
+        raise MailError(ErrorKind.UNAVAILABLE, "The mailbox is still being read for the first time; try again later.")
+
+    # -- changing the tree --------------------------------------------------------------------------------------------
+
+    async def create(self, name: str, roles: Sequence[Role] = ()) -> None:
+        """Create a mailbox, with at most one special use.
+
+        Raises:
+            MailError: it was not created.
+        """
+        if not names.is_valid(name):
+            raise MailError(ErrorKind.INVALID_NAME, "This cannot be the name of a mailbox.")
+        if len(roles) > 1:
+            raise MailError(ErrorKind.UNSUPPORTED, "A mailbox has at most one special use here.")
+        tree = await self._tree()
+        if tree.find(name) is not None:
+            raise MailError(ErrorKind.ALREADY_EXISTS, "A mailbox of that name exists already.")
+        place = tree.place(name)
+        if place is None:
+            raise MailError(ErrorKind.DENIED, "Mailboxes can be created inside an account only.")
+        engine = self._engine(place.account_id)
+        try:
+            row = await tree_writer.create_mailbox(engine.context, place.path, roles[0] if roles else None)
+        except errors.ConnectorError as error:
+            raise from_connector(error) from error
+        engine.request(row.id, Urgency.OPEN)
+
+    async def delete(self, name: str) -> None:
+        """Delete a mailbox with its messages.
+
+        Raises:
+            MailError: it was not deleted.
+        """
+        tree = await self._tree()
+        row = tree.find(name)
+        if row is None:
+            kind = ErrorKind.HAS_CHILDREN if tree.has_children(name) else ErrorKind.NOT_FOUND
+            raise MailError(kind, "There is no such mailbox.")
+        if row.path == tree_writer.INBOX:
+            raise MailError(ErrorKind.DENIED, "INBOX cannot be deleted.")
+        if not row.is_selectable and tree.has_children(name):
+            raise MailError(ErrorKind.HAS_CHILDREN, "There are mailboxes below this name.")
+        try:
+            await tree_writer.delete_mailbox(self._engine(row.account_id).context, row)
+        except errors.ConnectorError as error:
+            raise from_connector(error) from error
+
+    async def rename(self, old: str, new: str) -> None:
+        """Rename a mailbox, its children with it.
+
+        Raises:
+            MailError: it was not renamed.
+        """
+        tree = await self._tree()
+        row, place = tree.find(old), tree.place(new)
+        if row is None:
+            raise MailError(ErrorKind.NOT_FOUND, "There is no such mailbox.")
+        if tree.find(new) is not None:
+            raise MailError(ErrorKind.ALREADY_EXISTS, "A mailbox of that name exists already.")
+        if not names.is_valid(new) or place is None or new.startswith(old + names.SEPARATOR):
+            raise MailError(ErrorKind.INVALID_NAME, "This cannot be the name of the mailbox.")
+        if place.account_id != row.account_id:
+            raise MailError(ErrorKind.UNSUPPORTED, "A mailbox cannot be renamed into another account.")
+        engine = self._engine(row.account_id)
+        try:
+            await tree_writer.rename_mailbox(engine.context, row, place.path)
+        except errors.ConnectorError as error:
+            raise from_connector(error) from error
+        engine.request_tree()
+
+    async def subscribe(self, name: str, is_subscribed: bool) -> None:
+        """Subscribe to a mailbox or unsubscribe.
+
+        Raises:
+            MailError: no such mailbox.
+        """
+        row = (await self._tree()).find(name)
+        if row is None:
+            raise MailError(ErrorKind.NOT_FOUND, "There is no such mailbox.")
+        engine = self._engine(row.account_id)
+        try:
+            await tree_writer.subscribe(engine.context, row, is_subscribed=is_subscribed)
+        except errors.ConnectorError as error:
+            raise from_connector(error) from error
+
+    # -- messages -----------------------------------------------------------------------------------------------------
+
+    def append_limit(self, name: str | None = None) -> int:
+        """Return the size of the largest message that every account takes, in octets."""
+        return min((self._limit_of(row.id) for row in self._accounts), default=self._service.settings.append_limit)
+
+    def _limit_of(self, account_id: int) -> int:
+        limit = self._service.settings.append_limit
+        engine = self._service.running_engine(account_id)
+        if engine is not None and engine.context.account.is_open:
+            limit = min(limit, engine.context.account.capabilities.append_limit or limit)
+        return limit
+
+    async def append(
+        self, name: str, content: MessageContent, flags: Sequence[str], internal_date: datetime | None
+    ) -> AppendUid:
+        """Append a message; when this returns, the backend has it.
+
+        Raises:
+            MailError: it is not stored; NO_SUCH_DESTINATION if the mailbox does not exist.
+        """
+        row = await self._find(name, ErrorKind.NO_SUCH_DESTINATION)
+        if content.size > self._limit_of(row.account_id):
+            raise MailError(ErrorKind.TOO_LARGE, "The message is larger than this account takes.")
+        try:
+            uid = await self._engine(row.account_id).append(row, content, flags, internal_date)
+        except errors.ConnectorError as error:
+            raise from_connector(error) from error
+        return AppendUid(row.uidvalidity, uid)
+
+    async def copy(self, source: MailboxRow, uids: Sequence[int], destination: str, *, is_move: bool) -> CopyOutcome:
+        target = await self._find(destination, ErrorKind.NO_SUCH_DESTINATION)
+        engine = self._engine(source.account_id)
+        try:
+            if target.account_id == source.account_id:
+                return await copy_within(engine, source, uids, target, is_move=is_move)
+            other = self._engine(target.account_id)
+            return await copy_across(engine, source, uids, other, target, is_move=is_move)
+        except errors.NotFound as error:
+            engine.request_tree()
+            raise MailError(ErrorKind.NO_SUCH_DESTINATION, error.client_text, error.operator_text) from error
+        except errors.ConnectorError as error:
+            raise from_connector(error) from error
+
+    def view_closed(self, view: View) -> None:
+        task = asyncio.get_running_loop().create_task(self._service.view_closed(view.account_id, view.mailbox_id))
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
+
+    async def close(self) -> None:
+        """End the session; its views should be closed."""
+        await asyncio.gather(*self._closing, return_exceptions=True)

@@ -1,0 +1,421 @@
+"""One selected mailbox of one session: what this client has been told, and what it can do to it."""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_left, bisect_right
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+from connectors.api.errors import ConnectorError
+from gateway.errors import ErrorKind, MailError, from_connector
+from gateway.mailbox.columns import Entry
+from gateway.mailbox.fetch import FetchReader, FetchRow, Needs
+from gateway.mailbox.open_mailbox import OpenMailbox
+from gateway.mailbox.search import Scope, Searcher
+from gateway.mailbox.transfer import CopyOutcome, Transfer
+from gateway.store import tombstones
+from gateway.store.flags import FlagSet
+from gateway.sync.engine import AccountEngine
+from gateway.sync.flag_writer import FlagAction
+from gateway.wire.commands import StoreAction
+from gateway.wire.flags import SYSTEM_FLAGS
+from gateway.wire.search import SearchKey
+from gateway.wire.sequence_set import SequenceSet
+
+USUAL_KEYWORDS = ("$Forwarded", "$Junk", "$MDNSent", "$NotJunk")
+"""Always listed in FLAGS: Thunderbird uses $Forwarded only where it is announced (RFC 5788 registers them)."""
+
+_ACTIONS = {
+    StoreAction.REPLACE: FlagAction.REPLACE,
+    StoreAction.ADD: FlagAction.ADD,
+    StoreAction.REMOVE: FlagAction.REMOVE,
+}
+
+
+class BadSequence(Exception):
+    """A sequence number that this client was not told of (RFC 9051 section 6.4.5: BAD)."""
+
+
+@dataclass(frozen=True, slots=True)
+class FlagRow:
+    """The flags of one message now; `flags` is rendered, in parentheses."""
+
+    sequence_number: int
+    uid: int
+    flags: bytes
+    modseq: int
+
+
+@dataclass(slots=True)
+class ViewChanges:
+    """What a client is to be told, in this order.
+
+    `expunged` are (sequence number, UID); each number is right at the moment its own line is sent. `exists` and
+    `recent` are set if they are to be sent. `flagged` hold for the numbering after the expunges.
+    """
+
+    expunged: list[tuple[int, int]] = field(default_factory=list)
+    exists: int | None = None
+    recent: int | None = None
+    flagged: list[FlagRow] = field(default_factory=list)
+
+    @property
+    def is_empty(self) -> bool:
+        return not self.expunged and self.exists is None and not self.flagged
+
+
+@dataclass(slots=True)
+class StoreOutcome:
+    """`modified` UIDs had changed since UNCHANGEDSINCE and were left alone; `failed` were refused by the backend."""
+
+    modified: list[int] = field(default_factory=list)
+    failed: list[int] = field(default_factory=list)
+    error: MailError | None = None
+
+
+@dataclass(slots=True)
+class ExpungeOutcome:
+    """`removed` UIDs are gone, to be told by the next `catch_up`; `failed` are still there."""
+
+    removed: list[int] = field(default_factory=list)
+    failed: list[int] = field(default_factory=list)
+    error: MailError | None = None
+
+
+class View:
+    """The messages as this client knows them: sequence number n is `uids[n - 1]`.
+
+    Changes that others make are collected and told by `catch_up`; nothing is done to messages the client was not told
+    of. Close it when the session leaves the mailbox.
+    """
+
+    def __init__(
+        self, name: str, mailbox: OpenMailbox, engine: AccountEngine, transfer: Transfer, *, is_read_only: bool
+    ) -> None:
+        self.name = name
+        self.is_read_only = is_read_only
+        self.uids = array("I", mailbox.columns.uids)
+        self.is_defunct = mailbox.is_defunct
+        self._mailbox = mailbox
+        self._engine = engine
+        self._transfer = transfer
+        self._changed: set[int] = set()
+        self._expunged: set[int] = set()
+        self._recent: set[int] = set()
+        self._bell: Callable[[], None] | None = None
+        self._is_open = True
+        self._claim_recent(self.uids)
+        mailbox.attach(self)
+
+    # -- the mailbox --------------------------------------------------------------------------------------------------
+
+    @property
+    def mailbox_id(self) -> int:
+        return self._mailbox.id
+
+    @property
+    def account_id(self) -> int:
+        return self._mailbox.row.account_id
+
+    @property
+    def uidvalidity(self) -> int:
+        return self._mailbox.row.uidvalidity
+
+    @property
+    def uidnext(self) -> int:
+        return self._mailbox.row.uidnext
+
+    @property
+    def highestmodseq(self) -> int:
+        return self._mailbox.modseq
+
+    @property
+    def defined_flags(self) -> tuple[str, ...]:
+        """The flags that a FLAGS response lists: system flags, and keywords that are usual or in use."""
+        numbers = set(self._mailbox.columns.flag_sets)
+        used = {name for number in numbers for name in self._mailbox.flag_sets[number].names() if name[0] != "\\"}
+        return (*SYSTEM_FLAGS, *sorted({*USUAL_KEYWORDS, *used}))
+
+    @property
+    def permanent_flags(self) -> tuple[str, ...]:
+        """All of them: what the backend cannot hold is kept here."""
+        return () if self.is_read_only else self.defined_flags
+
+    @property
+    def allows_new_keywords(self) -> bool:
+        return not self.is_read_only
+
+    @property
+    def recent(self) -> int:
+        """How many messages are \\Recent for this session."""
+        return len(self._recent)
+
+    @property
+    def first_unseen(self) -> int | None:
+        """The sequence number of the first message without \\Seen."""
+        columns, flag_sets = self._mailbox.columns, self._mailbox.flag_sets
+        unseen = {number for number in set(columns.flag_sets) if "\\Seen" not in flag_sets[number].names()}
+        for position, number in enumerate(columns.flag_sets):
+            if number in unseen:
+                return self.sequence_number(columns.uids[position])
+        return None
+
+    # -- numbers ------------------------------------------------------------------------------------------------------
+
+    def sequence_number(self, uid: int) -> int | None:
+        """Return the sequence number of a UID, None if this client does not know it."""
+        position = bisect_left(self.uids, uid)
+        if position < len(self.uids) and self.uids[position] == uid:
+            return position + 1
+        return None
+
+    def select_uids(self, numbers: SequenceSet, *, is_uid: bool) -> list[int]:
+        """Return the UIDs that a set names, ascending. UIDs that do not exist are passed over (section 6.4.9).
+
+        Raises:
+            BadSequence: a sequence number is above the number of messages.
+        """
+        if is_uid:
+            return [self.uids[position] for position in numbers.select(self.uids)]
+        total = len(self.uids)
+        if any(number > total for pair in numbers.ranges for number in pair):
+            raise BadSequence
+        return [uid for low, high in numbers.resolve(total) for uid in self.uids[low - 1 : high]]
+
+    # -- what others did ----------------------------------------------------------------------------------------------
+
+    def set_bell(self, callback: Callable[[], None] | None) -> None:
+        """Have `callback` called whenever `catch_up` has something new, and when the view has become defunct."""
+        self._bell = callback
+
+    def catch_up(self, *, allow_expunge: bool) -> ViewChanges:
+        """Take over what has happened and return what the client is to be told. No I/O.
+
+        Without `allow_expunge` messages that are gone stay in the view, and keep their numbers.
+        """
+        changes = ViewChanges()
+        if allow_expunge and self._expunged:
+            changes.expunged = self._drop_expunged()
+        total = len(self.uids)
+        new = self._new_uids()
+        if new:
+            self.uids.extend(new)
+            self._claim_recent(new)
+            changes.exists = total + len(new)
+            changes.recent = len(self._recent)
+        changed = sorted(self._changed.difference(new, self._expunged))
+        self._changed.clear()
+        changes.flagged = self.flag_rows(changed)
+        return changes
+
+    def _new_uids(self) -> array[int]:
+        columns = self._mailbox.columns
+        top = self.uids[-1] if self.uids else 0
+        # The highest UID told may be gone from the view meanwhile: what was told must not be told again.
+        top = max(top, self._top)
+        new = columns.uids[bisect_right(columns.uids, top) :]
+        if new:
+            self._top = new[-1]
+        return new
+
+    _top = 0
+
+    def _drop_expunged(self) -> list[tuple[int, int]]:
+        told: list[tuple[int, int]] = []
+        if self.uids:
+            self._top = max(self._top, self.uids[-1])
+        for uid in sorted(self._expunged):
+            position = bisect_left(self.uids, uid)
+            if position < len(self.uids) and self.uids[position] == uid:
+                # Each line's number counts the messages before it that are gone already.
+                told.append((position + 1 - len(told), uid))
+        if told:
+            gone = self._expunged
+            self.uids = array("I", (uid for uid in self.uids if uid not in gone))
+        self._recent -= self._expunged
+        self._expunged = set()
+        self._mailbox.drop_ghosts()
+        return told
+
+    def _claim_recent(self, uids: Iterable[int]) -> None:
+        first = self._mailbox.recent_uid
+        self._recent.update(uid for uid in uids if uid >= first)
+        if not self.is_read_only:
+            self._mailbox.claim_recent()
+
+    # -- messages -----------------------------------------------------------------------------------------------------
+
+    def flag_rows(self, uids: Iterable[int]) -> list[FlagRow]:
+        """Return the flags of those of the UIDs that this client knows."""
+        rows: list[FlagRow] = []
+        for uid in uids:
+            number, entry = self.sequence_number(uid), self._mailbox.find(uid)
+            if number is not None and entry is not None:
+                rows.append(FlagRow(number, uid, self._flags(entry), entry.modseq))
+        return rows
+
+    def _flags(self, entry: Entry) -> bytes:
+        return self._mailbox.flag_sets.rendered(entry.flag_set, is_recent=entry.uid in self._recent)
+
+    async def fetch(self, uids: Sequence[int], needs: Needs) -> AsyncIterator[list[FetchRow]]:
+        """Yield the messages in blocks, ascending by UID; those of which nothing is left are left out.
+
+        Raises:
+            MailError: what is asked for is not in the store and the backend cannot give it now.
+        """
+        entries: list[tuple[int, Entry, bytes]] = []
+        for uid in uids:
+            number, entry = self.sequence_number(uid), self._mailbox.find(uid)
+            if number is not None and entry is not None:
+                entries.append((number, entry, self._flags(entry)))
+        async for block in FetchReader(self._mailbox, self._engine).blocks(entries, needs):
+            yield block
+
+    async def search(self, key: SearchKey, *, saved: Sequence[int] = ()) -> list[int]:
+        """Return the UIDs that match, ascending; `saved` is what `$` stands for.
+
+        Raises:
+            BadSequence: the key holds a sequence number that this client does not know.
+            MailError: the backend is needed and cannot be reached.
+        """
+        scope = Scope(self.uids, frozenset(self._recent), frozenset(saved), self._engine.context.clock.now())
+        return await Searcher(self._mailbox, self._engine, scope).run(key)
+
+    def modseq(self, uid: int) -> int | None:
+        """Return the mod-sequence of a message."""
+        entry = self._mailbox.find(uid)
+        return entry.modseq if entry is not None else None
+
+    def max_modseq(self, uids: Iterable[int]) -> int:
+        """Return the highest mod-sequence among the UIDs, 0 for none."""
+        return max((modseq for uid in uids if (modseq := self.modseq(uid)) is not None), default=0)
+
+    def changed_since(self, modseq: int, uids: Sequence[int] | None = None) -> list[int]:
+        """Return those of the UIDs (all, if None) with a larger mod-sequence, ascending."""
+        among = self.uids if uids is None else uids
+        return [uid for uid in among if (self.modseq(uid) or 0) > modseq]
+
+    async def vanished_since(self, modseq: int, known: SequenceSet | None) -> SequenceSet:
+        """Return the UIDs, of those in `known` if given, that were expunged after `modseq`.
+
+        Where expunges that long ago are no longer recorded, every UID that is missing (RFC 7162 section 3.2.5.1). `*`
+        in `known` is the highest UID ever given out, since the one meant may be among those expunged.
+        """
+        row = self._mailbox.row
+        top = row.uidnext - 1
+        within = known.resolve(top) if known is not None else ([(1, top)] if top else [])
+        if modseq >= row.tombstone_floor:
+            gone = await self._engine.context.store.read_bulk(lambda tx: tombstones.since(tx, row.id, modseq))
+            starts = [low for low, _ in within]
+            kept = (uid for uid in gone if (at := bisect_right(starts, uid)) and uid <= within[at - 1][1])
+            return SequenceSet.from_numbers(uid for uid in kept if self.sequence_number(uid) is None)
+        return SequenceSet(tuple(_gaps(within, self.uids)))
+
+    # -- writing ------------------------------------------------------------------------------------------------------
+
+    def _require_write(self) -> None:
+        if self.is_read_only:
+            raise MailError(ErrorKind.READ_ONLY, "The mailbox is open for reading only.")
+
+    async def store(
+        self, uids: Sequence[int], action: StoreAction, flags: Sequence[str], unchanged_since: int | None = None
+    ) -> StoreOutcome:
+        """Change flags; what `catch_up` tells afterwards is only what others did.
+
+        Raises:
+            MailError: nothing was changed.
+        """
+        self._require_write()
+        verb = _ACTIONS[action]
+        expected = {uid: verb.apply(before, flags) for uid in uids if (before := self._flag_set(uid)) is not None}
+        try:
+            result = await self._engine.store_flags(self._mailbox.row, uids, verb, flags, unchanged_since)
+        except ConnectorError as error:
+            raise from_connector(error) from error
+        await self._mailbox.refresh()
+        for uid, wanted in expected.items():
+            if self._flag_set(uid) == wanted:
+                self._changed.discard(uid)
+        return StoreOutcome(result.modified, result.failed, from_connector(result.error) if result.error else None)
+
+    def _flag_set(self, uid: int) -> FlagSet | None:
+        entry = self._mailbox.find(uid)
+        return self._mailbox.flag_sets[entry.flag_set] if entry is not None else None
+
+    async def copy(self, uids: Sequence[int], destination: str, *, is_move: bool) -> CopyOutcome:
+        """Copy or move messages to another mailbox, of whichever account.
+
+        Raises:
+            MailError: nothing was done; NO_SUCH_DESTINATION if the mailbox does not exist.
+        """
+        if is_move:
+            self._require_write()
+        outcome = await self._transfer.copy(self._mailbox.row, uids, destination, is_move=is_move)
+        await self._mailbox.refresh()
+        return outcome
+
+    async def expunge(self, uids: Sequence[int] | None = None) -> ExpungeOutcome:
+        """Remove the messages marked \\Deleted, of the UIDs given or all.
+
+        Raises:
+            MailError: nothing was removed.
+        """
+        self._require_write()
+        among = self.uids if uids is None else uids
+        marked = [uid for uid in among if (flags := self._flag_set(uid)) is not None and "\\Deleted" in flags.names()]
+        marked = [uid for uid in marked if uid not in self._expunged]
+        if not marked:
+            return ExpungeOutcome()
+        try:
+            result = await self._engine.expunge(self._mailbox.row, marked)
+        except ConnectorError as error:
+            raise from_connector(error) from error
+        await self._mailbox.refresh()
+        return ExpungeOutcome(result.removed, result.failed, from_connector(result.error) if result.error else None)
+
+    def close(self) -> None:
+        """Leave the mailbox. May be called twice."""
+        if self._is_open:
+            self._is_open = False
+            self._bell = None
+            self._mailbox.detach(self)
+            self._transfer.view_closed(self)
+
+    # -- what the open mailbox tells ----------------------------------------------------------------------------------
+
+    def entries_changed(self, uids: Iterable[int]) -> None:
+        self._changed.update(uids)
+        self._ring()
+
+    def entries_removed(self, entries: list[Entry]) -> None:
+        self._expunged.update(entry.uid for entry in entries if self.sequence_number(entry.uid) is not None)
+        self._ring()
+
+    def entries_added(self) -> None:
+        self._ring()
+
+    def became_defunct(self) -> None:
+        self.is_defunct = True
+        self._ring()
+
+    def holds(self, uid: int) -> bool:
+        return self.sequence_number(uid) is not None
+
+    def _ring(self) -> None:
+        if self._bell is not None:
+            self._bell()
+
+
+def _gaps(within: Sequence[tuple[int, int]], uids: array[int]) -> list[tuple[int, int]]:
+    """Return the ranges of `within` less the UIDs, which are ascending."""
+    gaps: list[tuple[int, int]] = []
+    for low, high in within:
+        start = low
+        for position in range(bisect_left(uids, low), bisect_right(uids, high)):
+            if uids[position] > start:
+                gaps.append((start, uids[position] - 1))
+            start = uids[position] + 1
+        if start <= high:
+            gaps.append((start, high))
+    return gaps

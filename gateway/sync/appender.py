@@ -1,0 +1,213 @@
+"""APPEND: exactly once in effect, whatever happens to the connection or to this process.
+
+Before the backend is asked, an intent with the hash of the octets is recorded. If the outcome stays unknown, the
+mailbox is read again and the message is looked for among what is new; it is never sent a second time on suspicion. A
+client that repeats an APPEND whose answer it did not get is given the message that is there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
+
+from connectors.api import errors
+from connectors.api.types import MessageContent, MessageRef, MessageState
+from gateway.store import intents, messages, placements
+from gateway.store.database import Transaction
+from gateway.store.flags import FlagSet
+from gateway.store.intents import IntentRow
+from gateway.store.mailboxes import MailboxRow
+from gateway.store.placements import PlacementRow
+from gateway.sync.apply import insert, known_by_refs
+from gateway.sync.context import AccountContext, policy_of, ref_of
+
+log = logging.getLogger(__name__)
+
+KIND = "append"
+STORED = "stored "
+"""The state of an intent found done after a restart; the UID follows."""
+
+ANSWER_AGAIN_S = 600
+"""How long after a lost answer a repeated APPEND of the same octets is taken for the same one."""
+
+Resync = Callable[[MailboxRow], Awaitable[None]]
+"""Reads the mailbox's changes now.
+
+Raises:
+    ConnectorError: it could not be read.
+"""
+
+HashOf = Callable[[MailboxRow, int, MessageRef], Awaitable[bytes]]
+"""Returns the SHA-256 of a message's octets, given its mailbox, message id and ref."""
+
+
+class Appender:
+    """Appends to the mailboxes of one account and settles what was left open."""
+
+    def __init__(self, context: AccountContext, resync: Resync, hash_of: HashOf) -> None:
+        self._context = context
+        self._resync = resync
+        self._hash_of = hash_of
+
+    async def append(
+        self, row: MailboxRow, content: MessageContent, flags: Sequence[str], internal_date: datetime | None
+    ) -> int:
+        """Store a message at the backend and return its UID.
+
+        Raises:
+            ConnectorError: it is not stored; for `OutcomeUnknown` that could not be found out.
+        """
+        context = self._context
+        digest = await _digest(content)
+        async with context.write_lock(row.id):
+            uid = await self._answered_before(row, digest)
+            if uid is not None:
+                return uid
+            connector = await context.account.open()
+            intent = await self._record(row, digest, content.size)
+            policy = policy_of(row)
+            try:
+                state = await connector.append(ref_of(row), content, policy.split(flags), internal_date)
+            except errors.OutcomeUnknown as error:
+                await context.account.failed(error)
+                uid = await self._settle(row, intent)
+                if uid is None:
+                    raise errors.Unavailable(error.operator_text) from error
+                return uid
+            except errors.ConnectorError as error:
+                await context.account.failed(error)
+                await self._forget(intent)
+                raise
+            context.guard.wrote([context.key_of(row)(state.ref)])
+            local = FlagSet.of(flag for flag in flags if not policy.is_storable(flag))
+            return await self._commit(row, state, local, intent)
+
+    async def _record(self, row: MailboxRow, digest: bytes, size: int) -> IntentRow:
+        account_id = self._context.account_id
+        payload: dict[str, object] = {"mailbox": row.id, "uidnext": row.uidnext, "size": size}
+        intent_id = await self._context.store.write(lambda tx: intents.record(tx, account_id, KIND, payload, digest))
+        created = int(self._context.clock.now().timestamp())
+        return IntentRow(intent_id, account_id, KIND, payload, digest, intents.STARTED, created)
+
+    async def _commit(self, row: MailboxRow, state: MessageState, local: FlagSet, intent: IntentRow) -> int:
+        context = self._context
+        scope, policy, now = context.scope_of(row), policy_of(row), context.clock.now()
+
+        async def body(tx: Transaction) -> int | None:
+            await intents.settle(tx, intent.id)
+            known = await known_by_refs(tx, row.id, [state.ref])
+            if state.ref in known:
+                return known[state.ref].uid
+            if state.uid is None and context.account.capabilities.has_uids:
+                return None
+            return (await insert(tx, context.account_id, scope, row, [state], policy, now, {state.ref: local}))[
+                state.ref
+            ]
+
+        uid = await context.store.write(body)
+        context.changed(row.id)
+        if uid is not None:
+            return uid
+        await self._resync(row)
+        found = await context.store.read(lambda tx: known_by_refs(tx, row.id, [state.ref]))
+        if state.ref not in found:
+            raise errors.OutcomeUnknown(f"the appended message {state.ref!r} was not found in mailbox {row.id}")
+        return found[state.ref].uid
+
+    # -- settling -----------------------------------------------------------------------------------------------------
+
+    async def settle_all(self, row_of: Callable[[int], Awaitable[MailboxRow | None]]) -> None:
+        """Settle what an earlier process, or an earlier connection, left open. Call it while the backend is open."""
+        for intent in await self._pending():
+            if intent.state.startswith(STORED):
+                if not self._is_recent(intent):
+                    await self._forget(intent)
+                continue
+            row = await row_of(_number(intent, "mailbox"))
+            if row is None:
+                await self._forget(intent)
+                continue
+            async with self._context.write_lock(row.id):
+                uid = await self._settle(row, intent, keeps_answer=True)
+            log.info("an append to mailbox %d left open was %s", row.id, "stored" if uid is not None else "not stored")
+
+    async def _pending(self) -> list[IntentRow]:
+        account_id = self._context.account_id
+        pending = await self._context.store.read(lambda tx: intents.pending(tx, account_id))
+        return [intent for intent in pending if intent.kind == KIND]
+
+    async def _forget(self, intent: IntentRow) -> None:
+        await self._context.store.write(lambda tx: intents.settle(tx, intent.id))
+
+    def _is_recent(self, intent: IntentRow) -> bool:
+        return self._context.clock.now().timestamp() - intent.created <= ANSWER_AGAIN_S
+
+    async def _answered_before(self, row: MailboxRow, digest: bytes) -> int | None:
+        """Return the UID of a message whose APPEND was done but never answered, and forget about it."""
+        for intent in await self._pending():
+            if intent.content_hash != digest or _number(intent, "mailbox") != row.id:
+                continue
+            if intent.state.startswith(STORED):
+                uid: int | None = int(intent.state.removeprefix(STORED))
+                await self._forget(intent)
+            else:
+                uid = await self._settle(row, intent)
+            if uid is not None and self._is_recent(intent) and await self._holds(row, uid):
+                return uid
+        return None
+
+    async def _holds(self, row: MailboxRow, uid: int) -> bool:
+        return bool(await self._context.store.read(lambda tx: placements.by_uids(tx, row.id, [uid])))
+
+    async def _settle(self, row: MailboxRow, intent: IntentRow, *, keeps_answer: bool = False) -> int | None:
+        """Find out whether the message arrived; return its UID if so. The intent stays open if that cannot be seen.
+
+        Raises:
+            OutcomeUnknown: the backend cannot be asked now.
+        """
+        try:
+            await self._context.account.open()
+            await self._resync(row)
+            uid = await self._find(row, intent)
+        except errors.ConnectorError as error:
+            raise errors.OutcomeUnknown(error.operator_text) from error
+        if uid is not None and keeps_answer:
+            await self._context.store.write(lambda tx: intents.set_state(tx, intent.id, f"{STORED}{uid}"))
+        else:
+            await self._forget(intent)
+        return uid
+
+    async def _find(self, row: MailboxRow, intent: IntentRow) -> int | None:
+        """Look for the octets among the messages that came since; sizes first, so that few have to be read."""
+        size, after_uid = _number(intent, "size"), _number(intent, "uidnext") - 1
+        while candidates := await self._after(row, after_uid):
+            refs = await self._refs(candidates)
+            for uid, message_id, *_, known_size, is_exact, _saved, _hydration in candidates:
+                if known_size is not None and is_exact and known_size != size:
+                    continue
+                if await self._hash_of(row, message_id, MessageRef(refs[message_id])) == intent.content_hash:
+                    return uid
+            after_uid = candidates[-1][0]
+        return None
+
+    async def _after(self, row: MailboxRow, uid: int) -> list[PlacementRow]:
+        return await self._context.store.read_bulk(lambda tx: placements.load_range(tx, row.id, uid, 256))
+
+    async def _refs(self, candidates: Sequence[PlacementRow]) -> dict[int, str]:
+        ids = [candidate[1] for candidate in candidates]
+        return await self._context.store.read_bulk(lambda tx: messages.refs_by_ids(tx, ids))
+
+
+def _number(intent: IntentRow, key: str) -> int:
+    value = intent.payload[key]
+    assert isinstance(value, int)
+    return value
+
+
+async def _digest(content: MessageContent) -> bytes:
+    digest = hashlib.sha256()
+    async for chunk in content.chunks():
+        digest.update(chunk)
+    return digest.digest()

@@ -1,0 +1,93 @@
+"""Carrying out a plan in the store, inside the transaction of the caller."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+
+from connectors.api.types import MessageRef, MessageState
+from gateway.store import messages, placements
+from gateway.store.database import Transaction
+from gateway.store.flags import FlagSet
+from gateway.store.mailboxes import MailboxRow
+from gateway.store.messages import MessageValues
+from gateway.store.placements import NewPlacement
+from gateway.sync.reconcile import FlagPolicy, Known, Plan
+
+
+async def known_by_refs(tx: Transaction, mailbox_id: int, refs: Iterable[MessageRef]) -> dict[MessageRef, Known]:
+    """Return the placements of those of the refs that are in the mailbox."""
+    return _known(await placements.by_refs(tx, mailbox_id, list(refs)))
+
+
+async def known_in(tx: Transaction, mailbox_id: int) -> dict[MessageRef, Known]:
+    """Return every placement of the mailbox by its message's ref."""
+    return _known(await placements.refs_of(tx, mailbox_id))
+
+
+def _known(rows: Sequence[tuple[str, int, int, int, str]]) -> dict[MessageRef, Known]:
+    return {
+        MessageRef(ref): Known(uid, message_id, FlagSet(bits, keywords))
+        for ref, uid, message_id, bits, keywords in rows
+    }
+
+
+async def apply_plan(
+    tx: Transaction, account_id: int, scope: int, row: MailboxRow, plan: Plan, policy: FlagPolicy, now: datetime
+) -> dict[MessageRef, int]:
+    """Bring one mailbox in line with the plan; return the UIDs of what was inserted.
+
+    `scope` is what refs are unique in (see `AccountContext.scope_of`); `now` becomes the save date of new placements.
+    """
+    if plan.replaced:
+        await messages.retire(tx, [known.message_id for known in plan.replaced.values()])
+    if plan.removals:
+        await placements.remove_placements(tx, row.id, sorted(plan.removals))
+    if plan.flag_changes:
+        changes = [(uid, flags.bits, flags.keywords) for uid, flags in plan.flag_changes.items()]
+        await placements.set_flags(tx, row.id, changes)
+    if plan.details:
+        await messages.upsert_messages(tx, account_id, scope, [values_of(state) for state in plan.details.values()])
+    return await insert(tx, account_id, scope, row, list(plan.inserts.values()), policy, now)
+
+
+async def insert(
+    tx: Transaction,
+    account_id: int,
+    scope: int,
+    row: MailboxRow,
+    states: Sequence[MessageState],
+    policy: FlagPolicy,
+    now: datetime,
+    local_flags: Mapping[MessageRef, FlagSet] | None = None,
+) -> dict[MessageRef, int]:
+    """Insert messages that the mailbox does not hold yet, in the order given; return their UIDs.
+
+    `local_flags` are flags that the backend could not take over, by ref.
+    """
+    if not states:
+        return {}
+    ids = await messages.upsert_messages(tx, account_id, scope, [values_of(state) for state in states])
+    saved = int(now.timestamp())
+    new: list[NewPlacement] = []
+    for state in states:
+        kept = (local_flags or {}).get(state.ref, FlagSet())
+        flags = policy.merge(state.flags, kept) if state.flags is not None else kept
+        new.append((ids[state.ref], flags.bits, flags.keywords, state.uid, saved))
+    uids, _ = await placements.insert_placements(tx, row.id, new)
+    return {state.ref: uid for state, uid in zip(states, uids, strict=True)}
+
+
+def values_of(state: MessageState) -> MessageValues:
+    """Return what the store keeps of a message itself, apart from where it is."""
+    date = state.internal_date
+    offset = date.utcoffset() if date is not None else None
+    return MessageValues(
+        ref=state.ref,
+        internal_date=int(date.timestamp()) if date is not None else None,
+        zone=int(offset.total_seconds()) // 60 if offset is not None else None,
+        size=state.size,
+        size_is_exact=state.size_is_exact,
+        email_id=state.email_id,
+        thread_id=state.thread_id,
+    )

@@ -1,0 +1,68 @@
+"""Telling whoever listens that something in the store has changed.
+
+The bus carries no data: a listener reads from the store what changed after the mod-sequence it knows. A lost or doubled
+message therefore does no harm, and the same listeners work with one process or many.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class MailboxChanged:
+    """Placements in the mailbox were added, altered or removed; or, if `is_reset`, its UIDs are void."""
+
+    mailbox_id: int
+    is_reset: bool = False
+
+
+Listener = Callable[[MailboxChanged], None]
+TreeListener = Callable[[int], None]
+
+
+class ChangeBus:
+    """Delivers at once, in the order of publishing, on the loop's thread. Listeners must not block or raise."""
+
+    def __init__(self) -> None:
+        self._by_mailbox: defaultdict[int, list[Listener]] = defaultdict(list)
+        self._tree: defaultdict[int, list[TreeListener]] = defaultdict(list)
+
+    def publish(self, change: MailboxChanged) -> None:
+        """Tell the listeners of one mailbox; call it after the commit, never before."""
+        for listener in tuple(self._by_mailbox.get(change.mailbox_id, ())):
+            listener(change)
+
+    def publish_tree(self, account_id: int) -> None:
+        """Tell that mailboxes of the account came, went or changed their names."""
+        for listener in tuple(self._tree.get(account_id, ())):
+            listener(account_id)
+
+    def subscribe(self, mailbox_id: int, listener: Listener) -> Callable[[], None]:
+        """Listen to one mailbox; call what is returned to stop."""
+        return _subscribe(self._by_mailbox, mailbox_id, listener)
+
+    def subscribe_tree(self, account_id: int, listener: TreeListener) -> Callable[[], None]:
+        """Listen to the mailbox tree of an account; call what is returned to stop."""
+        return _subscribe(self._tree, account_id, listener)
+
+    def interest(self) -> frozenset[int]:
+        """Return the mailboxes somebody listens to."""
+        return frozenset(self._by_mailbox)
+
+
+def _subscribe(
+    table: defaultdict[int, list[Callable[..., None]]], key: int, listener: Callable[..., None]
+) -> Callable[[], None]:
+    table[key].append(listener)
+
+    def unsubscribe() -> None:
+        listeners = table.get(key)
+        if listeners is not None and listener in listeners:
+            listeners.remove(listener)
+            if not listeners:
+                del table[key]
+
+    return unsubscribe

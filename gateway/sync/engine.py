@@ -1,0 +1,432 @@
+"""The task that keeps one account in line with its backend.
+
+    connect -> settle what was left open -> list the tree -> read mailboxes, most urgent first
+       ^                                                        ^ push, poll, sessions that wait
+       `-- back off after a failure                             `-- hydrate in the background when idle
+
+A session never drives a sync: it asks for a mailbox to be read and, if it wants, waits for that.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from connectors.api import errors
+from connectors.api.abilities import Push
+from connectors.api.capabilities import Scope
+from connectors.api.types import Cursor, MailboxRef, MessageContent, Role
+from gateway.store import accounts, mailboxes
+from gateway.store.mailboxes import MailboxRow
+from gateway.sync.appender import Appender
+from gateway.sync.bodies import Bodies
+from gateway.sync.context import AccountContext
+from gateway.sync.flag_writer import FlagAction, FlagOutcome, store_flags
+from gateway.sync.hydrate import Hydrator, Prefetch
+from gateway.sync.mailbox_sync import SyncOutcome, list_mailbox, read_account_changes, read_changes
+from gateway.sync.mover import ExpungeOutcome, MoveOutcome, copy, expunge
+from gateway.sync.schedule import Backoff, Queue, Urgency
+from gateway.sync.tree import sync_tree
+
+log = logging.getLogger(__name__)
+
+NEEDS_LOGIN_PAUSE_S = 900.0
+"""How long an account whose credentials are refused is left alone: providers lock out who keeps trying."""
+
+
+@dataclass(frozen=True, slots=True)
+class SyncSettings:
+    """`prefetch`: what is read in the background. `poll_interval_s` of None is the connector's own."""
+
+    prefetch: Prefetch = Prefetch.HEADERS
+    poll_interval_s: float | None = None
+    parallel_mailboxes: int = 2
+
+
+@dataclass(slots=True)
+class MailboxProgress:
+    """How far a mailbox has got. `listed` counts while its first listing runs."""
+
+    listed: int = 0
+    synced_at: float | None = None
+    error: errors.ConnectorError | None = None
+    generation: int = 0
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def tell(self) -> None:
+        """Wake whoever waits for this mailbox."""
+        self.generation += 1
+        self.changed.set()
+        self.changed = asyncio.Event()
+
+
+class AccountEngine:
+    """Runs the synchronisation of one account; `start` it once, `stop` it at the end."""
+
+    def __init__(self, context: AccountContext, settings: SyncSettings) -> None:
+        self.context = context
+        self.bodies = Bodies(context)
+        self.hydrator = Hydrator(context, self.bodies)
+        self.appender = Appender(context, self._resync, self.bodies.hash_of)
+        self._settings = settings
+        self._queue = Queue()
+        self._work = asyncio.Event()
+        self._wants_tree = asyncio.Event()
+        self._tree_known = asyncio.Event()
+        self._tree_error: errors.ConnectorError | None = None
+        self._attempt = asyncio.Event()
+        self._retry_now = asyncio.Event()
+        self._progress: defaultdict[int, MailboxProgress] = defaultdict(MailboxProgress)
+        self._mailbox_locks: defaultdict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._account_lock = asyncio.Lock()
+        self._interest: frozenset[int] = frozenset()
+        self._task: asyncio.Task[None] | None = None
+
+    # -- what others ask ----------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Begin to work."""
+        if self._task is None:
+            self._task = asyncio.get_running_loop().create_task(self._run(), name=f"sync {self.context.account.name}")
+
+    async def stop(self) -> None:
+        """End the task and close the connector."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+            self._task = None
+        await self.context.account.close()
+
+    async def wait_for_tree(self, timeout_s: float) -> None:
+        """Wait until the mailbox tree has been listed once, now or by an earlier process.
+
+        Raises:
+            ConnectorError: the backend cannot be reached.
+        """
+        if self._tree_known.is_set():
+            return
+        deadline = asyncio.get_running_loop().time() + timeout_s
+        while not self._tree_known.is_set():
+            attempt = self._attempt
+            left_s = deadline - asyncio.get_running_loop().time()
+            if self._tree_error is not None or left_s <= 0:
+                raise self._tree_error or errors.Unavailable(
+                    f"account {self.context.account.name}: no list of mailboxes within {timeout_s:g} s"
+                )
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(attempt.wait(), left_s)
+
+    def request(self, mailbox_id: int, urgency: Urgency = Urgency.OPEN) -> None:
+        """Ask for a mailbox to be read soon."""
+        self._queue.add(mailbox_id, urgency)
+        self._work.set()
+
+    def request_tree(self) -> None:
+        """Ask for the mailbox tree to be listed soon."""
+        self._wants_tree.set()
+
+    def retry(self) -> None:
+        """Try a failing backend again at once, because somebody is here who cares."""
+        self._retry_now.set()
+
+    async def wait_until_read(self, mailbox_id: int, timeout_s: float) -> bool:
+        """Ask for a mailbox and wait until it has been read after this call; return whether it was.
+
+        Returns early, with False, when the backend is known to be out of reach.
+        """
+        progress = self._progress[mailbox_id]
+        generation = progress.generation
+        self.request(mailbox_id, Urgency.WAITED_FOR)
+        deadline = asyncio.get_running_loop().time() + timeout_s
+        while progress.generation == generation:
+            left_s = deadline - asyncio.get_running_loop().time()
+            if left_s <= 0 or not self.is_working:
+                return False
+            try:
+                await asyncio.wait_for(progress.changed.wait(), min(left_s, 0.5))
+            except TimeoutError:
+                continue
+        return progress.error is None
+
+    @property
+    def is_working(self) -> bool:
+        """Whether the backend was in reach when last tried, or is being tried for the first time."""
+        return self._tree_error is None
+
+    def age_s(self, mailbox_id: int) -> float | None:
+        """Return how long ago the mailbox was last read by this process, in seconds."""
+        synced_at = self._progress[mailbox_id].synced_at
+        return None if synced_at is None else self.context.clock.monotonic() - synced_at
+
+    def listed(self, mailbox_id: int) -> int:
+        """Return how many messages a running first listing has brought."""
+        return self._progress[mailbox_id].listed
+
+    async def set_interest(self, mailbox_ids: frozenset[int]) -> None:
+        """Say which mailboxes sessions have open: they are watched first."""
+        self._interest = mailbox_ids
+        await self._tell_interest()
+
+    # -- writes -------------------------------------------------------------------------------------------------------
+
+    async def append(
+        self, row: MailboxRow, content: MessageContent, flags: Sequence[str], internal_date: datetime | None
+    ) -> int:
+        """Append a message and return its UID; see `Appender.append`."""
+        return await self.appender.append(row, content, flags, internal_date)
+
+    async def store_flags(
+        self,
+        row: MailboxRow,
+        uids: Sequence[int],
+        action: FlagAction,
+        flags: Sequence[str],
+        unchanged_since: int | None = None,
+    ) -> FlagOutcome:
+        """Change flags; see `flag_writer.store_flags`."""
+        outcome = await store_flags(self.context, row, uids, action, flags, unchanged_since)
+        if outcome.is_unknown:
+            self.request(row.id, Urgency.WAITED_FOR)
+        return outcome
+
+    async def copy(
+        self, source: MailboxRow, uids: Sequence[int], destination: MailboxRow, *, is_move: bool
+    ) -> MoveOutcome:
+        """Copy or move within the account; see `mover.copy`."""
+        outcome = await copy(self.context, source, uids, destination, is_move=is_move)
+        if outcome.is_incomplete or outcome.is_unknown:
+            self.request(destination.id, Urgency.WAITED_FOR)
+        if outcome.is_unknown:
+            self.request(source.id, Urgency.WAITED_FOR)
+        return outcome
+
+    async def expunge(self, row: MailboxRow, uids: Sequence[int]) -> ExpungeOutcome:
+        """Remove messages from a mailbox; see `mover.expunge`."""
+        outcome = await expunge(self.context, row, uids)
+        if outcome.is_unknown:
+            self.request(row.id, Urgency.WAITED_FOR)
+        return outcome
+
+    # -- the task -----------------------------------------------------------------------------------------------------
+
+    async def _run(self) -> None:
+        rows = await self.context.store.read(lambda tx: mailboxes.mailboxes_of(tx, self.context.account_id))
+        if rows:
+            self._tree_known.set()
+        backoff = Backoff()
+        while True:
+            pause_s = await self._run_connected(backoff)
+            self._retry_now.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._retry_now.wait(), pause_s)
+
+    async def _run_connected(self, backoff: Backoff) -> float:
+        """Work until something fails; return how long to pause then, in seconds."""
+        error: errors.ConnectorError = errors.Unavailable("the synchronisation ended")
+        try:
+            await self.context.account.open()
+            await self._read_tree()
+            backoff.succeeded()
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._settle())
+                group.create_task(self._watch())
+                group.create_task(self._poll())
+                group.create_task(self._follow_tree())
+                for _ in range(self._settings.parallel_mailboxes):
+                    group.create_task(self._work_queue())
+                group.create_task(self._prefetch())
+        except* errors.ConnectorError as group_error:
+            error = _first(group_error)
+        except* Exception as group_error:
+            log.exception("account %s: sync failed", self.context.account.name, exc_info=group_error)
+            error = errors.Unavailable(repr(group_error))
+        await self._failed(error)
+        if isinstance(error, errors.AuthExpired):
+            return NEEDS_LOGIN_PAUSE_S
+        return backoff.failed(error.retry_after_s if isinstance(error, errors.RateLimited) else 0.0)
+
+    async def _failed(self, error: errors.ConnectorError) -> None:
+        await self.context.account.failed(error)
+        self._tree_error = error
+        self._tell_attempt()
+        for progress in self._progress.values():
+            progress.error = error
+            progress.tell()
+
+    def _tell_attempt(self) -> None:
+        self._attempt.set()
+        self._attempt = asyncio.Event()
+
+    async def _settle(self) -> None:
+        await self.appender.settle_all(self._row)
+
+    async def _read_tree(self) -> list[MailboxRow]:
+        self._wants_tree.clear()
+        rows = await sync_tree(self.context)
+        self._tree_error = None
+        self._tree_known.set()
+        self._tell_attempt()
+        for row in rows:
+            if row.is_selectable:
+                self.request(row.id, self._urgency(row))
+        return rows
+
+    def _urgency(self, row: MailboxRow) -> Urgency:
+        if row.id in self._interest:
+            return Urgency.OPEN
+        return Urgency.INBOX if row.role is Role.INBOX or row.path == ("INBOX",) else Urgency.POLLED
+
+    async def _follow_tree(self) -> None:
+        while True:
+            await self._wants_tree.wait()
+            await self._read_tree()
+
+    async def _poll(self) -> None:
+        interval_s = self._settings.poll_interval_s or self.context.account.capabilities.poll_interval_s
+        while True:
+            await asyncio.sleep(interval_s)
+            await self._read_tree()
+
+    async def _watch(self) -> None:
+        connector = self.context.account.connector
+        if not isinstance(connector, Push):
+            return
+        await self._tell_interest()
+        async for event in connector.watch():
+            if event.mailbox is None:
+                self.request_tree()
+                continue
+            row = await self._row_by_ref(event.mailbox)
+            if row is None:
+                self.request_tree()
+            else:
+                self.request(row.id, Urgency.PUSHED)
+        raise errors.Unavailable("the push channel ended")
+
+    async def _tell_interest(self) -> None:
+        connector = self.context.account.connector
+        if not isinstance(connector, Push) or not self.context.account.is_open:
+            return
+        rows = [await self._row(mailbox_id) for mailbox_id in self._interest]
+        await connector.set_interest(frozenset(MailboxRef(row.ref) for row in rows if row is not None))
+
+    async def _work_queue(self) -> None:
+        while True:
+            mailbox_id = self._queue.pop()
+            if mailbox_id is None:
+                self._work.clear()
+                await self._work.wait()
+                continue
+            row = await self._row(mailbox_id)
+            if row is not None and row.is_selectable:
+                await self._read_mailbox(row)
+
+    async def _read_mailbox(self, row: MailboxRow) -> None:
+        """Read one mailbox; an error that is only its own is set aside, any other ends the connection's work."""
+        progress = self._progress[row.id]
+        try:
+            outcome = await self._sync_mailbox(row)
+        except errors.NotFound:
+            self.request_tree()
+            progress.error = errors.NotFound(f"mailbox {row.id}")
+        except (errors.Denied, errors.Rejected, errors.Unsupported, errors.TooLarge) as error:
+            log.warning("account %s: mailbox %s: %s", self.context.account.name, row.ref, error.operator_text)
+            progress.error = error
+        else:
+            progress.error = None
+            progress.synced_at = self.context.clock.monotonic()
+            if outcome.tree_changed:
+                self.request_tree()
+            if not outcome.is_settled:
+                self.request(row.id, Urgency.PUSHED)
+        progress.tell()
+
+    async def _resync(self, row: MailboxRow) -> None:
+        outcome = await self._sync_mailbox(row)
+        if outcome.tree_changed:
+            self.request_tree()
+
+    async def _sync_mailbox(self, row: MailboxRow) -> SyncOutcome:
+        async with self._mailbox_locks[row.id]:
+            fresh = await self._row(row.id)
+            if fresh is None:
+                raise errors.NotFound(f"mailbox {row.id}")
+            if self.context.account.capabilities.cursor_scope is Scope.ACCOUNT:
+                return await self._sync_account(fresh)
+            if not fresh.is_listed:
+                await list_mailbox(self.context, fresh, self._on_listed)
+                fresh = await self._row(row.id) or fresh
+            try:
+                return await read_changes(self.context, fresh)
+            except errors.CursorExpired:
+                # The UIDs may have been voided, which only the tree tells.
+                await self._read_tree()
+                fresh = await self._row(row.id)
+                if fresh is None:
+                    raise errors.NotFound(f"mailbox {row.id}") from None
+                return await list_mailbox(self.context, fresh, self._on_listed)
+
+    async def _sync_account(self, row: MailboxRow) -> SyncOutcome:
+        """With one cursor for the account: list what was never listed, then read the changes for all mailboxes."""
+        async with self._account_lock:
+            cursor = await self._account_cursor()
+            if not row.is_listed:
+                await list_mailbox(self.context, row, self._on_listed)
+            try:
+                return await read_account_changes(self.context, cursor)
+            except errors.CursorExpired:
+                return await self._relist_account(row)
+
+    async def _account_cursor(self) -> Cursor:
+        """Return the stored cursor; where there is none, the present position, stored before anything is listed."""
+        account_id = self.context.account_id
+        stored = await self.context.store.read(lambda tx: accounts.account_by_id(tx, account_id))
+        if stored is not None and stored.cursor is not None:
+            return Cursor(stored.cursor)
+        cursor = await self.context.account.connector.position(None)
+        await self.context.store.write(lambda tx: accounts.set_account_cursor(tx, account_id, cursor))
+        return cursor
+
+    async def _relist_account(self, row: MailboxRow) -> SyncOutcome:
+        account_id = self.context.account_id
+        cursor = await self.context.account.connector.position(None)
+        rows = await self.context.store.read(lambda tx: mailboxes.mailboxes_of(tx, account_id))
+        for other in sorted(rows, key=lambda other: other.id != row.id):
+            if other.is_selectable and (other.is_listed or other.id == row.id):
+                await list_mailbox(self.context, other, self._on_listed)
+        await self.context.store.write(lambda tx: accounts.set_account_cursor(tx, account_id, cursor))
+        return SyncOutcome(is_settled=False)
+
+    def _on_listed(self, mailbox_id: int, listed: int) -> None:
+        self._progress[mailbox_id].listed = listed
+
+    async def _prefetch(self) -> None:
+        await self.hydrator.prefetch(self._settings.prefetch, is_busy=lambda: len(self._queue) > 0)
+
+    # -- rows ---------------------------------------------------------------------------------------------------------
+
+    async def _row(self, mailbox_id: int) -> MailboxRow | None:
+        return await self.context.store.read(lambda tx: mailboxes.mailbox_by_id(tx, mailbox_id))
+
+    async def _row_by_ref(self, ref: MailboxRef) -> MailboxRow | None:
+        account_id = self.context.account_id
+        return await self.context.store.read(lambda tx: mailboxes.mailbox_by_ref(tx, account_id, ref))
+
+
+def _first(group: BaseExceptionGroup[errors.ConnectorError]) -> errors.ConnectorError:
+    """Return the most telling error of a group: one that asks for a login before any other."""
+    found: list[errors.ConnectorError] = []
+    pending: list[BaseException] = [group]
+    while pending:
+        error = pending.pop(0)
+        if isinstance(error, BaseExceptionGroup):
+            pending.extend(error.exceptions)
+        elif isinstance(error, errors.ConnectorError):
+            found.append(error)
+    found.sort(key=lambda error: not isinstance(error, errors.AuthExpired))
+    return found[0]

@@ -1,0 +1,189 @@
+"""STORE: flags at the backend first, then in the store."""
+
+from __future__ import annotations
+
+import enum
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from connectors.api.connector import Connector
+from connectors.api.errors import ConnectorError
+from connectors.api.types import BatchResult, MessageRef, MessageState
+from gateway.store import mailboxes, placements
+from gateway.store.database import Transaction
+from gateway.store.flags import FlagSet
+from gateway.store.mailboxes import MailboxRow
+from gateway.sync.batches import Outcome, in_batches
+from gateway.sync.context import AccountContext, policy_of, ref_of
+from gateway.sync.reconcile import FlagPolicy
+from gateway.sync.targets import Target, read_targets
+
+
+class FlagAction(enum.Enum):
+    """What STORE does with the flags it names."""
+
+    REPLACE = "replace"
+    ADD = "add"
+    REMOVE = "remove"
+
+    def apply(self, old: FlagSet, flags: Sequence[str]) -> FlagSet:
+        """Return the flags after it."""
+        match self:
+            case FlagAction.REPLACE:
+                return FlagSet.of(flags)
+            case FlagAction.ADD:
+                return FlagSet.of((*old.names(), *flags))
+            case FlagAction.REMOVE:
+                taken = {flag.lower() for flag in flags}
+                return FlagSet.of(flag for flag in old.names() if flag.lower() not in taken)
+
+
+@dataclass(slots=True)
+class FlagOutcome:
+    """`modified` are UIDs left alone, since they changed; `failed` those the backend refused, and `error` why."""
+
+    modified: list[int] = field(default_factory=list)
+    failed: list[int] = field(default_factory=list)
+    error: ConnectorError | None = None
+    is_unknown: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Delta:
+    """What the backend has to be told of a message."""
+
+    add: frozenset[str]
+    remove: frozenset[str]
+
+
+async def store_flags(
+    context: AccountContext,
+    row: MailboxRow,
+    uids: Sequence[int],
+    action: FlagAction,
+    flags: Sequence[str],
+    unchanged_since: int | None,
+) -> FlagOutcome:
+    """Change the flags of the messages; one backend call per batch and kind of change, one commit.
+
+    Messages that are gone are passed over (RFC 9051 section 6.4.9).
+
+    Raises:
+        ConnectorError: the backend cannot be reached; nothing was changed.
+    """
+    policy, key = policy_of(row), context.key_of(row)
+    async with context.write_lock(row.id):
+        targets = await read_targets(context.store, row.id, uids)
+        outcome = FlagOutcome()
+        if unchanged_since is not None:
+            outcome.modified = [target.uid for target in targets if target.modseq > unchanged_since]
+            targets = [target for target in targets if target.modseq <= unchanged_since]
+        wanted = _wanted(targets, action, flags)
+        groups = _group(targets, wanted, policy)
+        with context.guard.writing(key(target.ref) for target in targets):
+            results = Outcome()
+            if any(groups):
+                connector = await context.account.open()
+                for delta, refs in groups.items():
+                    if delta is not None:
+                        _merge(results, await _send(context, connector, row, refs, delta))
+            failed = set(results.failed)
+            outcome.failed = [target.uid for target in targets if target.ref in failed]
+            outcome.error, outcome.is_unknown = results.error, results.is_unknown
+            done = [t for t in targets if t.ref not in failed and t.ref not in results.missing]
+            await _commit(context, row, done, wanted, results.done, policy)
+    return outcome
+
+
+def _wanted(targets: Iterable[Target], action: FlagAction, flags: Sequence[str]) -> dict[int, FlagSet]:
+    """Return the flags each UID shall have. Mailboxes have few distinct sets, so each is worked out once."""
+    known: dict[FlagSet, FlagSet] = {}
+    wanted: dict[int, FlagSet] = {}
+    for target in targets:
+        after = known.get(target.flags)
+        if after is None:
+            after = known[target.flags] = action.apply(target.flags, flags)
+        wanted[target.uid] = after
+    return wanted
+
+
+def _group(
+    targets: Iterable[Target], wanted: Mapping[int, FlagSet], policy: FlagPolicy
+) -> dict[_Delta | None, list[MessageRef]]:
+    """Group messages by what the backend is to be told; None groups those of which it need not know."""
+    deltas: dict[tuple[FlagSet, FlagSet], _Delta | None] = {}
+    groups: defaultdict[_Delta | None, list[MessageRef]] = defaultdict(list)
+    for target in targets:
+        pair = (target.flags, wanted[target.uid])
+        if pair not in deltas:
+            before, after = policy.split(pair[0].names()), policy.split(pair[1].names())
+            deltas[pair] = _Delta(after - before, before - after) if before != after else None
+        groups[deltas[pair]].append(target.ref)
+    return groups
+
+
+async def _send(
+    context: AccountContext, connector: Connector, row: MailboxRow, refs: Sequence[MessageRef], delta: _Delta
+) -> Outcome:
+    async def call(batch: Sequence[MessageRef]) -> BatchResult:
+        return await connector.store_flags(ref_of(row), batch, delta.add, delta.remove)
+
+    outcome = await in_batches(refs, context.account.capabilities.batch_limit, call)
+    if outcome.error is not None:
+        await context.account.failed(outcome.error)
+    return outcome
+
+
+def _merge(into: Outcome, other: Outcome) -> None:
+    into.done.update(other.done)
+    into.missing.update(other.missing)
+    into.failed.update(other.failed)
+
+
+async def _commit(
+    context: AccountContext,
+    row: MailboxRow,
+    targets: Sequence[Target],
+    wanted: Mapping[int, FlagSet],
+    states: Mapping[MessageRef, MessageState | None],
+    policy: FlagPolicy,
+) -> None:
+    if not targets:
+        return
+    changes: list[tuple[int, FlagSet]] = []
+    for target in targets:
+        after, state = wanted[target.uid], states.get(target.ref)
+        if state is not None and state.flags is not None:
+            after = policy.merge(state.flags, after)
+        changes.append((target.uid, after))
+    is_shared = context.account.capabilities.many_mailboxes
+
+    async def body(tx: Transaction) -> set[int]:
+        await placements.set_flags(tx, row.id, [(uid, flags.bits, flags.keywords) for uid, flags in changes])
+        if not is_shared:
+            return {row.id}
+        after = {target.message_id: flags for target, (_, flags) in zip(targets, changes, strict=True)}
+        return {row.id, *await _spread(tx, row, after)}
+
+    context.changed(*await context.store.write(body))
+
+
+async def _spread(tx: Transaction, row: MailboxRow, after: Mapping[int, FlagSet]) -> set[int]:
+    """Give the flags that belong to the message itself to its placements in other mailboxes."""
+    elsewhere: defaultdict[int, list[tuple[int, int, str]]] = defaultdict(list)
+    policies: dict[int, FlagPolicy] = {}
+    for mailbox_id, uid, message_id, bits, keywords in await placements.by_message_ids(tx, list(after)):
+        if mailbox_id == row.id:
+            continue
+        if mailbox_id not in policies:
+            other = await mailboxes.mailbox_by_id(tx, mailbox_id)
+            if other is None:
+                continue
+            policies[mailbox_id] = policy_of(other)
+        policy = policies[mailbox_id]
+        flags = policy.merge(policy.split(after[message_id].names()), FlagSet(bits, keywords))
+        elsewhere[mailbox_id].append((uid, flags.bits, flags.keywords))
+    for mailbox_id, changes in elsewhere.items():
+        await placements.set_flags(tx, mailbox_id, changes)
+    return set(elsewhere)

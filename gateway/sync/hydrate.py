@@ -1,0 +1,225 @@
+"""Reading what a skeleton lacks: headers and structures, in batches, each message once."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import enum
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from connectors.api import errors
+from connectors.api.types import MessageRef, Outline
+from gateway.message.envelope import render_envelope
+from gateway.store import mailboxes, messages, outlines, set_aside
+from gateway.store.database import Transaction
+from gateway.store.mailboxes import MailboxRow
+from gateway.store.messages import Hydration, MessageValues
+from gateway.store.outlines import OutlineValues
+from gateway.sync.bodies import Bodies
+from gateway.sync.context import AccountContext, ref_of
+
+log = logging.getLogger(__name__)
+
+IDLE_CHECK_S = 30.0
+"""How often the background looks for new messages that nobody has asked for."""
+
+BODIES_AT_ONCE = 4
+"""Whole messages read at the same time where headers cannot be had alone."""
+
+
+class Prefetch(enum.Enum):
+    """What is read of every message in the background."""
+
+    NONE = "none"
+    HEADERS = "headers"
+    BODIES = "bodies"
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A message to be hydrated."""
+
+    message_id: int
+    ref: MessageRef
+
+
+class Hydrator:
+    """Hydrates the messages of one account. What sessions wait for goes before the background."""
+
+    def __init__(self, context: AccountContext, bodies: Bodies) -> None:
+        self._context = context
+        self._bodies = bodies
+        self._flights: dict[int, asyncio.Future[None]] = {}
+        self._waiting_sessions = 0
+        self._nobody_waits = asyncio.Event()
+        self._nobody_waits.set()
+
+    async def outlines(self, row: MailboxRow, wanted: Sequence[Wanted], *, structure: bool) -> None:
+        """Read header and, if asked, structure of the messages into the store; those that are gone are passed over.
+
+        Messages that somebody else is reading already are waited for.
+
+        Raises:
+            ConnectorError: the backend cannot give them now; some may have been read.
+        """
+        self._waiting_sessions += 1
+        self._nobody_waits.clear()
+        try:
+            await self._outlines(row, wanted)
+            if structure:
+                await self._structures(row, wanted)
+        finally:
+            self._waiting_sessions -= 1
+            if not self._waiting_sessions:
+                self._nobody_waits.set()
+
+    async def prefetch(self, level: Prefetch, is_busy: Callable[[], bool]) -> None:
+        """Hydrate every message of the account, newest first, whenever nobody waits and the sync is not busy."""
+        if level is Prefetch.NONE:
+            return
+        target = Hydration.FULL if level is Prefetch.BODIES else Hydration.HEADER
+        below: dict[int, int] = {}
+        while True:
+            did_something = False
+            for row in await self._listed_mailboxes():
+                await self._nobody_waits.wait()
+                if is_busy():
+                    break
+                did_something = await self._prefetch_some(row, target, below) or did_something
+            if not did_something:
+                below.clear()
+                await asyncio.sleep(IDLE_CHECK_S)
+
+    async def _listed_mailboxes(self) -> list[MailboxRow]:
+        account_id = self._context.account_id
+        rows = await self._context.store.read(lambda tx: mailboxes.mailboxes_of(tx, account_id))
+        return [row for row in rows if row.is_listed and row.messages]
+
+    async def _prefetch_some(self, row: MailboxRow, target: Hydration, below: dict[int, int]) -> bool:
+        limit = self._context.account.capabilities.outline_limit
+        below_uid = below.get(row.id, row.uidnext)
+        missing = await self._context.store.read_bulk(
+            lambda tx: outlines.newest_without_outline(tx, row.id, limit, below_uid=below_uid, level=target)
+        )
+        if not missing:
+            return False
+        below[row.id] = missing[-1][0]
+        wanted = [Wanted(message_id, MessageRef(ref)) for _, message_id, ref in missing]
+        if target is Hydration.HEADER:
+            await self._outlines(row, wanted)
+        else:
+            await self._each_body(row, wanted)
+        return True
+
+    # -- headers ------------------------------------------------------------------------------------------------------
+
+    async def _outlines(self, row: MailboxRow, wanted: Sequence[Wanted]) -> None:
+        ids = [item.message_id for item in wanted]
+        known = await self._context.store.read_bulk(lambda tx: outlines.envelopes(tx, ids))
+        mine: list[Wanted] = []
+        others: list[asyncio.Future[None]] = []
+        for item in wanted:
+            if item.message_id in known:
+                continue
+            flight = self._flights.get(item.message_id)
+            if flight is not None:
+                others.append(flight)
+            else:
+                self._flights[item.message_id] = asyncio.get_running_loop().create_future()
+                mine.append(item)
+        try:
+            await self._read_outlines(row, mine)
+        finally:
+            for item in mine:
+                self._flights.pop(item.message_id).set_result(None)
+        if others:
+            await asyncio.wait(others)
+            # Whoever was reading them may have failed; what is still missing is then read here.
+            left = [item for item in wanted if item not in mine]
+            await self._outlines(row, left)
+
+    async def _read_outlines(self, row: MailboxRow, wanted: Sequence[Wanted]) -> None:
+        limit = self._context.account.capabilities.outline_limit
+        for start in range(0, len(wanted), limit):
+            batch = wanted[start : start + limit]
+            connector = await self._context.account.open()
+            try:
+                found = [item async for item in connector.outlines(ref_of(row), [item.ref for item in batch])]
+            except errors.Unsupported:
+                await self._each_body(row, batch)
+                continue
+            except errors.ConnectorError as error:
+                await self._context.account.failed(error)
+                raise
+            await self._save(row, batch, found)
+
+    async def _save(self, row: MailboxRow, batch: Sequence[Wanted], found: Sequence[Outline]) -> None:
+        ids = {item.ref: item.message_id for item in batch}
+        values = await asyncio.to_thread(_render, ids, found)
+        scope, account_id = self._context.scope_of(row), self._context.account_id
+        learned = [_learned(item) for item in found if item.size is not None or item.internal_date is not None]
+
+        async def body(tx: Transaction) -> None:
+            await outlines.save_outlines(tx, values)
+            if learned:
+                await messages.upsert_messages(tx, account_id, scope, learned)
+
+        await self._context.store.write(body)
+
+    # -- whole messages -----------------------------------------------------------------------------------------------
+
+    async def _structures(self, row: MailboxRow, wanted: Sequence[Wanted]) -> None:
+        ids = [item.message_id for item in wanted]
+        known = await self._context.store.read_bulk(lambda tx: outlines.structures(tx, ids))
+        await self._each_body(row, [item for item in wanted if item.message_id not in known])
+
+    async def _each_body(self, row: MailboxRow, wanted: Sequence[Wanted]) -> None:
+        gate = asyncio.Semaphore(BODIES_AT_ONCE)
+
+        async def one(item: Wanted) -> None:
+            async with gate:
+                await self._one_body(row, item)
+
+        try:
+            async with asyncio.TaskGroup() as group:
+                for item in wanted:
+                    group.create_task(one(item))
+        except* errors.ConnectorError as failures:
+            error = failures.exceptions[0]
+            while isinstance(error, BaseExceptionGroup):
+                error = error.exceptions[0]
+            raise error from None
+
+    async def _one_body(self, row: MailboxRow, item: Wanted) -> None:
+        """Read one message; one that alone cannot be had is set aside, so that it does not stop the rest."""
+        try:
+            (await self._bodies.open(row, item.message_id, item.ref)).close()
+        except errors.NotFound:
+            return
+        except (errors.Rejected, errors.Denied, errors.TooLarge, errors.Unsupported) as error:
+            log.warning("account %s: message %s: %s", self._context.account.name, item.ref, error.operator_text)
+            reason, account_id = error.operator_text, self._context.account_id
+            with contextlib.suppress(errors.ConnectorError):
+                await self._context.store.write(lambda tx: set_aside.add(tx, account_id, row.id, item.ref, reason))
+
+
+def _render(ids: dict[MessageRef, int], found: Sequence[Outline]) -> list[OutlineValues]:
+    return [
+        OutlineValues(ids[item.ref], item.header, render_envelope(item.header), item.body_structure)
+        for item in found
+        if item.ref in ids
+    ]
+
+
+def _learned(outline: Outline) -> MessageValues:
+    date = outline.internal_date
+    offset = date.utcoffset() if date is not None else None
+    return MessageValues(
+        ref=outline.ref,
+        internal_date=int(date.timestamp()) if date is not None else None,
+        zone=int(offset.total_seconds()) // 60 if offset is not None else None,
+        size=outline.size,
+        size_is_exact=True,
+    )

@@ -1,0 +1,72 @@
+"""Applying account-wide changes, where a message may be in several mailboxes at once."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+
+from connectors.api.types import ChangePage, MessageRef, MessageState
+from gateway.store import mailboxes, messages, placements
+from gateway.store.database import Transaction
+from gateway.store.flags import FlagSet
+from gateway.sync.apply import apply_plan
+from gateway.sync.context import policy_of
+from gateway.sync.reconcile import Known, reconcile
+
+
+async def apply_account_page(
+    tx: Transaction, account_id: int, page: ChangePage, now: datetime, is_stale: Callable[[MessageRef], bool]
+) -> tuple[set[int], bool]:
+    """Bring every mailbox that the page concerns in line; return the mailboxes altered and whether a ref was stale.
+
+    A state without `mailboxes` says nothing of membership and alters the message wherever it is. A mailbox that is not
+    known yet is passed over: listing it later brings what it holds.
+    """
+    rows = {row.ref: row for row in await mailboxes.mailboxes_of(tx, account_id)}
+    ids_by_ref = {ref: row.id for ref, row in rows.items()}
+    known = await _known_by_mailbox(tx, account_id, page)
+    placed: defaultdict[MessageRef, set[int]] = defaultdict(set)
+    for mailbox_id, here in known.items():
+        for ref in here:
+            placed[ref].add(mailbox_id)
+    states: defaultdict[int, list[MessageState]] = defaultdict(list)
+    removed: defaultdict[int, list[MessageRef]] = defaultdict(list)
+    for state in {state.ref: state for state in page.changed}.values():
+        wanted = _wanted(state, ids_by_ref, placed[state.ref])
+        for mailbox_id in wanted:
+            states[mailbox_id].append(replace(state, mailboxes=None))
+        for mailbox_id in placed[state.ref] - wanted:
+            removed[mailbox_id].append(state.ref)
+    for ref in page.removed:
+        for mailbox_id in placed[ref]:
+            removed[mailbox_id].append(ref)
+    touched: set[int] = set()
+    was_stale = False
+    for row in rows.values():
+        if row.id not in states and row.id not in removed:
+            continue
+        policy = policy_of(row)
+        plan = reconcile(known.get(row.id, {}), states[row.id], policy, removed=removed[row.id], is_stale=is_stale)
+        was_stale = was_stale or plan.was_stale
+        await apply_plan(tx, account_id, 0, row, plan, policy, now)
+        if not plan.is_empty:
+            touched.add(row.id)
+    return touched, was_stale
+
+
+def _wanted(state: MessageState, ids_by_ref: dict[str, int], placed: set[int]) -> set[int]:
+    if state.mailboxes is None:
+        return set(placed)
+    return {ids_by_ref[mailbox] for mailbox in state.mailboxes if mailbox in ids_by_ref}
+
+
+async def _known_by_mailbox(tx: Transaction, account_id: int, page: ChangePage) -> dict[int, dict[MessageRef, Known]]:
+    refs = [*(state.ref for state in page.changed), *page.removed]
+    ids = await messages.ids_by_refs(tx, account_id, 0, refs)
+    ref_of_id = {message_id: MessageRef(ref) for ref, message_id in ids.items()}
+    known: defaultdict[int, dict[MessageRef, Known]] = defaultdict(dict)
+    for mailbox_id, uid, message_id, bits, keywords in await placements.by_message_ids(tx, list(ref_of_id)):
+        known[mailbox_id][ref_of_id[message_id]] = Known(uid, message_id, FlagSet(bits, keywords))
+    return known

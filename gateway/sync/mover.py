@@ -1,0 +1,212 @@
+"""COPY, MOVE and EXPUNGE: at the backend first, then in the store."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta, timezone
+
+from connectors.api.errors import ConnectorError, NotFound
+from connectors.api.types import BatchResult, MessageRef, MessageState
+from gateway.store import messages, outlines, placements
+from gateway.store.database import Transaction
+from gateway.store.flags import FlagSet
+from gateway.store.mailboxes import MailboxRow
+from gateway.store.messages import MessageRow
+from gateway.sync.apply import insert, known_by_refs
+from gateway.sync.batches import Outcome, in_batches
+from gateway.sync.context import AccountContext, policy_of, ref_of
+from gateway.sync.targets import Target, read_targets
+
+
+@dataclass(slots=True)
+class MoveOutcome:
+    """`pairs` are (UID in the source, UID in the destination), ascending by source.
+
+    `failed` are UIDs the backend refused, and `error` why. `is_incomplete`: the destination has to be read to learn
+    what arrived there; `is_unknown`: so has the source.
+    """
+
+    pairs: list[tuple[int, int]] = field(default_factory=list)
+    failed: list[int] = field(default_factory=list)
+    error: ConnectorError | None = None
+    is_incomplete: bool = False
+    is_unknown: bool = False
+
+
+@dataclass(slots=True)
+class ExpungeOutcome:
+    """`removed` UIDs are gone; `failed` are still there, and `error` says why."""
+
+    removed: list[int] = field(default_factory=list)
+    failed: list[int] = field(default_factory=list)
+    error: ConnectorError | None = None
+    is_unknown: bool = False
+
+
+async def copy(
+    context: AccountContext, source: MailboxRow, uids: Sequence[int], destination: MailboxRow, *, is_move: bool
+) -> MoveOutcome:
+    """Copy or move messages within one account, in batches of backend calls and one commit.
+
+    Messages that are gone are passed over.
+
+    Raises:
+        NotFound: the destination is gone.
+        ConnectorError: the backend cannot be reached; nothing was done.
+    """
+    first, second = sorted({source.id, destination.id})[0], sorted({source.id, destination.id})[-1]
+    if first == second:
+        async with context.write_lock(first):
+            return await _copy(context, source, uids, destination, is_move=is_move)
+    # Always in the order of ids, so that two moves in opposite directions do not wait for each other.
+    async with context.write_lock(first), context.write_lock(second):
+        return await _copy(context, source, uids, destination, is_move=is_move)
+
+
+async def _copy(
+    context: AccountContext, source: MailboxRow, uids: Sequence[int], destination: MailboxRow, *, is_move: bool
+) -> MoveOutcome:
+    targets = await read_targets(context.store, source.id, uids)
+    if not targets:
+        return MoveOutcome()
+    connector = await context.account.open()
+    verb = connector.move if is_move else connector.copy
+    here, there = context.key_of(source), context.key_of(destination)
+
+    async def call(batch: Sequence[MessageRef]) -> BatchResult:
+        return await verb(ref_of(source), batch, ref_of(destination))
+
+    with context.guard.writing([here(target.ref) for target in targets]):
+        outcome = await in_batches([t.ref for t in targets], context.account.capabilities.batch_limit, call)
+        if outcome.error is not None:
+            await context.account.failed(outcome.error)
+            if isinstance(outcome.error, NotFound) and not outcome.done:
+                raise outcome.error
+        context.guard.wrote([there(state.ref) for state in outcome.done.values() if state is not None])
+        placed = await _commit_copy(context, source, targets, destination, outcome, is_move=is_move)
+    result = MoveOutcome(error=outcome.error, is_unknown=outcome.is_unknown)
+    for target in targets:
+        if target.ref in outcome.failed:
+            result.failed.append(target.uid)
+        elif target.ref in placed:
+            result.pairs.append((target.uid, placed[target.ref]))
+        elif target.ref in outcome.done:
+            result.is_incomplete = True
+    return result
+
+
+async def _commit_copy(
+    context: AccountContext,
+    source: MailboxRow,
+    targets: Sequence[Target],
+    destination: MailboxRow,
+    outcome: Outcome,
+    *,
+    is_move: bool,
+) -> dict[MessageRef, int]:
+    """Record what was done; return the UID in the destination by the ref in the source."""
+    done = [target for target in targets if target.ref in outcome.done]
+    gone = [
+        target.uid for target in targets if target.ref in outcome.missing or (is_move and target.ref in outcome.done)
+    ]
+    needs_uid = context.account.capabilities.has_uids
+
+    async def body(tx: Transaction) -> dict[MessageRef, int]:
+        rows = await messages.message_rows(tx, [target.message_id for target in done])
+        states: dict[MessageRef, MessageState] = {}
+        for target in done:
+            state = outcome.done[target.ref]
+            if state is not None and not (needs_uid and state.uid is None):
+                states[target.ref] = _complete(state, target, rows.get(target.message_id))
+        placed = await _place(tx, context, destination, done, states)
+        if gone:
+            await placements.remove_placements(tx, source.id, sorted(gone))
+        return placed
+
+    placed = await context.store.write(body)
+    context.changed(destination.id, source.id)
+    return placed
+
+
+async def _place(
+    tx: Transaction,
+    context: AccountContext,
+    destination: MailboxRow,
+    done: Sequence[Target],
+    states: Mapping[MessageRef, MessageState],
+) -> dict[MessageRef, int]:
+    policy, scope = policy_of(destination), context.scope_of(destination)
+    # The sync may have been quicker in seeing what we did, and a label may have been there before.
+    known = await known_by_refs(tx, destination.id, [state.ref for state in states.values()])
+    new = [state for state in states.values() if state.ref not in known]
+    if any(state.uid is not None for state in new):
+        new.sort(key=lambda state: state.uid or 0)
+    local = {
+        states[target.ref].ref: FlagSet.of(
+            flag for flag in target.flags.names() if not policy.is_storable(flag) and flag != "\\Deleted"
+        )
+        for target in done
+        if target.ref in states
+    }
+    uids = await insert(tx, context.account_id, scope, destination, new, policy, context.clock.now(), local)
+    uids.update({ref: known_one.uid for ref, known_one in known.items()})
+    if scope:
+        await _copy_outlines(tx, scope, context.account_id, done, states)
+    return {target.ref: uids[states[target.ref].ref] for target in done if target.ref in states}
+
+
+async def _copy_outlines(
+    tx: Transaction, scope: int, account_id: int, done: Sequence[Target], states: Mapping[MessageRef, MessageState]
+) -> None:
+    """Spare the backend from being asked again for the headers of a message whose octets are known."""
+    ids = await messages.ids_by_refs(tx, account_id, scope, [state.ref for state in states.values()])
+    pairs = [
+        (target.message_id, ids[states[target.ref].ref])
+        for target in done
+        if target.ref in states and states[target.ref].ref in ids
+    ]
+    await outlines.copy_outlines(tx, pairs)
+
+
+def _complete(state: MessageState, target: Target, row: MessageRow | None) -> MessageState:
+    """Fill in what the backend did not say of the copy from what is known of the original."""
+    flags = state.flags
+    if flags is None:
+        flags = frozenset(flag for flag in target.flags.names() if flag != "\\Deleted")
+    date, size, is_exact = state.internal_date, state.size, state.size_is_exact
+    if row is not None:
+        if date is None and row.internal_date is not None:
+            zone = timezone(timedelta(minutes=row.internal_zone or 0))
+            date = datetime.fromtimestamp(row.internal_date, UTC).astimezone(zone)
+        if size is None and row.size is not None:
+            size, is_exact = row.size, row.size_is_exact
+    return replace(state, flags=flags, internal_date=date, size=size, size_is_exact=is_exact)
+
+
+async def expunge(context: AccountContext, row: MailboxRow, uids: Sequence[int]) -> ExpungeOutcome:
+    """Remove messages from a mailbox: exactly these, whatever their flags.
+
+    Raises:
+        ConnectorError: the backend cannot be reached; nothing was done.
+    """
+    key = context.key_of(row)
+    async with context.write_lock(row.id):
+        targets = await read_targets(context.store, row.id, uids)
+        if not targets:
+            return ExpungeOutcome()
+        connector = await context.account.open()
+
+        async def call(batch: Sequence[MessageRef]) -> BatchResult:
+            return await connector.expunge(ref_of(row), batch)
+
+        with context.guard.writing([key(target.ref) for target in targets]):
+            outcome = await in_batches([t.ref for t in targets], context.account.capabilities.batch_limit, call)
+            if outcome.error is not None:
+                await context.account.failed(outcome.error)
+            gone = [target.uid for target in targets if target.ref not in outcome.failed]
+            if gone:
+                await context.store.write(lambda tx: placements.remove_placements(tx, row.id, gone))
+                context.changed(row.id)
+    failed = [target.uid for target in targets if target.ref in outcome.failed]
+    return ExpungeOutcome(gone, failed, outcome.error, outcome.is_unknown)

@@ -1,0 +1,72 @@
+"""Which mailbox is read next, and how long to wait after a failure. Pure; time comes in as an argument."""
+
+from __future__ import annotations
+
+import enum
+import heapq
+import itertools
+import random
+from dataclasses import dataclass, field
+
+
+class Urgency(enum.IntEnum):
+    """Why a mailbox is to be read; the smaller goes first."""
+
+    WAITED_FOR = 0
+    OPEN = 1
+    PUSHED = 2
+    INBOX = 3
+    POLLED = 4
+
+
+@dataclass(slots=True)
+class Queue:
+    """Mailboxes waiting to be read, most urgent first, each at most once."""
+
+    _heap: list[tuple[int, int, int]] = field(default_factory=list)
+    _waiting: dict[int, Urgency] = field(default_factory=dict)
+    _order: itertools.count[int] = field(default_factory=itertools.count)
+
+    def add(self, mailbox_id: int, urgency: Urgency) -> None:
+        """Ask for a mailbox; one that waits already is moved up if this is more urgent."""
+        if self._waiting.get(mailbox_id, Urgency.POLLED + 1) > urgency:
+            self._waiting[mailbox_id] = urgency
+            heapq.heappush(self._heap, (urgency, next(self._order), mailbox_id))
+
+    def pop(self) -> int | None:
+        """Return the next mailbox, None if none waits."""
+        while self._heap:
+            urgency, _, mailbox_id = heapq.heappop(self._heap)
+            # A mailbox moved up has left its old entry behind.
+            if self._waiting.get(mailbox_id) == urgency:
+                del self._waiting[mailbox_id]
+                return mailbox_id
+        return None
+
+    def discard(self, mailbox_id: int) -> None:
+        """Forget a mailbox that is gone."""
+        self._waiting.pop(mailbox_id, None)
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+
+@dataclass(slots=True)
+class Backoff:
+    """Growing pauses after failures: `first_s`, doubled each time up to `most_s`, with jitter of a quarter."""
+
+    first_s: float = 1.0
+    most_s: float = 300.0
+    random: random.Random = field(default_factory=random.Random)
+    _failures: int = 0
+
+    def failed(self, at_least_s: float = 0.0) -> float:
+        """Count a failure and return how long to pause, in seconds; never shorter than what the backend asked for."""
+        pause = min(self.first_s * 2**self._failures, self.most_s)
+        self._failures = min(self._failures + 1, 32)
+        jittered: float = pause * self.random.uniform(0.75, 1.25)
+        return max(at_least_s, jittered)
+
+    def succeeded(self) -> None:
+        """Begin anew."""
+        self._failures = 0

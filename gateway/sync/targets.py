@@ -1,0 +1,38 @@
+"""The messages a write is about, as the store has them when the write begins."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from connectors.api.types import MessageRef
+from gateway.store import placements
+from gateway.store.database import Store
+from gateway.store.flags import FlagSet
+
+READ_ROWS = 1000
+"""Rows per query, so that other work on the loop is not held up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One placement."""
+
+    uid: int
+    message_id: int
+    ref: MessageRef
+    flags: FlagSet
+    modseq: int
+
+
+async def read_targets(store: Store, mailbox_id: int, uids: Sequence[int]) -> list[Target]:
+    """Return those of the UIDs that are in the mailbox, ascending."""
+    targets: list[Target] = []
+    for start in range(0, len(uids), READ_ROWS):
+        chunk = list(uids[start : start + READ_ROWS])
+        for uid, message_id, ref, bits, keywords, modseq in await store.read_bulk(
+            lambda tx, chunk=chunk: placements.by_uids(tx, mailbox_id, chunk)  # type: ignore[misc]
+        ):
+            targets.append(Target(uid, message_id, MessageRef(ref), FlagSet(bits, keywords), modseq))
+    targets.sort(key=lambda target: target.uid)
+    return targets

@@ -1,0 +1,127 @@
+"""Bringing the mailbox tree in line with the backend's."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from connectors.api.abilities import Subscriptions
+from connectors.api.types import MailboxInfo
+from gateway.store import mailboxes
+from gateway.store.database import Transaction
+from gateway.store.mailboxes import MailboxChanges, MailboxRow
+from gateway.sync.bus import MailboxChanged
+from gateway.sync.context import AccountContext
+
+
+@dataclass(slots=True)
+class TreePlan:
+    """What to do to the mailboxes of an account. `resets` have had their UIDs voided by the backend."""
+
+    inserts: list[MailboxInfo] = field(default_factory=list)
+    updates: list[tuple[MailboxRow, MailboxChanges]] = field(default_factory=list)
+    resets: list[tuple[MailboxRow, MailboxInfo]] = field(default_factory=list)
+    raised_uidnext: list[tuple[MailboxRow, int]] = field(default_factory=list)
+    deletes: list[MailboxRow] = field(default_factory=list)
+
+    @property
+    def changes_names(self) -> bool:
+        return bool(self.inserts or self.updates or self.deletes)
+
+
+def plan_tree(rows: Sequence[MailboxRow], infos: Sequence[MailboxInfo], *, keeps_subscriptions: bool) -> TreePlan:
+    """Compare the stored mailboxes with the backend's. Pure.
+
+    `keeps_subscriptions`: the backend holds them; otherwise the stored ones are the truth.
+    """
+    plan = TreePlan()
+    known = {row.ref: row for row in rows}
+    for info in infos:
+        row = known.pop(info.ref, None)
+        if row is None:
+            plan.inserts.append(info)
+            continue
+        if info.uidvalidity is not None and info.uidvalidity != row.uidvalidity:
+            plan.resets.append((row, info))
+        elif info.uidnext is not None and info.uidnext > row.uidnext:
+            plan.raised_uidnext.append((row, info.uidnext))
+        changed = _changed(row, info, keeps_subscriptions=keeps_subscriptions)
+        if changed:
+            plan.updates.append((row, changed))
+    plan.deletes.extend(known.values())
+    return plan
+
+
+def _changed(row: MailboxRow, info: MailboxInfo, *, keeps_subscriptions: bool) -> MailboxChanges:
+    changed = MailboxChanges()
+    if row.path != info.path:
+        changed["path"] = info.path
+    if row.role != info.role:
+        changed["role"] = info.role
+    if row.is_selectable != info.is_selectable:
+        changed["is_selectable"] = info.is_selectable
+    if row.allows_children != info.allows_children:
+        changed["allows_children"] = info.allows_children
+    if row.is_read_only != info.is_read_only:
+        changed["is_read_only"] = info.is_read_only
+    if keeps_subscriptions and row.is_subscribed != info.is_subscribed:
+        changed["is_subscribed"] = info.is_subscribed
+    if row.storable_flags != info.storable_flags:
+        changed["storable_flags"] = info.storable_flags
+    if row.any_keyword != info.any_keyword:
+        changed["any_keyword"] = info.any_keyword
+    return changed
+
+
+async def apply_tree(tx: Transaction, account_id: int, plan: TreePlan) -> None:
+    """Carry the plan out inside the caller's transaction."""
+    for row in plan.deletes:
+        await mailboxes.delete_mailbox(tx, row.id)
+    for row, info in plan.resets:
+        await mailboxes.reset_mailbox(tx, row.id, info.uidvalidity, info.uidnext)
+    for row, uidnext in plan.raised_uidnext:
+        await mailboxes.raise_uidnext(tx, row.id, uidnext)
+    for row, changed in plan.updates:
+        await mailboxes.update_mailbox(tx, row.id, **changed)
+    for info in plan.inserts:
+        await insert_info(tx, account_id, info)
+
+
+async def insert_info(tx: Transaction, account_id: int, info: MailboxInfo) -> MailboxRow:
+    """Add the mailbox that the backend describes."""
+    return await mailboxes.insert_mailbox(
+        tx,
+        account_id,
+        info.ref,
+        info.path,
+        info.role,
+        is_selectable=info.is_selectable,
+        allows_children=info.allows_children,
+        is_read_only=info.is_read_only,
+        is_subscribed=info.is_subscribed,
+        storable_flags=info.storable_flags,
+        any_keyword=info.any_keyword,
+        uidvalidity=info.uidvalidity,
+        uidnext=info.uidnext,
+    )
+
+
+async def sync_tree(context: AccountContext) -> list[MailboxRow]:
+    """List the backend's mailboxes, apply the differences, tell who listens; return the rows as they are now."""
+    connector = context.account.connector
+    infos = await connector.list_mailboxes()
+    keeps = isinstance(connector, Subscriptions)
+    account_id = context.account_id
+
+    async def body(tx: Transaction) -> tuple[TreePlan, list[MailboxRow]]:
+        rows = await mailboxes.mailboxes_of(tx, account_id)
+        plan = plan_tree(rows, infos, keeps_subscriptions=keeps)
+        await apply_tree(tx, account_id, plan)
+        return plan, await mailboxes.mailboxes_of(tx, account_id)
+
+    plan, rows = await context.store.write(body)
+    for row in [row for row, _ in plan.resets] + plan.deletes:
+        context.bus.publish(MailboxChanged(row.id, is_reset=True))
+    if plan.changes_names:
+        context.bus.publish_tree(account_id)
+    return rows

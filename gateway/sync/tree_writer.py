@@ -1,0 +1,104 @@
+"""CREATE, DELETE, RENAME and SUBSCRIBE: at the backend first, then in the store."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from connectors.api import errors
+from connectors.api.abilities import MailboxAdmin, Subscriptions
+from connectors.api.types import MailboxInfo, Role
+from gateway.store import mailboxes
+from gateway.store.database import Transaction
+from gateway.store.mailboxes import MailboxChanges, MailboxRow
+from gateway.sync.context import AccountContext, ref_of
+from gateway.sync.tree import sync_tree
+
+INBOX = ("INBOX",)
+
+
+async def create_mailbox(context: AccountContext, path: tuple[str, ...], role: Role | None) -> MailboxRow:
+    """Create a mailbox and return it.
+
+    Raises:
+        ConnectorError: it was not created.
+    """
+    info = await (await _admin(context)).create_mailbox(path, role)
+    rows = await sync_tree(context)
+    row = next((row for row in rows if row.ref == info.ref), None)
+    if row is None:
+        raise errors.OutcomeUnknown(f"the new mailbox {info.ref!r} is not in the backend's list")
+    return row
+
+
+async def delete_mailbox(context: AccountContext, row: MailboxRow) -> None:
+    """Delete a mailbox with its messages.
+
+    Raises:
+        ConnectorError: it was not deleted.
+    """
+    try:
+        await (await _admin(context)).delete_mailbox(ref_of(row))
+    except errors.NotFound:
+        await sync_tree(context)
+        raise
+    await sync_tree(context)
+
+
+async def rename_mailbox(context: AccountContext, row: MailboxRow, path: tuple[str, ...]) -> None:
+    """Rename a mailbox and what is below it; their UIDs stay. Renaming INBOX moves its messages (RFC 9051 6.3.6).
+
+    Raises:
+        ConnectorError: it was not renamed.
+    """
+    connector = await _admin(context)
+    await connector.rename_mailbox(ref_of(row), path)
+    if row.path != INBOX:
+        # The rows follow the names, so that the listing finds them again and keeps their UIDs.
+        infos = await context.account.connector.list_mailboxes()
+        account_id = context.account_id
+
+        async def body(tx: Transaction) -> None:
+            rows = await mailboxes.mailboxes_of(tx, account_id)
+            for mailbox_id, changes in renamed(rows, infos, row.path, path):
+                await mailboxes.update_mailbox(tx, mailbox_id, **changes)
+
+        await context.store.write(body)
+    await sync_tree(context)
+
+
+def renamed(
+    rows: Sequence[MailboxRow], infos: Sequence[MailboxInfo], old: tuple[str, ...], new: tuple[str, ...]
+) -> list[tuple[int, MailboxChanges]]:
+    """Return what changes in the rows of a renamed mailbox and of those below it, by the backend's present names."""
+    by_path = {info.path: info for info in infos}
+    held = {row.ref for row in rows}
+    changes: list[tuple[int, MailboxChanges]] = []
+    for row in rows:
+        if row.path[: len(old)] != old:
+            continue
+        info = by_path.get(new + row.path[len(old) :])
+        if info is not None:
+            change = MailboxChanges(path=info.path)
+            if info.ref != row.ref and info.ref not in held:
+                change["ref"] = info.ref
+            changes.append((row.id, change))
+    return changes
+
+
+async def subscribe(context: AccountContext, row: MailboxRow, *, is_subscribed: bool) -> None:
+    """Subscribe to a mailbox or unsubscribe, at the backend if it keeps that.
+
+    Raises:
+        ConnectorError: nothing was changed.
+    """
+    if isinstance(context.account.connector, Subscriptions):
+        await context.account.open()
+        await context.account.connector.subscribe(ref_of(row), is_subscribed)
+    await context.store.write(lambda tx: mailboxes.update_mailbox(tx, row.id, is_subscribed=is_subscribed))
+
+
+async def _admin(context: AccountContext) -> MailboxAdmin:
+    connector = await context.account.open()
+    if not isinstance(connector, MailboxAdmin):
+        raise errors.Unsupported(f"account {context.account.name}: mailboxes cannot be changed")
+    return connector
