@@ -19,6 +19,7 @@ from gateway.config.model import (
     TlsConfig,
     UserConfig,
     check_account_name,
+    check_login,
     section_models,
     split_address,
 )
@@ -40,6 +41,7 @@ __all__ = [
     "TlsConfig",
     "UserConfig",
     "check_account_name",
+    "check_login",
     "load",
     "read_secret",
     "section_models",

@@ -54,7 +54,12 @@ def _scalar(value: object) -> object:
     return value
 
 
-def _login(value: str) -> str:
+def check_login(value: str) -> str:
+    """Return the login if clients can send it.
+
+    Raises:
+        ValueError: they cannot.
+    """
     if not value or any(ord(char) < 0x20 or ord(char) == 0x7F for char in value):
         raise ValueError("must be a text without control characters")
     return value
@@ -75,7 +80,7 @@ def check_account_name(value: str) -> str:
 
 Octets = Annotated[int, BeforeValidator(_octets), Field(ge=0)]
 Bind = Annotated[str, AfterValidator(_bind)]
-Login = Annotated[str, AfterValidator(_login)]
+Login = Annotated[str, AfterValidator(check_login)]
 AccountName = Annotated[str, AfterValidator(check_account_name)]
 SettingValue = Annotated[bool | int | float | str, BeforeValidator(_scalar)]
 

@@ -1,0 +1,133 @@
+"""Users and accounts that the configuration declares, brought into the store at the start.
+
+Rows in the store say whether they are declared. Those that are follow the configuration and go with it; those made on
+the command line are never touched.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+from gateway.accounts.credentials import seal_password
+from gateway.app.backends import check_settings, find_connector
+from gateway.auth.passwords import hash_password, verify_password
+from gateway.auth.vault import Vault
+from gateway.config import AccountConfig, Config, UserConfig, read_secret
+from gateway.errors import OperatorError
+from gateway.store.accounts import (
+    AccountRow,
+    accounts_of,
+    add_account,
+    all_accounts,
+    remove_account,
+    set_credentials,
+    set_settings,
+)
+from gateway.store.database import Store, Transaction
+from gateway.store.users import UserRow, replace_declared, user_by_login
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _DeclaredAccount:
+    """An account as it goes into the store: settings checked, credentials sealed."""
+
+    name: str
+    login: str
+    connector: str
+    settings: dict[str, object]
+    credentials: bytes | None
+    is_primary: bool
+
+
+async def apply_declared(store: Store, vault: Vault, config: Config, source: str) -> None:
+    """Make the declared users and accounts of the store those of the configuration, in one transaction.
+
+    Raises:
+        OperatorError: a secret cannot be read, or a name is taken by what was made on the command line.
+    """
+    known = await store.read(lambda tx: _known_users(tx, config))
+    users = [(user.login, _password_hash(user, known[user.login], source)) for user in config.users]
+    accounts = [_declared(account, vault, source) for account in config.accounts]
+
+    async def body(tx: Transaction) -> None:
+        for user in await replace_declared(tx, users):
+            log.warning("user %s is no longer declared and cannot log in any more", user.login)
+        await _replace_accounts(tx, accounts, source)
+
+    await store.write(body)
+
+
+async def _known_users(tx: Transaction, config: Config) -> dict[str, UserRow | None]:
+    return {user.login: await user_by_login(tx, user.login) for user in config.users}
+
+
+def _password_hash(user: UserConfig, known: UserRow | None, source: str) -> str:
+    key = f"users[{user.login}]"
+    # Without a password it was declared before, and may be so again.
+    if known is not None and not known.is_declared and known.password_hash is not None:
+        text = "there is a user of that login made on the command line; remove one of the two"
+        raise OperatorError(text, key=key, source=source)
+    if user.password_hash is not None:
+        return user.password_hash
+    password = read_secret(user.password_file, user.password_env, key=f"{key}.password").reveal()
+    # The same password keeps its hash: a new salt would say that something changed at every start.
+    if known is not None and known.password_hash is not None and verify_password(known.password_hash, password):
+        return known.password_hash
+    return hash_password(password)
+
+
+def _declared(account: AccountConfig, vault: Vault, source: str) -> _DeclaredAccount:
+    key = f"accounts[{account.name}]"
+    spec = find_connector(account.connector, key=f"{key}.connector", source=source)
+    check_settings(spec, account.settings, key=f"{key}.settings", source=source)
+    sealed = None
+    if (given := account.credentials) is not None:
+        secret = read_secret(given.password_file, given.password_env, key=f"{key}.credentials.password")
+        sealed = seal_password(vault, account.name, given.username, secret)
+    return _DeclaredAccount(
+        account.name, account.user, account.connector, dict(account.settings), sealed, account.primary
+    )
+
+
+async def _replace_accounts(tx: Transaction, declared: list[_DeclaredAccount], source: str) -> None:
+    kept: set[int] = set()
+    for account in declared:
+        user = await user_by_login(tx, account.login)
+        assert user is not None, "declared users are in the store already"
+        rows = {row.name: row for row in await accounts_of(tx, user.id)}
+        kept.add(await _replace_account(tx, user.id, rows.get(account.name), account, source))
+    for row in await all_accounts(tx):
+        if row.is_declared and row.id not in kept:
+            log.warning("account %s is no longer declared and is removed", row.name)
+            await remove_account(tx, row.id)
+
+
+async def _replace_account(
+    tx: Transaction, user_id: int, row: AccountRow | None, account: _DeclaredAccount, source: str
+) -> int:
+    """Bring one account into the store and return its id."""
+    if row is not None and not row.is_declared:
+        text = f"user {account.login} has an account of that name made on the command line; remove one of the two"
+        raise OperatorError(text, key=f"accounts[{account.name}]", source=source)
+    if row is not None and row.connector != account.connector:
+        # Another kind of backend: what is known of the mail there says nothing about the mail here.
+        await remove_account(tx, row.id)
+        row = None
+    if row is None:
+        row = await add_account(
+            tx,
+            user_id,
+            account.name,
+            account.connector,
+            account.settings,
+            credentials=account.credentials,
+            is_declared=True,
+            is_primary=account.is_primary,
+        )
+        return row.id
+    await set_settings(tx, row.id, account.connector, account.settings, is_declared=True, is_primary=account.is_primary)
+    await set_credentials(tx, row.id, account.credentials)
+    return row.id

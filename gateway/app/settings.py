@@ -1,0 +1,30 @@
+"""The configuration's sections in the terms of the parts they are for."""
+
+from __future__ import annotations
+
+from gateway.config import Config
+from gateway.imap.settings import ImapSettings
+from gateway.sync.engine import SyncSettings
+from gateway.sync.hydrate import Prefetch
+
+
+def imap_settings(config: Config) -> ImapSettings:
+    """Return what the IMAP door is to know."""
+    return ImapSettings(
+        append_limit=config.limits.message_size,
+        connections_total=config.limits.connections,
+        connections_per_address=config.limits.connections_per_address,
+        connections_per_user=config.limits.connections_per_user,
+        login_failures_per_connection=config.limits.login_failures,
+        login_grace_s=config.imap.login_grace_s,
+        autologout_s=config.imap.autologout_s,
+        send_timeout_s=config.imap.send_timeout_s,
+        idle_heartbeat_s=config.imap.idle_heartbeat_s,
+        allow_plaintext_login=config.imap.allow_plaintext_login,
+        disabled_capabilities=frozenset(name.upper() for name in config.imap.disabled_capabilities),
+    )
+
+
+def sync_settings(config: Config) -> SyncSettings:
+    """Return how accounts are to be followed."""
+    return SyncSettings(Prefetch(config.sync.prefetch), config.sync.poll_interval_s)

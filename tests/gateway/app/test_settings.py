@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+from gateway.app.settings import imap_settings, sync_settings
+from gateway.config import Config
+from gateway.imap.settings import ImapSettings
+from gateway.sync.engine import SyncSettings
+from gateway.sync.hydrate import Prefetch
+
+LEAST = {"store": {"url": "sqlite:///x"}, "cache": {"directory": "x"}}
+
+
+def test_defaults_are_those_of_the_parts() -> None:
+    config = Config.model_validate(LEAST)
+    assert imap_settings(config) == ImapSettings()
+    assert sync_settings(config) == SyncSettings()
+
+
+def test_every_key_arrives() -> None:
+    config = Config.model_validate(
+        {
+            **LEAST,
+            "imap": {
+                "allow_plaintext_login": True,
+                "disabled_capabilities": ["qresync"],
+                "login_grace_s": 1,
+                "autologout_s": 2000,
+                "send_timeout_s": 3,
+                "idle_heartbeat_s": 4,
+            },
+            "limits": {
+                "message_size": "5 MiB",
+                "connections": 6,
+                "connections_per_address": 7,
+                "connections_per_user": 8,
+                "login_failures": 9,
+            },
+            "sync": {"prefetch": "bodies", "poll_interval_s": 10},
+        }
+    )
+    assert imap_settings(config) == ImapSettings(
+        append_limit=5 << 20,
+        connections_total=6,
+        connections_per_address=7,
+        connections_per_user=8,
+        login_failures_per_connection=9,
+        login_grace_s=1,
+        autologout_s=2000,
+        send_timeout_s=3,
+        idle_heartbeat_s=4,
+        allow_plaintext_login=True,
+        disabled_capabilities=frozenset({"QRESYNC"}),
+    )
+    assert sync_settings(config) == SyncSettings(Prefetch.BODIES, 10)
