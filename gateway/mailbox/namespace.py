@@ -128,6 +128,15 @@ class Tree:
         below = name + names.SEPARATOR
         return any(other.startswith(below) for other in self._by_name)
 
+    def topmost_below(self, name: str) -> list[tuple[MailboxRow, str]]:
+        """Return the mailboxes below a name that are not below one another, each with the rest of its name."""
+        below = name + names.SEPARATOR
+        found: list[str] = []
+        for other in sorted(other for other in self._by_name if other.startswith(below)):
+            if not any(other.startswith(upper + names.SEPARATOR) for upper in found):
+                found.append(other)
+        return [(self._by_name[other], other.removeprefix(name)) for other in found]
+
     def entries(self) -> list[MailboxEntry]:
         """Return every name, INBOX first, parents before children; levels that are no mailboxes are filled in."""
         parents = {parent for name in self._by_name for parent in _parents(name)}

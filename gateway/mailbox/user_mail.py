@@ -264,17 +264,24 @@ class UserMail(Transfer):
         """
         tree = await self._tree()
         row, place = tree.find(old), tree.place(new)
-        if row is None:
+        if row is None and not tree.has_children(old):
             raise MailError(ErrorKind.NOT_FOUND, "There is no such mailbox.")
         if tree.find(new) is not None:
             raise MailError(ErrorKind.ALREADY_EXISTS, "A mailbox of that name exists already.")
         if not names.is_valid(new) or place is None or new.startswith(old + names.SEPARATOR):
             raise MailError(ErrorKind.INVALID_NAME, "This cannot be the name of the mailbox.")
-        if place.account_id != row.account_id:
-            raise MailError(ErrorKind.UNSUPPORTED, "A mailbox cannot be renamed into another account.")
+        # A level that is no mailbox itself is renamed by renaming what is directly below it.
+        moves = [(row, new)] if row is not None else [(below, new + tail) for below, tail in tree.topmost_below(old)]
+        for mailbox, name in moves:
+            target = tree.place(name)
+            if target is None or target.account_id != mailbox.account_id:
+                raise MailError(ErrorKind.UNSUPPORTED, "A mailbox cannot be renamed into another account.")
+            await self._rename_one(mailbox, target.path)
+
+    async def _rename_one(self, row: MailboxRow, path: tuple[str, ...]) -> None:
         engine = self._engine(row.account_id)
         try:
-            await tree_writer.rename_mailbox(engine.context, row, place.path)
+            await tree_writer.rename_mailbox(engine.context, row, path)
         except errors.ConnectorError as error:
             raise from_connector(error) from error
         engine.request_tree()
