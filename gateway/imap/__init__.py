@@ -1,1 +1,1 @@
-"""The IMAP door: listeners, connections, the session and its commands."""
+"""The IMAP door: `listener.ImapDoor` serves `services.ImapServices` to clients as `settings.ImapSettings` says."""

@@ -1,0 +1,32 @@
+"""COPY and MOVE (RFC 9051 sections 6.4.7 and 6.4.8, RFC 4315 section 3, RFC 6851)."""
+
+from __future__ import annotations
+
+from gateway.imap import errors
+from gateway.imap.completion import Completion, no, ok
+from gateway.imap.session import Session
+from gateway.wire import commands, write, write_code
+from gateway.wire.codes import Code, Status
+
+
+async def copy(session: Session, command: commands.Copy) -> Completion:
+    """Copy or move messages. UIDs that are gone are passed over, as iPhones cannot get over a NO.
+
+    COPYUID comes in the tagged OK of COPY, and of MOVE ahead of the EXPUNGEs (RFC 6851 section 4.3), also for the part
+    that was done before something failed.
+    """
+    view = session.require_view()
+    verb = "Move" if command.is_move else "Copy"
+    if command.is_move and view.is_read_only:
+        return no("The mailbox is open for reading only", Code.NOPERM.value)
+    uids = session.resolve(command.numbers, is_uid=command.is_uid)
+    if not uids:
+        return ok(f"{verb} completed, no such messages")
+    outcome = await view.copy(uids, command.mailbox, is_move=command.is_move)
+    code = None if not outcome.uidvalidity else write_code.copy_uid(outcome.uidvalidity, outcome.pairs)
+    if code is not None and (command.is_move or outcome.error is not None):
+        session.write(write.untagged_status(Status.OK, "Done", code))
+        code = None
+    if outcome.error is not None:
+        return errors.completion_of(outcome.error)
+    return ok(f"{verb} completed", code)

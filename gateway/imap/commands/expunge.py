@@ -1,0 +1,21 @@
+"""EXPUNGE and UID EXPUNGE (RFC 9051 section 6.4.3, RFC 4315 section 2.1)."""
+
+from __future__ import annotations
+
+from gateway.imap import errors
+from gateway.imap.completion import Completion, no, ok
+from gateway.imap.session import Session
+from gateway.wire import commands
+from gateway.wire.codes import Code
+
+
+async def expunge(session: Session, command: commands.Expunge) -> Completion:
+    """Remove what is marked \\Deleted, of the UIDs given if any. The EXPUNGE lines are told with all that is new."""
+    view = session.require_view()
+    if view.is_read_only:
+        return no("The mailbox is open for reading only", Code.NOPERM.value)
+    uids = None if command.uids is None else session.resolve(command.uids, is_uid=True)
+    outcome = await view.expunge(uids)
+    if outcome.error is not None:
+        return errors.completion_of(outcome.error)
+    return ok("Expunge completed")

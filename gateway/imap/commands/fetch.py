@@ -1,0 +1,49 @@
+"""FETCH (RFC 9051 section 6.4.5, RFC 3501 section 6.4.5, RFC 7162 sections 3.1.4 and 3.2.6)."""
+
+from __future__ import annotations
+
+from gateway.imap import errors
+from gateway.imap.completion import Completion, ok
+from gateway.imap.errors import ClientError
+from gateway.imap.fetch_plan import plan
+from gateway.imap.fetch_writer import FetchWriter
+from gateway.imap.session import Session
+from gateway.wire import commands, write
+from gateway.wire.codes import Code
+from gateway.wire.fetch import FetchAttribute
+from gateway.wire.sequence_set import SequenceSet
+
+
+async def fetch(session: Session, command: commands.Fetch) -> Completion:
+    """Show messages.
+
+    A message that is gone at the backend, though not for this client yet, is passed over with OK: Apple Mail repeats a
+    FETCH that got NO for that reason without end. EXPUNGEISSUED tells clients to ask for news (RFC 5530 section 3).
+    """
+    if command.vanished and not session.has_qresync:
+        raise ClientError("QRESYNC has not been enabled")
+    has_changed_since = command.changed_since is not None
+    fetch_plan = plan(command.items, with_uid=command.is_uid, with_modseq=has_changed_since)
+    if has_changed_since or FetchAttribute.MODSEQ in command.items:
+        session.enable_condstore()
+    view = session.require_view()
+    uids = session.resolve(command.numbers, is_uid=command.is_uid)
+    if command.changed_since is not None:
+        if command.vanished:
+            await _tell_vanished(session, command.numbers, command.changed_since)
+        uids = view.changed_since(command.changed_since, uids)
+    writer = FetchWriter(session, fetch_plan)
+    if uids:
+        await writer.write(uids)
+    if writer.error is not None:
+        return errors.completion_of(writer.error)
+    if writer.missing:
+        return ok("Fetch completed, some messages are gone", Code.EXPUNGEISSUED.value)
+    return ok("Fetch completed")
+
+
+async def _tell_vanished(session: Session, numbers: SequenceSet, modseq: int) -> None:
+    """Write VANISHED (EARLIER), which comes before any FETCH (RFC 7162 section 3.2.6)."""
+    known = SequenceSet.from_numbers(session.saved) if numbers.is_saved_result else numbers
+    gone = await session.require_view().vanished_since(modseq, known)
+    session.write(write.vanished(gone, earlier=True))

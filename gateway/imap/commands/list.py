@@ -1,0 +1,188 @@
+"""LIST, LSUB, XLIST and STATUS (RFC 9051 sections 6.3.9 and 6.3.11, RFC 3501 section 6.3.9, RFC 5258, 5819, 6154)."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from gateway.errors import MailError
+from gateway.imap.commands.special_use import SPECIAL_USES, XLIST_USES
+from gateway.imap.completion import Completion, ok
+from gateway.imap.name_pattern import SEPARATOR, NamePattern
+from gateway.imap.session import Session
+from gateway.mailbox.namespace import MailboxEntry, MailboxStatus
+from gateway.wire import commands, write
+from gateway.wire.commands import ListKind, ListReturn, ListSelection, StatusItem
+from gateway.wire.mailbox_name import fold_first_level
+
+log = logging.getLogger(__name__)
+
+MAILBOXES_PER_BLOCK = 200
+"""So many are listed before the client is waited for."""
+
+
+async def list_mailboxes(session: Session, command: commands.List) -> Completion:
+    """List the mailboxes that match, one response each, and STATUS right behind if asked (RFC 5819 section 2)."""
+    word = command.kind.value.decode("ascii").capitalize()
+    if command.patterns == ("",) and not command.is_extended:
+        # The hierarchy separator and the root of the reference, which is empty as no name is absolute.
+        session.write(write.mailbox_list("", ["\\Noselect"], kind=command.kind))
+        return ok(f"{word} completed")
+    entries = await session.require_user().mailboxes()
+    for count, line in enumerate(listed(command, entries), start=1):
+        session.write(line.render(command.kind))
+        if command.status and line.entry.is_selectable:
+            await _write_status(session, line.entry.name, command.status)
+        if count % MAILBOXES_PER_BLOCK == 0:
+            await session.drain()
+    return ok(f"{word} completed")
+
+
+async def status(session: Session, command: commands.Status) -> Completion:
+    """Tell figures of a mailbox without selecting it."""
+    values = await session.require_user().status(command.mailbox)
+    _write_status_line(session, command.mailbox, command.items, values)
+    return ok("Status completed")
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """One response to be. `child_info`: some mailbox below meets the criteria (RFC 5258 section 3.5)."""
+
+    entry: MailboxEntry
+    attributes: tuple[str, ...]
+    has_child_info: bool = False
+
+    def render(self, kind: ListKind) -> bytes:
+        """Return the line."""
+        # SUBSCRIBED is the only criterion that RECURSIVEMATCH can be combined with.
+        child_info = ("SUBSCRIBED",) if self.has_child_info else ()
+        return write.mailbox_list(self.entry.name, self.attributes, kind=kind, child_info=child_info)
+
+
+def listed(command: commands.List, entries: Sequence[MailboxEntry]) -> Iterator[Listed]:
+    """Yield what the command is to be answered with, in the order of `entries`, each name at most once."""
+    patterns = [
+        NamePattern(fold_first_level(command.reference + pattern))
+        for pattern in command.patterns
+        if pattern or not command.is_extended
+    ]
+    matching = {entry.name for entry in entries if any(pattern.matches(entry.name) for pattern in patterns)}
+    if command.kind is ListKind.LSUB:
+        yield from _listed_subscriptions(entries, matching)
+        return
+    is_recursive = ListSelection.RECURSIVEMATCH in command.selection
+    meeting = {entry.name for entry in entries if _meets(command, entry)}
+    above_meeting = _names_above(meeting)
+    above_hidden = _names_above(meeting - matching)
+    for entry in entries:
+        if entry.name not in matching:
+            continue
+        # A child that is listed itself tells enough; only what is not seen otherwise brings its parent in.
+        if entry.name in meeting or (is_recursive and entry.name in above_hidden):
+            has_child_info = is_recursive and entry.name in above_meeting
+            yield Listed(entry, attributes_of(command, entry), has_child_info)
+
+
+def attributes_of(command: commands.List, entry: MailboxEntry) -> tuple[str, ...]:
+    """Return the attributes of a mailbox.
+
+    Special uses are always among them: macOS Mail makes mailboxes of its own where it is not told.
+    """
+    attributes = []
+    if not entry.exists and command.is_extended:
+        attributes.append("\\NonExistent")
+    if not entry.is_selectable:
+        # \NonExistent says it already (RFC 5258 section 3.4), but not to a client that does not know the word.
+        attributes.append("\\Noselect")
+    if not entry.allows_children:
+        attributes.append("\\Noinferiors")
+    attributes.append("\\HasChildren" if entry.has_children else "\\HasNoChildren")
+    wants_subscribed = ListReturn.SUBSCRIBED in command.returns or ListSelection.SUBSCRIBED in command.selection
+    if wants_subscribed and entry.is_subscribed:
+        attributes.append("\\Subscribed")
+    uses = XLIST_USES if command.kind is ListKind.XLIST else SPECIAL_USES
+    if entry.role is not None and entry.role in uses:
+        attributes.append(uses[entry.role])
+    return tuple(attributes)
+
+
+def _meets(command: commands.List, entry: MailboxEntry) -> bool:
+    selection = command.selection
+    if ListSelection.SUBSCRIBED in selection and not entry.is_subscribed:
+        return False
+    if ListSelection.SPECIAL_USE in selection and entry.role not in SPECIAL_USES:
+        return False
+    # A name that does not exist is listed as the parent of one that does, or because it is subscribed.
+    return entry.exists or entry.has_children or ListSelection.SUBSCRIBED in selection
+
+
+def _listed_subscriptions(entries: Sequence[MailboxEntry], matching: set[str]) -> Iterator[Listed]:
+    """LSUB: a parent that is not subscribed is listed if the pattern hides the subscribed mailbox below it.
+
+    It then has \\Noselect, which for LSUB means no more than that (RFC 3501 section 6.3.9).
+    """
+    subscribed = {entry.name for entry in entries if entry.is_subscribed}
+    above_hidden = _names_above(subscribed - matching)
+    plain = commands.List(ListKind.LSUB, "", ())
+    for entry in entries:
+        if entry.name not in matching:
+            continue
+        if entry.name in subscribed:
+            yield Listed(entry, attributes_of(plain, entry))
+        elif entry.name in above_hidden:
+            yield Listed(entry, tuple(dict.fromkeys((*attributes_of(plain, entry), "\\Noselect"))))
+
+
+def _names_above(names: set[str]) -> set[str]:
+    above = set()
+    for name in names:
+        parent, separator, _ = name.rpartition(SEPARATOR)
+        while separator and parent not in above:
+            above.add(parent)
+            parent, separator, _ = parent.rpartition(SEPARATOR)
+    return above
+
+
+async def _write_status(session: Session, name: str, items: Sequence[StatusItem]) -> None:
+    """Write STATUS within LIST; a mailbox that fails is left without one (RFC 5819 section 2)."""
+    try:
+        values = await session.require_user().status(name)
+    except MailError as error:
+        log.info("no status of %s in LIST: %s", name, error.operator_text)
+        return
+    _write_status_line(session, name, items, values)
+
+
+def _write_status_line(session: Session, name: str, items: Sequence[StatusItem], values: MailboxStatus) -> None:
+    if StatusItem.HIGHESTMODSEQ in items:
+        session.enable_condstore()
+    pairs = [(item, _status_value(item, values)) for item in items]
+    session.write(write.mailbox_status(name, pairs))
+
+
+def _status_value(item: StatusItem, values: MailboxStatus) -> int | str | None:
+    match item:
+        case StatusItem.MESSAGES:
+            return values.messages
+        case StatusItem.RECENT:
+            return values.recent
+        case StatusItem.UIDNEXT:
+            return values.uidnext
+        case StatusItem.UIDVALIDITY:
+            return values.uidvalidity
+        case StatusItem.UNSEEN:
+            return values.unseen
+        case StatusItem.DELETED:
+            return values.deleted
+        case StatusItem.SIZE:
+            return values.size
+        case StatusItem.HIGHESTMODSEQ:
+            return values.highestmodseq
+        case StatusItem.APPENDLIMIT:
+            return values.append_limit
+        case StatusItem.MAILBOXID:
+            return values.mailbox_id
+        case StatusItem.DELETED_STORAGE:
+            return None

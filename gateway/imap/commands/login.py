@@ -1,0 +1,115 @@
+"""STARTTLS, LOGIN and AUTHENTICATE (RFC 9051 sections 6.2.1 to 6.2.3, RFC 4959)."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import logging
+
+from gateway.auth import sasl
+from gateway.auth.errors import AuthFailed, Throttled
+from gateway.imap.completion import Completion, bad, no, ok
+from gateway.imap.session import Session, State
+from gateway.wire import commands, write
+from gateway.wire.codes import Code, Status
+
+log = logging.getLogger(__name__)
+
+LONGEST_DELAY_S = 3.0
+"""How long an answer to a throttled login is held back; longer would cost us a connection and the guesser nothing."""
+
+
+async def start_tls(session: Session, _: commands.StartTls) -> Completion:
+    """Begin TLS behind the tagged OK. All that was sent in the clear before is forgotten."""
+    tls = session.services.tls
+    if session.connection.is_tls:
+        return bad("TLS is in use already")
+    if tls is None:
+        return no("TLS is not available")
+
+    async def upgrade() -> None:
+        await session.connection.upgrade(tls.context)
+
+    return Completion(Status.OK, "Begin TLS negotiation now", after=upgrade)
+
+
+async def log_in(session: Session, command: commands.Login) -> Completion:
+    """LOGIN; refused ahead of any check where others could read along."""
+    if not session.can_log_in:
+        return _privacy_required()
+    # Octets that are not UTF-8 can be no password here, but must not be an error either.
+    return await _authenticate(session, command.username, command.password.decode("utf-8", "surrogateescape"))
+
+
+async def authenticate(session: Session, command: commands.Authenticate) -> Completion:
+    """AUTHENTICATE, with or without an initial response; `*` cancels."""
+    mechanism = sasl.start(command.mechanism)
+    if mechanism is None or f"AUTH={command.mechanism}" in session.settings.disabled_capabilities:
+        return no("This mechanism is not offered", Code.CANNOT.value)
+    if not session.can_log_in:
+        return _privacy_required()
+    step = mechanism.step(command.initial_response)
+    while isinstance(step, sasl.Challenge):
+        session.write(write.challenge(step.data))
+        await session.drain()
+        line = await session.connection.read_line(session.settings.login_grace_s)
+        if line == b"*":
+            return bad("Authentication cancelled")
+        if not isinstance(line, bytes):
+            return bad("Response too long")
+        try:
+            response = base64.b64decode(line, validate=True)
+        except binascii.Error:
+            return bad("The response is not base64")
+        step = mechanism.step(response)
+    if isinstance(step, sasl.Failure):
+        if step.kind is sasl.FailureKind.MALFORMED:
+            return bad(step.text)
+        return _failed(session, step.text, Code.AUTHORIZATIONFAILED)
+    return await _authenticate(session, step.login, step.password.reveal())
+
+
+def _privacy_required() -> Completion:
+    return no("A password is taken only under TLS", Code.PRIVACYREQUIRED.value)
+
+
+async def _authenticate(session: Session, login: str, password: str) -> Completion:
+    address = session.connection.address
+    try:
+        user = await session.services.directory.authenticate(login, password, address)
+    except AuthFailed as error:
+        log.warning("login of %r from %s failed", login, address)
+        return _failed(session, error.client_text, Code.AUTHENTICATIONFAILED)
+    except Throttled as error:
+        log.warning("login of %r from %s held up for %.0f s", login, address, error.retry_after_s)
+        await asyncio.sleep(min(error.retry_after_s, LONGEST_DELAY_S))
+        # Not AUTHENTICATIONFAILED: nobody has looked at the password, which may be right.
+        return _failed(session, error.client_text, Code.UNAVAILABLE)
+    return await _enter(session, user.login)
+
+
+async def _enter(session: Session, login: str) -> Completion:
+    """Open the mail of a user whose password was right."""
+    limits = session.services.limits
+    if not limits.admit_user(login):
+        log.warning("%s has too many connections", login)
+        return no("Too many connections of this user", Code.UNAVAILABLE.value)
+    try:
+        user = await session.services.mail.open_user(login)
+    except BaseException:
+        limits.release_user(login)
+        raise
+    session.user = user
+    session.login = login
+    session.state = State.AUTHENTICATED
+    session.connection.reader.append_octets = session.append_limit
+    log.info("%s logged in from %s", login, session.connection.address)
+    return ok("Logged in", session.capability_code)
+
+
+def _failed(session: Session, text: str, code: Code) -> Completion:
+    session.login_failures += 1
+    if session.login_failures >= session.settings.login_failures_per_connection:
+        session.say_bye("Too many failed logins")
+    return no(text, code.value)

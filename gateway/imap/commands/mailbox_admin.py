@@ -1,0 +1,39 @@
+"""CREATE, DELETE, RENAME, SUBSCRIBE and UNSUBSCRIBE (RFC 9051 sections 6.3.4 to 6.3.8)."""
+
+from __future__ import annotations
+
+from gateway.imap.commands.special_use import role_of_attribute
+from gateway.imap.completion import Completion, no, ok
+from gateway.imap.session import Session
+from gateway.wire import commands
+from gateway.wire.codes import Code
+
+
+async def create(session: Session, command: commands.Create) -> Completion:
+    """Create a mailbox, with special uses if asked (RFC 6154 section 3)."""
+    roles = []
+    for attribute in command.special_uses:
+        role = role_of_attribute(attribute)
+        if role is None:
+            return no(f"{attribute} is no special use that can be set", Code.USEATTR.value)
+        roles.append(role)
+    await session.require_user().create(command.mailbox, roles)
+    return ok("Create completed")
+
+
+async def delete(session: Session, command: commands.Delete) -> Completion:
+    """Delete a mailbox. If this session has it selected, the session ends with BYE as the mailbox is gone."""
+    await session.require_user().delete(command.mailbox)
+    return ok("Delete completed")
+
+
+async def rename(session: Session, command: commands.Rename) -> Completion:
+    """Rename a mailbox and those below it."""
+    await session.require_user().rename(command.old, command.new)
+    return ok("Rename completed")
+
+
+async def subscribe(session: Session, command: commands.Subscribe) -> Completion:
+    """Subscribe or unsubscribe."""
+    await session.require_user().subscribe(command.mailbox, command.is_subscribe)
+    return ok("Subscribe completed" if command.is_subscribe else "Unsubscribe completed")

@@ -1,0 +1,67 @@
+"""CAPABILITY, NOOP, CHECK, LOGOUT, ID, ENABLE and NAMESPACE."""
+
+from __future__ import annotations
+
+import logging
+
+from gateway.imap import capabilities
+from gateway.imap.completion import Completion, ok
+from gateway.imap.name_pattern import SEPARATOR
+from gateway.imap.session import Session
+from gateway.wire import commands, write
+
+log = logging.getLogger(__name__)
+
+
+async def capability(session: Session, _: commands.Capability) -> Completion:
+    """RFC 9051 section 6.1.1."""
+    session.write(write.capability(capabilities.names(session.situation)))
+    return ok("Capability completed")
+
+
+async def noop(_session: Session, _: commands.Noop) -> Completion:
+    """RFC 9051 section 6.1.2. What is new is told at the end of every command."""
+    return ok("Noop completed")
+
+
+async def check(_session: Session, _: commands.Check) -> Completion:
+    """RFC 3501 section 6.4.1. Every change is on disk before it is acknowledged, so there is nothing to do."""
+    return ok("Check completed")
+
+
+async def logout(session: Session, _: commands.Logout) -> Completion:
+    """RFC 9051 section 6.1.3."""
+    session.say_bye("Logging out")
+    return ok("Logout completed")
+
+
+async def identify(session: Session, command: commands.Id) -> Completion:
+    """RFC 2971. What the client says of itself goes to the log and changes nothing (section 3)."""
+    told = {name: value for name, value in command.fields or () if name in ("name", "version", "os", "vendor")}
+    log.info("client at %s is %r", session.connection.address, told)
+    session.write(write.server_id([("name", "imap-gateway"), ("version", session.services.version)]))
+    return ok("Id completed")
+
+
+async def enable(session: Session, command: commands.Enable) -> Completion:
+    """RFC 5161. Unknown names are ignored, and only what was not enabled before is told."""
+    offered = capabilities.enableable(session.situation)
+    asked = [name for name in command.capabilities if name in offered]
+    enabled = []
+    if "CONDSTORE" in asked and not session.has_condstore:
+        enabled.append("CONDSTORE")
+        session.enable_condstore()
+    if "QRESYNC" in asked and not session.has_qresync:
+        enabled.append("QRESYNC")
+        session.has_qresync = True
+        # RFC 7162 section 3.2.3: QRESYNC enables CONDSTORE as well.
+        session.enable_condstore()
+    session.write(write.enabled(enabled))
+    return ok("Enabled")
+
+
+async def namespace(session: Session, _: commands.Namespace) -> Completion:
+    """RFC 2342. All mail is the user's own."""
+    prefixes = session.require_user().namespace_prefixes
+    session.write(write.namespace([(prefix, SEPARATOR) for prefix in prefixes]))
+    return ok("Namespace completed")

@@ -1,0 +1,105 @@
+"""SEARCH (RFC 9051 section 6.4.4, RFC 4731, RFC 5182, RFC 7162 section 3.1.5)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from gateway.errors import MailError
+from gateway.imap.completion import Completion, ok
+from gateway.imap.session import Session
+from gateway.mailbox.view import View
+from gateway.wire import commands, write
+from gateway.wire.search import And, ModSeqSince, Not, Or, SearchKey, SearchReturn
+from gateway.wire.sequence_set import SequenceSet
+
+_REPORTED = frozenset({SearchReturn.MIN, SearchReturn.MAX, SearchReturn.ALL, SearchReturn.COUNT})
+
+
+async def search(session: Session, command: commands.Search) -> Completion:
+    """Search the selected mailbox, among the messages this client knows of."""
+    view = session.require_view()
+    asks_modseq = any(isinstance(key, ModSeqSince) for key in _keys(command.key))
+    if asks_modseq:
+        session.enable_condstore()
+    returns = command.returns
+    saves = returns is not None and SearchReturn.SAVE in returns
+    saved = session.saved_uids()
+    try:
+        found = await view.search(command.key, saved=saved)
+    except MailError:
+        # After a NO the saved result is empty; after a BAD it is what it was (RFC 5182 section 2.1).
+        if saves:
+            session.saved = ()
+        raise
+    numbers = found if command.is_uid else _sequence_numbers(view, found)
+    if returns is None:
+        modseq = view.max_modseq(found) if asks_modseq and found else None
+        session.write(write.search(numbers, modseq))
+    elif returns & _REPORTED:
+        session.write(_extended(session, command, returns, numbers, _modseq(view, found, returns, asks_modseq)))
+    if saves:
+        assert returns is not None
+        session.saved = _to_save(found, returns)
+    return ok("Search completed")
+
+
+def _extended(
+    session: Session,
+    command: commands.Search,
+    returns: frozenset[SearchReturn],
+    numbers: Sequence[int],
+    modseq: int | None,
+) -> bytes:
+    has_hits = bool(numbers)
+    return write.esearch(
+        session.tag,
+        is_uid=command.is_uid,
+        smallest=numbers[0] if SearchReturn.MIN in returns and has_hits else None,
+        largest=numbers[-1] if SearchReturn.MAX in returns and has_hits else None,
+        found=SequenceSet.from_numbers(numbers) if SearchReturn.ALL in returns else None,
+        count=len(numbers) if SearchReturn.COUNT in returns else None,
+        modseq=modseq,
+    )
+
+
+def _modseq(view: View, found: Sequence[int], returns: frozenset[SearchReturn], is_asked: bool) -> int | None:
+    """Return the MODSEQ of an extended result: of the messages it names (RFC 4731 section 3.2)."""
+    if not is_asked or not found:
+        return None
+    ends = _ends(found, returns) if not returns & {SearchReturn.ALL, SearchReturn.COUNT} else found
+    return view.max_modseq(ends)
+
+
+def _to_save(found: Sequence[int], returns: frozenset[SearchReturn]) -> Sequence[int]:
+    """Return what `$` will stand for: only the ends, if only MIN or MAX were asked along (RFC 5182 section 2.4)."""
+    if returns & {SearchReturn.ALL, SearchReturn.COUNT} or not returns & {SearchReturn.MIN, SearchReturn.MAX}:
+        return found
+    return _ends(found, returns)
+
+
+def _ends(found: Sequence[int], returns: frozenset[SearchReturn]) -> list[int]:
+    ends: list[int] = []
+    if SearchReturn.MIN in returns:
+        ends += found[:1]
+    if SearchReturn.MAX in returns:
+        ends += found[-1:]
+    return sorted(set(ends))
+
+
+def _sequence_numbers(view: View, uids: Sequence[int]) -> list[int]:
+    return [number for number in map(view.sequence_number, uids) if number is not None]
+
+
+def _keys(key: SearchKey) -> Iterator[SearchKey]:
+    """Yield the key and all keys in it."""
+    pending = [key]
+    while pending:
+        current = pending.pop()
+        yield current
+        match current:
+            case Not(inner):
+                pending.append(inner)
+            case Or(left, right):
+                pending += (left, right)
+            case And(keys):
+                pending += keys

@@ -1,0 +1,119 @@
+"""SELECT, EXAMINE, CLOSE and UNSELECT (RFC 9051 sections 6.3.2, 6.3.3, 6.4.1, 6.4.2; RFC 7162 section 3.2.5)."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from itertools import chain
+
+from gateway.errors import MailError
+from gateway.imap.completion import Completion, ok
+from gateway.imap.errors import ClientError
+from gateway.imap.session import Session
+from gateway.mailbox.view import View
+from gateway.wire import commands, write, write_code
+from gateway.wire.codes import Code, Status
+from gateway.wire.commands import QresyncParameters
+from gateway.wire.sequence_set import SequenceSet
+
+log = logging.getLogger(__name__)
+
+ROWS_PER_BLOCK = 1000
+
+
+async def select(session: Session, command: commands.Select) -> Completion:
+    """Open a mailbox. The one selected before is closed first, even if this one cannot be opened."""
+    if command.qresync is not None and not session.has_qresync:
+        raise ClientError("QRESYNC has not been enabled")
+    if session.view is not None:
+        session.unselect()
+        # RFC 7162 section 3.2.11: what comes behind this line is of the new mailbox.
+        session.write(write.untagged_status(Status.OK, "The previous mailbox is closed", Code.CLOSED.value))
+    view = await session.require_user().open(command.mailbox, is_read_only=command.is_examine)
+    session.select(view)
+    if command.condstore:
+        session.has_condstore = True
+    _describe(session, view)
+    if command.qresync is not None and command.qresync.uidvalidity == view.uidvalidity:
+        await _resynchronise(session, view, command.qresync)
+    session.tell_alert()
+    access = Code.READ_ONLY if view.is_read_only else Code.READ_WRITE
+    return ok("Examine completed" if command.is_examine else "Select completed", access.value)
+
+
+async def close(session: Session, command: commands.Close) -> Completion:
+    """Leave the mailbox; CLOSE removes first what is marked \\Deleted, without telling of it.
+
+    CLOSE succeeds whatever happens: a client could do nothing about it. What could not be removed is still there, and
+    still marked, when the mailbox is opened next.
+    """
+    view = session.require_view()
+    try:
+        if command.is_expunging and not view.is_read_only and not view.is_defunct:
+            outcome = await view.expunge(None)
+            if outcome.error is not None:
+                log.info("CLOSE of %s: %s", view.name, outcome.error.operator_text)
+    except MailError as error:
+        log.info("CLOSE of %s: %s", view.name, error.operator_text)
+    finally:
+        session.unselect()
+    return ok("Close completed" if command.is_expunging else "Unselect completed")
+
+
+def _describe(session: Session, view: View) -> None:
+    """Write what a client must know of the mailbox (RFC 3501 section 6.3.1, RFC 7162 section 3.1.2)."""
+    permanent = () if view.is_read_only else view.permanent_flags
+    allows_new = view.allows_new_keywords and not view.is_read_only
+    lines = [
+        write.flags(view.defined_flags),
+        _code("Flags kept", write_code.permanent_flags(permanent, allows_new=allows_new)),
+        write.exists(len(view.uids)),
+        write.recent(view.recent),
+    ]
+    if view.first_unseen is not None:
+        lines.append(_code("First unseen", write_code.unseen(view.first_unseen)))
+    lines += (
+        _code("UIDs valid", write_code.uidvalidity(view.uidvalidity)),
+        _code("Predicted next UID", write_code.uidnext(view.uidnext)),
+        _code("Highest", write_code.highestmodseq(view.highestmodseq)),
+    )
+    session.write(b"".join(lines))
+
+
+def _code(text: str, code: bytes) -> bytes:
+    return write.untagged_status(Status.OK, text, code)
+
+
+async def _resynchronise(session: Session, view: View, known: QresyncParameters) -> None:
+    """Tell what changed and what went since the client was here last (RFC 7162 section 3.2.5.1)."""
+    uids = view.select_uids(known.known_uids, is_uid=True) if known.known_uids is not None else None
+    vanished = await view.vanished_since(known.modseq, known.known_uids)
+    agreed = _last_agreement(view, known)
+    gone = tuple((max(low, agreed + 1), high) for low, high in vanished.ranges if high > agreed)
+    session.write(write.vanished(SequenceSet(gone), earlier=True))
+    changed = view.changed_since(known.modseq, uids)
+    for start in range(0, len(changed), ROWS_PER_BLOCK):
+        session.tell_flags(view.flag_rows(changed[start : start + ROWS_PER_BLOCK]))
+        await session.drain()
+
+
+def _last_agreement(view: View, known: QresyncParameters) -> int:
+    """Return the highest UID that the client has at the right sequence number, 0 if there is none.
+
+    Up to there the client knows of every expunge (RFC 7162 section 3.2.5.2).
+    """
+    if known.match_sequence is None or known.match_uids is None:
+        return 0
+    uids: Sequence[int] = view.uids
+    agreed = 0
+    # Both sets are bounded by what a mailbox can hold, as numbers above it end the walk.
+    for number, uid in zip(_each(known.match_sequence), _each(known.match_uids), strict=False):
+        if number > len(uids):
+            break
+        if uids[number - 1] == uid:
+            agreed = max(agreed, uid)
+    return agreed
+
+
+def _each(numbers: SequenceSet) -> Iterator[int]:
+    return chain.from_iterable(range(low, high + 1) for low, high in numbers.ranges)

@@ -1,0 +1,68 @@
+"""STORE (RFC 9051 section 6.4.6, RFC 7162 section 3.1.3)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from gateway.imap import errors
+from gateway.imap.completion import Completion, no, ok
+from gateway.imap.errors import ClientError
+from gateway.imap.session import Session
+from gateway.mailbox.view import StoreOutcome, View
+from gateway.wire import commands, write_code, write_fetch
+from gateway.wire.codes import Code
+from gateway.wire.sequence_set import SequenceSet
+
+ROWS_PER_BLOCK = 1000
+
+
+async def store(session: Session, command: commands.Store) -> Completion:
+    """Change flags. What UNCHANGEDSINCE kept from being changed is named in MODIFIED, UIDs that are gone are not."""
+    view = session.require_view()
+    if view.is_read_only:
+        return no("The mailbox is open for reading only", Code.NOPERM.value)
+    if "\\Recent" in command.flags:
+        raise ClientError("\\Recent cannot be changed")
+    if command.unchanged_since is not None:
+        session.enable_condstore()
+    uids = session.resolve(command.numbers, is_uid=command.is_uid)
+    if not uids:
+        return ok("Store completed, no such messages")
+    outcome = await view.store(uids, command.action, command.flags, command.unchanged_since)
+    left_out = {*outcome.modified, *outcome.failed}
+    await _echo(session, [uid for uid in uids if uid not in left_out], is_silent=command.is_silent)
+    return _completion(view, command, outcome)
+
+
+async def _echo(session: Session, uids: Sequence[int], *, is_silent: bool) -> None:
+    """Write the new flags; for .SILENT only the mod-sequences, if the client knows of them (RFC 7162 section 3.1.3)."""
+    view = session.require_view()
+    if is_silent and not session.has_condstore:
+        return
+    for start in range(0, len(uids), ROWS_PER_BLOCK):
+        rows = view.flag_rows(uids[start : start + ROWS_PER_BLOCK])
+        if is_silent:
+            session.write(
+                b"".join(
+                    write_fetch.line(row.sequence_number, (write_fetch.uid(row.uid), write_fetch.modseq(row.modseq)))
+                    for row in rows
+                )
+            )
+        else:
+            session.tell_flags(rows)
+        await session.drain()
+
+
+def _completion(view: View, command: commands.Store, outcome: StoreOutcome) -> Completion:
+    code = None
+    if outcome.modified:
+        numbers = outcome.modified if command.is_uid else _sequence_numbers(view, outcome.modified)
+        code = write_code.modified(SequenceSet.from_numbers(numbers))
+    if outcome.error is not None:
+        failed = errors.completion_of(outcome.error)
+        return no(failed.text, code or failed.code)
+    return ok("Store completed" if code is None else "Conditional store failed for some messages", code)
+
+
+def _sequence_numbers(view: View, uids: Sequence[int]) -> list[int]:
+    return [number for number in map(view.sequence_number, uids) if number is not None]

@@ -1,0 +1,374 @@
+"""One TCP connection: octets in and out, with backpressure both ways. It knows nothing of what commands mean."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import logging
+import socket
+import ssl
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from gateway.imap.settings import ImapSettings
+from gateway.imap.spool import AppendSpool
+from gateway.wire.reader import (
+    BadCommand,
+    CommandReader,
+    ContinuationNeeded,
+    FatalError,
+    Limits,
+    LineTooLong,
+    ReadCommand,
+)
+
+log = logging.getLogger(__name__)
+
+BLOCK = 65_536
+"""Output is handed to the transport in pieces of about this many octets."""
+
+
+class ConnectionLost(Exception):
+    """The client is gone, or was dropped because it took nothing for too long."""
+
+
+class InputTimeout(Exception):
+    """The client sent nothing in the time given."""
+
+
+class ShuttingDown(Exception):
+    """The server is stopping, and no input is waiting."""
+
+
+class Connection(asyncio.Protocol):
+    """The server's end of a connection.
+
+    Input is kept until it is asked for, so what is pipelined behind DONE or AUTHENTICATE is read by whoever comes
+    next. Reading stops while more than `input_high_water` octets wait. Output written in one turn of the loop leaves
+    together; `drain` waits while the client is slower than we are.
+
+    One task, made of `serve`, uses a connection; only that task calls the methods below "for the session".
+    """
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        settings: ImapSettings,
+        serve: Callable[[Connection], Coroutine[Any, Any, None]],
+        *,
+        is_tls: bool,
+        admit: Callable[[Connection], bool] = lambda _: True,
+    ) -> None:
+        self._loop = loop
+        self._settings = settings
+        self._serve = serve
+        self._admit = admit
+        self._transport: asyncio.Transport | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._output: list[bytes] = []
+        self._output_size = 0
+        self._is_flush_due = False
+        self._is_writable = True
+        self._is_reading = True
+        self._is_lost = False
+        self._is_input_ended = False
+        self._is_draining = False
+        self._close_timer: asyncio.TimerHandle | None = None
+        self._is_rung = False
+        self._waiter: asyncio.Future[bool] | None = None
+        self._writable_waiter: asyncio.Future[bool] | None = None
+        self.reader = CommandReader(
+            Limits(
+                line_octets=settings.line_limit,
+                literal_octets=settings.literal_limit,
+                append_octets=settings.append_limit,
+            ),
+            self._make_spool,
+        )
+        self.is_tls = is_tls
+        self.address = "unknown"
+        self.octets_received = 0
+        self.octets_sent = 0
+
+    # -- for the loop --------------------------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        self.address = _address_of(transport)
+        _tune(transport)
+        transport.set_write_buffer_limits(high=self._settings.output_high_water)
+        if not self._admit(self):
+            self._is_lost = True
+            return
+        self._task = self._loop.create_task(self._run())
+
+    def data_received(self, data: bytes) -> None:
+        self.octets_received += len(data)
+        self.reader.feed(data)
+        if self._is_reading and self.reader.buffered_octets > self._settings.input_high_water:
+            self._is_reading = False
+            self._require_transport().pause_reading()
+        self.ring()
+
+    def eof_received(self) -> bool:
+        # A client may close its sending side and still read the answers to what it sent, so we close after the last.
+        # TLS has no half-closed connections.
+        self._is_input_ended = True
+        self.ring()
+        return not self.is_tls
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._is_lost = True
+        self._wake_writer()
+        self.ring()
+        if self._close_timer is not None:
+            self._close_timer.cancel()
+
+    def pause_writing(self) -> None:
+        self._is_writable = False
+
+    def resume_writing(self) -> None:
+        self._is_writable = True
+        self._wake_writer()
+
+    # -- for the listener ----------------------------------------------------------------------------------------------
+
+    @property
+    def task(self) -> asyncio.Task[None] | None:
+        """The task that serves this connection; None if it was refused."""
+        return self._task
+
+    def begin_shutdown(self) -> None:
+        """Let the session end with BYE as soon as it waits for input; the command in flight is finished first."""
+        self._is_draining = True
+        self.ring()
+
+    def refuse(self, farewell: bytes) -> None:
+        """Send `farewell` and close; for a connection that is one too many."""
+        transport = self._require_transport()
+        transport.write(farewell)
+        transport.close()
+
+    def abort(self) -> None:
+        """Drop the connection now, with whatever is unsent."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    # -- for the session -----------------------------------------------------------------------------------------------
+
+    @property
+    def is_loopback(self) -> bool:
+        """Both ends are on this machine, so nobody can listen in."""
+        try:
+            return ipaddress.ip_address(self.address.partition("%")[0]).is_loopback
+        except ValueError:
+            return False
+
+    def time(self) -> float:
+        """The loop's clock, in seconds."""
+        return self._loop.time()
+
+    def ring(self) -> None:
+        """Wake the session if it waits, or make its next wait return at once. Never blocks."""
+        self._is_rung = True
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(True)
+
+    async def read_event(self, timeout_s: float) -> ReadCommand | BadCommand | FatalError:
+        """Return the next command or what is wrong with it. Synchronising literals are invited here.
+
+        Raises:
+            ConnectionLost: nothing more will come.
+            InputTimeout: nothing complete came within `timeout_s` seconds.
+            ShuttingDown: the server stops; no complete command was waiting.
+        """
+        deadline = self._loop.time() + timeout_s
+        while True:
+            event = self.reader.next_command()
+            if isinstance(event, ContinuationNeeded):
+                self.write(b"+ OK\r\n")
+            elif event is not None:
+                return event
+            else:
+                await self._wait_for_input(deadline)
+
+    async def read_line(self, timeout_s: float) -> bytes | LineTooLong:
+        """Return the next line without its CRLF, for what is not a command. Raises as `read_event` does."""
+        deadline = self._loop.time() + timeout_s
+        while (line := self.reader.next_line()) is None:
+            await self._wait_for_input(deadline)
+        return line
+
+    async def wait_for_line(self, timeout_s: float) -> bytes | LineTooLong | None:
+        """Return the next line, or None as soon as `ring` was called or the time is over.
+
+        Raises:
+            ConnectionLost: nothing more will come.
+            ShuttingDown: the server stops.
+        """
+        line = self.reader.next_line()
+        if line is None:
+            self._check_input()
+            await self._wait(timeout_s)
+            line = self.reader.next_line()
+        return line
+
+    def write(self, data: bytes) -> None:
+        """Queue octets; they leave at the end of this turn of the loop, or at once if there are many."""
+        self._output.append(data)
+        self._output_size += len(data)
+        if self._output_size >= BLOCK:
+            self._flush()
+        elif not self._is_flush_due:
+            self._is_flush_due = True
+            self._loop.call_soon(self._flush_when_due)
+
+    async def drain(self) -> None:
+        """Wait while the client is slower than we are; call it after each block of output.
+
+        Raises:
+            ConnectionLost: it is gone, or took nothing for `send_timeout_s` seconds.
+        """
+        while not self._is_writable and not self._is_lost:
+            self._writable_waiter = self._loop.create_future()
+            timer = self._loop.call_later(self._settings.send_timeout_s, _resolve, self._writable_waiter, False)
+            try:
+                if not await self._writable_waiter:
+                    log.info("dropped %s: it took no output for %d s", self.address, self._settings.send_timeout_s)
+                    self.abort()
+                    self._is_lost = True
+            finally:
+                timer.cancel()
+                self._writable_waiter = None
+        if self._is_lost:
+            raise ConnectionLost
+
+    async def upgrade(self, context: ssl.SSLContext) -> None:
+        """Begin TLS. What the client sent ahead of it is forgotten (RFC 9051 section 6.2.1).
+
+        Raises:
+            ConnectionLost: the handshake failed.
+        """
+        transport = self._require_transport()
+        transport.pause_reading()
+        self._flush()
+        self.reader.discard_input()
+        try:
+            upgraded = await self._loop.start_tls(
+                transport,
+                self,
+                context,
+                server_side=True,
+                ssl_handshake_timeout=self._settings.tls_handshake_timeout_s,
+            )
+        except (OSError, ssl.SSLError, TimeoutError) as exc:
+            log.info("TLS handshake with %s failed: %s", self.address, exc)
+            self._is_lost = True
+            transport.abort()
+            raise ConnectionLost from exc
+        if upgraded is None:
+            raise ConnectionLost
+        self._transport = upgraded
+        self._is_reading = True
+        upgraded.set_write_buffer_limits(high=self._settings.output_high_water)
+        self.is_tls = True
+
+    # -- inside --------------------------------------------------------------------------------------------------------
+
+    async def _run(self) -> None:
+        try:
+            await self._serve(self)
+        except ConnectionLost:
+            pass
+        except Exception:
+            log.exception("the session of %s failed", self.address)
+        finally:
+            self._close()
+
+    def _close(self) -> None:
+        # A half-read message has a spool, which is to be given back.
+        self.reader.discard_input()
+        self._flush()
+        if self._transport is not None and not self._is_lost:
+            self._transport.close()
+            # A client that does not read would keep its socket, and the unsent octets, for ever.
+            self._close_timer = self._loop.call_later(self._settings.send_timeout_s, self._transport.abort)
+
+    async def _wait_for_input(self, deadline: float) -> None:
+        self._check_input()
+        remaining = deadline - self._loop.time()
+        if remaining <= 0 or not await self._wait(remaining):
+            raise InputTimeout
+
+    def _check_input(self) -> None:
+        if self._is_lost or self._is_input_ended:
+            raise ConnectionLost
+        if self._is_draining:
+            raise ShuttingDown
+        if not self._is_reading:
+            self._is_reading = True
+            self._require_transport().resume_reading()
+
+    async def _wait(self, timeout_s: float) -> bool:
+        """Wait until rung; False if the time is over first. A ring since the last wait counts."""
+        if not self._is_rung:
+            self._waiter = self._loop.create_future()
+            timer = self._loop.call_later(timeout_s, _resolve, self._waiter, False)
+            try:
+                await self._waiter
+            finally:
+                timer.cancel()
+                self._waiter = None
+        was_rung, self._is_rung = self._is_rung, False
+        return was_rung
+
+    def _wake_writer(self) -> None:
+        if self._writable_waiter is not None:
+            _resolve(self._writable_waiter, True)
+
+    def _flush_when_due(self) -> None:
+        self._is_flush_due = False
+        self._flush()
+
+    def _flush(self) -> None:
+        if not self._output:
+            return
+        data = b"".join(self._output)
+        self._output.clear()
+        self._output_size = 0
+        if not self._is_lost and self._transport is not None:
+            self.octets_sent += len(data)
+            self._transport.write(data)
+
+    def _make_spool(self, size: int) -> AppendSpool:
+        return AppendSpool(self._settings.spool_memory, self._settings.spool_directory)
+
+    def _require_transport(self) -> asyncio.Transport:
+        assert self._transport is not None, "used before connection_made"
+        return self._transport
+
+
+def _resolve(future: asyncio.Future[bool], result: bool) -> None:
+    if not future.done():
+        future.set_result(result)
+
+
+def _address_of(transport: asyncio.Transport) -> str:
+    peer = transport.get_extra_info("peername")
+    if isinstance(peer, tuple) and peer:
+        # An IPv4 client on a socket for both families.
+        return str(peer[0]).removeprefix("::ffff:")
+    return "local"
+
+
+def _tune(transport: asyncio.Transport) -> None:
+    """Keep-alive, so that a vanished client is noticed; no delay, so that short answers leave at once."""
+    sock: socket.socket | None = transport.get_extra_info("socket")
+    if sock is None or sock.family not in (socket.AF_INET, socket.AF_INET6):
+        return
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    if hasattr(socket, "TCP_KEEPIDLE"):
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 300)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 60)

@@ -1,0 +1,167 @@
+"""What a FETCH needs of each message, and how the items that are at hand without its body are written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from operator import attrgetter
+from typing import Any
+
+from gateway.imap.errors import ClientError
+from gateway.mailbox.fetch import FetchRow, Needs
+from gateway.message.headers import select_fields
+from gateway.message.structure import render_plain_body
+from gateway.wire import write_fetch
+from gateway.wire.fetch import BinarySection, BinarySize, BodySection, FetchAttribute, FetchItem, Section, SectionText
+
+
+@dataclass(frozen=True, slots=True)
+class RowItem:
+    """An item that a row holds: `template % value(row)` is what is written of it."""
+
+    template: bytes
+    value: Callable[[FetchRow], Any]
+
+    def render(self, row: FetchRow) -> bytes:
+        """Return name and value."""
+        return bytes(self.template % self.value(row))
+
+
+@dataclass(frozen=True, slots=True)
+class BodyItem:
+    """An item that is cut out of the message's octets; `name` is as it is echoed."""
+
+    name: bytes
+    section: Section
+    partial: tuple[int, int] | None
+
+
+@dataclass(frozen=True, slots=True)
+class FetchPlan:
+    """A FETCH, made ready: the items in the order asked, as clients that split answers by position expect.
+
+    `marks_seen`: one of the items sets \\Seen.
+    """
+
+    items: tuple[RowItem | BodyItem, ...]
+    needs: Needs
+    marks_seen: bool
+
+    def row_writer(self) -> Callable[[FetchRow], bytes] | None:
+        """Return what writes a whole line from a row, by one template; None if bodies are needed."""
+        items = [item for item in self.items if isinstance(item, RowItem)]
+        if len(items) != len(self.items):
+            return None
+        template = b"* %d FETCH (" + b" ".join(item.template for item in items) + write_fetch.CLOSE_LINE
+        values = [item.value for item in items]
+
+        def write_row(row: FetchRow) -> bytes:
+            return template % (row.sequence_number, *[value(row) for value in values])
+
+        return write_row
+
+
+def plan(items: Sequence[FetchItem], *, with_uid: bool, with_modseq: bool) -> FetchPlan:
+    """Make a plan. UID and MODSEQ are added where the command implies them and does not ask for them.
+
+    Raises:
+        ClientError: an item that is not offered.
+    """
+    asked = list(items)
+    if with_uid and FetchAttribute.UID not in asked:
+        asked.insert(0, FetchAttribute.UID)
+    if with_modseq and FetchAttribute.MODSEQ not in asked:
+        asked.append(FetchAttribute.MODSEQ)
+    planned = tuple(_planned(item) for item in asked)
+    return FetchPlan(planned, _needs(asked, planned), any(map(_marks_seen, asked)))
+
+
+_WHOLE = Section()
+_HEADER = Section(text=SectionText.HEADER)
+_TEXT = Section(text=SectionText.TEXT)
+
+_IN_BODY = {
+    FetchAttribute.RFC822: _WHOLE,
+    FetchAttribute.RFC822_PEEK: _WHOLE,
+    FetchAttribute.RFC822_TEXT: _TEXT,
+}
+
+
+def _planned(item: FetchItem) -> RowItem | BodyItem:
+    name = write_fetch.item_name(item)
+    match item:
+        case BodySection(section, partial):
+            if not section.part and section.text in _OF_HEADER:
+                return RowItem(name + b" %b", _header_value(section, partial))
+            return BodyItem(name, section, partial)
+        case BinarySection() | BinarySize():
+            raise ClientError("BINARY is not offered")
+        case FetchAttribute():
+            if item in _IN_BODY:
+                return BodyItem(name, _IN_BODY[item], None)
+            return RowItem(name + _FORMATS.get(item, b" %b"), _VALUES[item])
+
+
+def _plain_body(row: FetchRow) -> bytes:
+    assert row.structure is not None, "the plan asked for it"
+    return render_plain_body(row.structure)
+
+
+_VALUES: dict[FetchAttribute, Callable[[FetchRow], Any]] = {
+    FetchAttribute.UID: attrgetter("uid"),
+    FetchAttribute.FLAGS: attrgetter("flags"),
+    FetchAttribute.INTERNALDATE: attrgetter("internal_date"),
+    FetchAttribute.RFC822_SIZE: attrgetter("size"),
+    FetchAttribute.ENVELOPE: attrgetter("envelope"),
+    FetchAttribute.BODYSTRUCTURE: attrgetter("structure"),
+    FetchAttribute.BODY: _plain_body,
+    FetchAttribute.MODSEQ: attrgetter("modseq"),
+}
+
+_FORMATS = {
+    FetchAttribute.UID: b" %d",
+    FetchAttribute.RFC822_SIZE: b" %d",
+    FetchAttribute.MODSEQ: b" (%d)",
+}
+
+_OF_HEADER = frozenset({SectionText.HEADER, SectionText.HEADER_FIELDS, SectionText.HEADER_FIELDS_NOT})
+
+
+def _header_value(section: Section, partial: tuple[int, int] | None) -> Callable[[FetchRow], bytes]:
+    is_exclude = section.text is SectionText.HEADER_FIELDS_NOT
+
+    def value(row: FetchRow) -> bytes:
+        assert row.header is not None, "the plan asked for it"
+        header = row.header
+        if section.text is not SectionText.HEADER:
+            header = select_fields(header, section.fields, is_exclude)
+        if partial is not None:
+            header = header[partial[0] : partial[0] + partial[1]]
+        return write_fetch.literal_start(len(header)) + header
+
+    return value
+
+
+_VALUES[FetchAttribute.RFC822_HEADER] = _header_value(_HEADER, None)
+
+
+def _needs(asked: Iterable[FetchItem], planned: Iterable[RowItem | BodyItem]) -> Needs:
+    attributes = {item for item in asked if isinstance(item, FetchAttribute)}
+    return Needs(
+        size=FetchAttribute.RFC822_SIZE in attributes,
+        envelope=FetchAttribute.ENVELOPE in attributes,
+        structure=bool(attributes & {FetchAttribute.BODY, FetchAttribute.BODYSTRUCTURE}),
+        header=FetchAttribute.RFC822_HEADER in attributes or any(map(_is_of_header, asked)),
+        body=any(isinstance(item, BodyItem) for item in planned),
+    )
+
+
+def _is_of_header(item: FetchItem) -> bool:
+    return isinstance(item, BodySection) and not item.section.part and item.section.text in _OF_HEADER
+
+
+def _marks_seen(item: FetchItem) -> bool:
+    """RFC 3501 section 6.4.5: what is not PEEK marks as read, RFC822.HEADER excepted."""
+    if isinstance(item, BodySection | BinarySection):
+        return not item.is_peek
+    return item in (FetchAttribute.RFC822, FetchAttribute.RFC822_TEXT)

@@ -1,0 +1,145 @@
+"""Write the answers of FETCH: rows by template, bodies streamed, in blocks, with the client setting the pace."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+
+from gateway.errors import ErrorKind, MailError
+from gateway.imap.connection import BLOCK, ConnectionLost
+from gateway.imap.fetch_plan import BodyItem, FetchPlan, RowItem
+from gateway.imap.session import Session
+from gateway.mailbox.fetch import Body, FetchRow
+from gateway.message.sections import Span, locate
+from gateway.wire import write_fetch
+from gateway.wire.commands import StoreAction
+from gateway.wire.fetch import Section
+from gateway.wire.flags import SEEN
+
+log = logging.getLogger(__name__)
+
+CHUNK = 4 * BLOCK
+"""Octets of a body that are read, written and then waited for at a time."""
+
+_WHOLE = Section()
+# These concern the account and not one message: the next would fail as well.
+_HOPELESS = frozenset({ErrorKind.UNAVAILABLE, ErrorKind.RATE_LIMITED, ErrorKind.AUTH_EXPIRED})
+
+
+class FetchWriter:
+    """Writes what one FETCH asks for. Afterwards `missing` says how many messages had nothing to show any more, and
+    `error` what went wrong with the first of those that could not be shown."""
+
+    def __init__(self, session: Session, plan: FetchPlan) -> None:
+        self._session = session
+        self._plan = plan
+        self._view = session.require_view()
+        self.missing = 0
+        self.error: MailError | None = None
+
+    async def write(self, uids: Sequence[int]) -> None:
+        """Write the messages, ascending.
+
+        Raises:
+            MailError: the backend is needed and cannot be reached.
+            ConnectionLost: the client is gone, or a body could not be read to its announced end.
+        """
+        write_row = self._plan.row_writer()
+        shown = 0
+        async for block in self._view.fetch(uids, self._plan.needs):
+            # A size that could not be found out cannot be written.
+            rows = [row for row in block if row.size >= 0] if self._plan.needs.size else block
+            if write_row is not None:
+                shown += len(rows)
+                self._write_rows(rows, write_row)
+                await self._session.drain()
+            else:
+                for row in rows:
+                    shown += await self._write_with_body(row)
+            if self._plan.marks_seen and not self._view.is_read_only:
+                await self._mark_seen(rows)
+            # Even if the client keeps up with us, the others are to have their turn.
+            await asyncio.sleep(0)
+        self.missing = len(uids) - shown
+
+    def _write_rows(self, rows: Sequence[FetchRow], write_row: Callable[[FetchRow], bytes]) -> None:
+        self._session.write(b"".join(map(write_row, rows)))
+
+    async def _write_with_body(self, row: FetchRow) -> bool:
+        """Write one message; False if its body cannot be had."""
+        assert row.body is not None, "the plan asked for it"
+        try:
+            # Opened before the line is begun: afterwards there is no way back.
+            body = await row.body.__aenter__()
+        except MailError as error:
+            if error.kind in _HOPELESS:
+                raise
+            if error.kind is not ErrorKind.NOT_FOUND:
+                log.warning("UID %d of %s cannot be shown: %s", row.uid, self._view.name, error.operator_text)
+                self.error = self.error or error
+            return False
+        try:
+            with self._session.inside_line():
+                self._session.write(write_fetch.open_line(row.sequence_number))
+                for position, item in enumerate(self._plan.items):
+                    if position:
+                        self._session.write(b" ")
+                    if isinstance(item, RowItem):
+                        self._session.write(item.render(row))
+                    else:
+                        await self._write_item(item, body)
+                self._session.write(write_fetch.CLOSE_LINE)
+        except ConnectionLost:
+            raise
+        except Exception as error:
+            # The client has been promised octets that will not come; only a new connection is in step again.
+            log.exception("UID %d of %s broke off", row.uid, self._view.name)
+            self._session.connection.abort()
+            raise ConnectionLost from error
+        finally:
+            await row.body.__aexit__(None, None, None)
+        await self._session.drain()
+        return True
+
+    async def _write_item(self, item: BodyItem, body: Body) -> None:
+        place = Span(0, body.size) if item.section == _WHOLE else locate(body.part, item.section, body.buffer)
+        if place is None:
+            self._session.write(item.name + b" NIL")
+            return
+        size = place.length if isinstance(place, Span) else len(place)
+        start, length = 0, size
+        if item.partial is not None:
+            start = min(item.partial[0], size)
+            length = min(item.partial[1], size - start)
+        self._session.write(b"%b %b" % (item.name, write_fetch.literal_start(length)))
+        if isinstance(place, Span):
+            await self._stream(body, place.offset + start, length)
+        else:
+            self._session.write(place[start : start + length])
+
+    async def _stream(self, body: Body, offset: int, length: int) -> None:
+        end = offset + length
+        while offset < end:
+            data = await body.read(offset, min(CHUNK, end - offset))
+            if not data:
+                raise OSError(f"the body ends {end - offset} octets early")
+            offset += len(data)
+            self._session.write(data)
+            await self._session.drain()
+
+    async def _mark_seen(self, rows: Sequence[FetchRow]) -> None:
+        """Set \\Seen on what was shown without PEEK, and tell. Done behind the bodies: nobody should wait for it.
+
+        The text was delivered, so a failure is not one of FETCH.
+        """
+        unseen = [row.uid for row in rows if b"\\Seen" not in row.flags]
+        if not unseen:
+            return
+        try:
+            outcome = await self._view.store(unseen, StoreAction.ADD, (SEEN,), None)
+        except MailError as error:
+            log.info("%s: not marked as read: %s", self._view.name, error.operator_text)
+            return
+        left_out = {*outcome.failed, *outcome.modified}
+        self._session.tell_flags(self._view.flag_rows([uid for uid in unseen if uid not in left_out]))

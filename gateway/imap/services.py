@@ -1,0 +1,23 @@
+"""What the IMAP door needs of the rest of the gateway; built once and shared by all sessions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gateway.auth.users import UserDirectory
+from gateway.imap.limits import ConnectionLimits
+from gateway.imap.settings import ImapSettings
+from gateway.mailbox.service import MailService
+from gateway.tls import ServerTls
+
+
+@dataclass(frozen=True, slots=True)
+class ImapServices:
+    """`tls` is None where there is no certificate, so neither STARTTLS nor imaps. `version` is told by ID."""
+
+    settings: ImapSettings
+    mail: MailService
+    directory: UserDirectory
+    limits: ConnectionLimits
+    tls: ServerTls | None
+    version: str

@@ -1,0 +1,194 @@
+"""What the server knows of one client: who it is, what it has selected and enabled, and what it has been told."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from gateway.imap import capabilities
+from gateway.imap.capabilities import Situation
+from gateway.imap.connection import Connection
+from gateway.imap.services import ImapServices
+from gateway.mailbox.service import UserMail
+from gateway.mailbox.view import FlagRow, View
+from gateway.wire import write, write_code
+from gateway.wire.codes import Code, Status
+from gateway.wire.sequence_set import SequenceSet
+
+
+class State(enum.Enum):
+    """RFC 9051 section 3."""
+
+    NOT_AUTHENTICATED = "not authenticated"
+    AUTHENTICATED = "authenticated"
+    SELECTED = "selected"
+    LOGOUT = "logout"
+
+
+class Session:
+    """One client, from greeting to logout. Handlers read and change it; `gateway.imap.conversation` runs them.
+
+    `user` and `login` are set from login on, `view` while a mailbox is selected. `saved` holds the UIDs of the last
+    SEARCH with RETURN (SAVE) (RFC 5182). `tag` is the tag of the command in hand.
+    """
+
+    def __init__(self, connection: Connection, services: ImapServices) -> None:
+        self.connection = connection
+        self.services = services
+        self.settings = services.settings
+        self.state = State.NOT_AUTHENTICATED
+        self.user: UserMail | None = None
+        self.login: str | None = None
+        self.view: View | None = None
+        self.saved: Sequence[int] = ()
+        self.has_condstore = False
+        self.has_qresync = False
+        self.login_failures = 0
+        self.tag = ""
+        self.is_inside_line = False
+        self._told_alert: str | None = None
+
+    # -- what holds now ------------------------------------------------------------------------------------------------
+
+    @property
+    def can_log_in(self) -> bool:
+        """A password may be sent: nobody can read along, or the operator does not mind."""
+        return self.connection.is_tls or self.connection.is_loopback or self.settings.allow_plaintext_login
+
+    @property
+    def can_start_tls(self) -> bool:
+        return self.services.tls is not None and not self.connection.is_tls
+
+    @property
+    def append_limit(self) -> int:
+        """The largest message that APPEND takes, in octets."""
+        limit = self.settings.append_limit
+        return limit if self.user is None else min(limit, self.user.append_limit())
+
+    @property
+    def situation(self) -> Situation:
+        return Situation(
+            is_authenticated=self.user is not None,
+            can_start_tls=self.can_start_tls,
+            can_log_in=self.can_log_in,
+            append_limit=self.append_limit,
+            disabled=self.settings.disabled_capabilities,
+        )
+
+    @property
+    def capability_code(self) -> bytes:
+        """The response code `CAPABILITY IMAP4rev1 ...` as it holds now."""
+        return write_code.capability(capabilities.names(self.situation))
+
+    def require_user(self) -> UserMail:
+        """Return the user's mail; the command table lets only commands of a logged-in state here."""
+        assert self.user is not None, "not logged in"
+        return self.user
+
+    def require_view(self) -> View:
+        """Return the selected mailbox; the command table lets only commands of the selected state here."""
+        assert self.view is not None, "nothing selected"
+        return self.view
+
+    # -- selecting -----------------------------------------------------------------------------------------------------
+
+    def select(self, view: View) -> None:
+        """Make `view` the selected mailbox; none may be selected."""
+        assert self.view is None, "a mailbox is selected"
+        self.view = view
+        self.saved = ()
+        self.state = State.SELECTED
+
+    def unselect(self) -> None:
+        """Leave the selected mailbox, if any, without touching its messages."""
+        if self.view is not None:
+            self.view.set_bell(None)
+            self.view.close()
+            self.view = None
+            self.state = State.AUTHENTICATED
+        self.saved = ()
+
+    def resolve(self, numbers: SequenceSet, *, is_uid: bool) -> list[int]:
+        """Return the UIDs meant, ascending, of messages this client knows of; `$` is the saved search result.
+
+        Raises:
+            BadSequence: a sequence number that does not exist. A UID that does not exist is left out.
+        """
+        view = self.require_view()
+        if numbers.is_saved_result:
+            return self.saved_uids()
+        return view.select_uids(numbers, is_uid=is_uid)
+
+    def saved_uids(self) -> list[int]:
+        """Return the saved search result without what has been expunged since (RFC 5182 section 2.1)."""
+        view = self.require_view()
+        return [uid for uid in self.saved if view.sequence_number(uid) is not None]
+
+    # -- telling -------------------------------------------------------------------------------------------------------
+
+    def write(self, data: bytes) -> None:
+        """Queue octets for the client."""
+        self.connection.write(data)
+
+    async def drain(self) -> None:
+        """Wait while the client is slower than we are."""
+        await self.connection.drain()
+
+    @contextmanager
+    def inside_line(self) -> Iterator[None]:
+        """Mark that a response is half written, so that no other line may come between."""
+        self.is_inside_line = True
+        try:
+            yield
+        finally:
+            self.is_inside_line = False
+
+    def enable_condstore(self) -> None:
+        """Note that the client knows of mod-sequences (RFC 7162 section 3.1); every later FETCH carries them."""
+        if not self.has_condstore:
+            self.has_condstore = True
+            if self.view is not None:
+                code = write_code.highestmodseq(self.view.highestmodseq)
+                self.write(write.untagged_status(Status.OK, "Highest", code))
+
+    def tell_flags(self, rows: Sequence[FlagRow]) -> None:
+        """Write FETCH responses with the flags of `rows`, with UID always and MODSEQ once the client knows of it."""
+        if self.has_condstore:
+            lines = [
+                b"* %d FETCH (UID %d FLAGS %b MODSEQ (%d))\r\n" % (row.sequence_number, row.uid, row.flags, row.modseq)
+                for row in rows
+            ]
+        else:
+            lines = [b"* %d FETCH (UID %d FLAGS %b)\r\n" % (row.sequence_number, row.uid, row.flags) for row in rows]
+        if lines:
+            self.write(b"".join(lines))
+
+    def tell_changes(self, *, allow_expunge: bool) -> bool:
+        """Write what happened in the selected mailbox since it was last told; return whether messages went."""
+        if self.view is None:
+            return False
+        changes = self.view.catch_up(allow_expunge=allow_expunge)
+        if changes.expunged:
+            if self.has_qresync:
+                self.write(write.vanished(SequenceSet.from_numbers(uid for _, uid in changes.expunged)))
+            else:
+                self.write(b"".join(write.expunge(number) for number, _ in changes.expunged))
+        if changes.exists is not None:
+            self.write(write.exists(changes.exists))
+        if changes.recent is not None:
+            self.write(write.recent(changes.recent))
+        self.tell_flags(changes.flagged)
+        return bool(changes.expunged)
+
+    def tell_alert(self) -> None:
+        """Tell the user, once, that an account needs attention (RFC 9051 section 7.1, ALERT)."""
+        alert = None if self.user is None else self.user.status_alert()
+        if alert is not None and alert != self._told_alert:
+            self.write(write.untagged_status(Status.OK, alert, Code.ALERT.value))
+        self._told_alert = alert
+
+    def say_bye(self, text: str, code: Code | None = None) -> None:
+        """Write the farewell; the conversation ends after the command in hand."""
+        self.write(write.untagged_status(Status.BYE, text, None if code is None else code.value))
+        self.state = State.LOGOUT

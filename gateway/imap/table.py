@@ -1,0 +1,92 @@
+"""The commands: who handles each, when it is allowed, and what may be told at its end. No handler decides these."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+from gateway.imap.commands import (
+    append,
+    copy_move,
+    expunge,
+    fetch,
+    idle,
+    list,
+    login,
+    mailbox_admin,
+    misc,
+    search,
+    select,
+    store,
+)
+from gateway.imap.completion import Completion
+from gateway.imap.session import Session, State
+from gateway.wire import commands as wire
+from gateway.wire.commands import Command
+
+ANY = frozenset({State.NOT_AUTHENTICATED, State.AUTHENTICATED, State.SELECTED})
+STRANGER = frozenset({State.NOT_AUTHENTICATED})
+LOGGED_IN = frozenset({State.AUTHENTICATED, State.SELECTED})
+SELECTED = frozenset({State.SELECTED})
+
+
+@dataclass(frozen=True, slots=True)
+class CommandRule:
+    """What holds for a command.
+
+    `takes_numbers`: its plain form names messages by sequence number, its UID form by UID.
+    `holds_expunges`: its plain form must not be answered with EXPUNGE (RFC 9051 section 7.5.1).
+    `tells_news`: at its end the client is told what is new in the selected mailbox. Not where that mailbox was just
+    opened or left.
+    `reports_modseq`: its OK carries HIGHESTMODSEQ if messages went (RFC 7162 sections 3.2.7 and 3.2.9).
+    `waits_for_client`: it lasts as long as the client likes, so no sign of life is sent for it.
+    """
+
+    handler: Callable[[Session, Any], Awaitable[Completion]]
+    states: frozenset[State]
+    takes_numbers: bool = False
+    holds_expunges: bool = False
+    tells_news: bool = True
+    reports_modseq: bool = False
+    waits_for_client: bool = False
+
+    def uses_sequence_numbers(self, command: Command) -> bool:
+        """Say whether this very command names messages by sequence number."""
+        return self.takes_numbers and not getattr(command, "is_uid", False)
+
+    def may_expunge(self, command: Command) -> bool:
+        """Say whether EXPUNGE or VANISHED may be sent at the end of this very command."""
+        return not (self.holds_expunges and self.uses_sequence_numbers(command))
+
+
+TABLE: Mapping[type[Command], CommandRule] = MappingProxyType(
+    {
+        wire.Capability: CommandRule(misc.capability, ANY),
+        wire.Noop: CommandRule(misc.noop, ANY),
+        wire.Logout: CommandRule(misc.logout, ANY, tells_news=False),
+        wire.Id: CommandRule(misc.identify, ANY),
+        wire.StartTls: CommandRule(login.start_tls, STRANGER),
+        wire.Login: CommandRule(login.log_in, STRANGER),
+        wire.Authenticate: CommandRule(login.authenticate, STRANGER, waits_for_client=True),
+        wire.Enable: CommandRule(misc.enable, LOGGED_IN),
+        wire.Select: CommandRule(select.select, LOGGED_IN, tells_news=False),
+        wire.Create: CommandRule(mailbox_admin.create, LOGGED_IN),
+        wire.Delete: CommandRule(mailbox_admin.delete, LOGGED_IN),
+        wire.Rename: CommandRule(mailbox_admin.rename, LOGGED_IN),
+        wire.Subscribe: CommandRule(mailbox_admin.subscribe, LOGGED_IN),
+        wire.List: CommandRule(list.list_mailboxes, LOGGED_IN),
+        wire.Namespace: CommandRule(misc.namespace, LOGGED_IN),
+        wire.Status: CommandRule(list.status, LOGGED_IN),
+        wire.Append: CommandRule(append.append, LOGGED_IN),
+        wire.Idle: CommandRule(idle.idle, LOGGED_IN, waits_for_client=True),
+        wire.Check: CommandRule(misc.check, SELECTED),
+        wire.Close: CommandRule(select.close, SELECTED, tells_news=False),
+        wire.Expunge: CommandRule(expunge.expunge, SELECTED, reports_modseq=True),
+        wire.Search: CommandRule(search.search, SELECTED, takes_numbers=True, holds_expunges=True),
+        wire.Fetch: CommandRule(fetch.fetch, SELECTED, takes_numbers=True, holds_expunges=True),
+        wire.Store: CommandRule(store.store, SELECTED, takes_numbers=True, holds_expunges=True),
+        wire.Copy: CommandRule(copy_move.copy, SELECTED, takes_numbers=True, reports_modseq=True),
+    }
+)
