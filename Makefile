@@ -22,7 +22,7 @@ help:
 	@echo "make clean    remove what the other targets made"
 
 demo: $(VENV)/.runtime
-	@exec $(BIN)/imap-gateway demo --port $(PORT)
+	@exec $(BIN)/imap-gateway demo --port $(PORT) --directory .demo
 
 test: $(VENV)/.dev servers e2e-client
 	$(BIN)/pytest -n auto

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from gateway.config import Config
 from gateway.imap.settings import ImapSettings
+from gateway.mailbox.service import MailSettings
 from gateway.sync.engine import SyncSettings
 from gateway.sync.hydrate import Prefetch
 
@@ -28,3 +29,8 @@ def imap_settings(config: Config) -> ImapSettings:
 def sync_settings(config: Config) -> SyncSettings:
     """Return how accounts are to be followed."""
     return SyncSettings(Prefetch(config.sync.prefetch), config.sync.poll_interval_s)
+
+
+def mail_settings(config: Config) -> MailSettings:
+    """Return what the mail service is to know."""
+    return MailSettings(append_limit=config.limits.message_size)

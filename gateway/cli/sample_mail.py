@@ -6,7 +6,7 @@ import os
 import random
 import struct
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, timezone
 from email.headerregistry import Address
@@ -317,7 +317,7 @@ def generate() -> Iterator[SampleMessage]:
     return _Generator().messages()
 
 
-def write_maildir(root: Path, progress: Callable[[int], None] | None = None) -> int:
+def write_maildir(root: Path, messages: Iterable[SampleMessage], progress: Callable[[int], None] | None = None) -> int:
     """Write the messages into a new Maildir++ at `root` and return their number; `progress` is told the count."""
     for folder in FOLDERS:
         for name in ("cur", "new", "tmp"):
@@ -325,7 +325,7 @@ def write_maildir(root: Path, progress: Callable[[int], None] | None = None) -> 
         if folder != "INBOX":
             (_folder(root, folder) / "maildirfolder").touch()
     count = 0
-    for count, message in enumerate(generate(), 1):
+    for count, message in enumerate(messages, 1):
         arrived = int(message.arrived.timestamp())
         name = f"{arrived}.M{count:06d}P1.demo,S={len(message.content)}:2,{message.flags}"
         path = _folder(root, message.folder) / "cur" / name

@@ -8,7 +8,7 @@ import logging
 import socket
 import ssl
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, cast
 
 from gateway.imap.settings import ImapSettings
 from gateway.imap.spool import AppendSpool
@@ -93,7 +93,8 @@ class Connection(asyncio.Protocol):
     # -- for the loop --------------------------------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
+        # Not all are asyncio.Transport by inheritance: uvloop's are so by what they do.
+        transport = cast(asyncio.Transport, transport)
         self._transport = transport
         self.address = _address_of(transport)
         _tune(transport)

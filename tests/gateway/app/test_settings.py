@@ -1,8 +1,9 @@
 from __future__ import annotations
 
-from gateway.app.settings import imap_settings, sync_settings
+from gateway.app.settings import imap_settings, mail_settings, sync_settings
 from gateway.config import Config
 from gateway.imap.settings import ImapSettings
+from gateway.mailbox.service import MailSettings
 from gateway.sync.engine import SyncSettings
 from gateway.sync.hydrate import Prefetch
 
@@ -13,6 +14,7 @@ def test_defaults_are_those_of_the_parts() -> None:
     config = Config.model_validate(LEAST)
     assert imap_settings(config) == ImapSettings()
     assert sync_settings(config) == SyncSettings()
+    assert mail_settings(config) == MailSettings()
 
 
 def test_every_key_arrives() -> None:
@@ -51,3 +53,4 @@ def test_every_key_arrives() -> None:
         disabled_capabilities=frozenset({"QRESYNC"}),
     )
     assert sync_settings(config) == SyncSettings(Prefetch.BODIES, 10)
+    assert mail_settings(config) == MailSettings(append_limit=5 << 20)

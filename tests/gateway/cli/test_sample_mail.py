@@ -63,9 +63,9 @@ def test_the_messages_are_varied(messages: list[SampleMessage]) -> None:
     assert {"", "S", "FS", "RS"} <= {message.flags for message in messages}
 
 
-def test_the_maildir_has_dates_flags_and_folders(tmp_path: Path) -> None:
+def test_the_maildir_has_dates_flags_and_folders(tmp_path: Path, messages: list[SampleMessage]) -> None:
     counted: list[int] = []
-    total = write_maildir(tmp_path, counted.append)
+    total = write_maildir(tmp_path, messages, counted.append)
     assert counted == list(range(1, total + 1))
     files = [path for path in tmp_path.rglob("cur/*") if path.is_file()]
     assert len(files) == total

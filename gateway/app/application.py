@@ -1,0 +1,234 @@
+"""The running gateway: everything built, started, reloaded and stopped in order."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import os
+import signal
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+
+import gateway
+from connectors.api.connector import Connector
+from gateway.accounts.credentials import open_credentials
+from gateway.app.backends import check_settings, find_connector
+from gateway.app.declared import apply_declared
+from gateway.app.event_loop import new_event_loop
+from gateway.app.settings import imap_settings, mail_settings, sync_settings
+from gateway.app.storage import open_vault, opened_store
+from gateway.auth.users import UserDirectory
+from gateway.auth.vault import Vault
+from gateway.clock import SystemClock
+from gateway.config import Config
+from gateway.errors import OperatorError
+from gateway.imap.limits import ConnectionLimits
+from gateway.imap.listener import ImapDoor, Protocol
+from gateway.imap.services import ImapServices
+from gateway.mailbox.service import MailService
+from gateway.store.accounts import AccountRow, all_accounts
+from gateway.store.body_cache import BodyCache
+from gateway.store.database import Store
+from gateway.tls import ServerTls
+
+log = logging.getLogger(__name__)
+
+DRAIN_S = 30.0
+"""How long clients' running commands may take when the gateway is told to stop."""
+
+_CACHE_KEY_PURPOSE = b"body cache"
+
+
+class Application:
+    """One gateway process. `start` it, `stop` it; both once.
+
+    Built from below: store, declared users and accounts, cache, mail service, doors. Stopped from above: the doors say
+    BYE while everything below still works, then syncs end, the store last.
+    """
+
+    def __init__(self, config: Config, source: str) -> None:
+        """`source` is the name of the configuration in errors."""
+        self._config = config
+        self._source = source
+        self._vault: Vault | None = None
+        self._store: Store | None = None
+        self._mail: MailService | None = None
+        self._tls: ServerTls | None = None
+        self._built: dict[int, AccountRow] = {}
+        self._stack = AsyncExitStack()
+        self.addresses: list[tuple[str, int]] = []
+
+    async def start(self) -> None:
+        """Start everything; clients are served when it returns.
+
+        Raises:
+            OperatorError: something of the configuration cannot be used; nothing is left running.
+        """
+        async with AsyncExitStack() as stack:
+            await self._start(stack)
+            self._stack = stack.pop_all()
+
+    async def stop(self) -> None:
+        """Stop everything: clients get a BYE, commands in hand are finished for up to `DRAIN_S` seconds."""
+        await self._stack.aclose()
+
+    async def reload(self) -> None:
+        """Read the certificate and the accounts again; what cannot be read is logged and stays as it was."""
+        if self._tls is not None:
+            try:
+                self._tls.reload()
+            except OperatorError as exc:
+                log.error("the old certificate stays in use: %s", exc.operator_text)
+        await self._reload_accounts()
+        log.info("reloaded")
+
+    async def _start(self, stack: AsyncExitStack) -> None:
+        config = self._config
+        self._vault = open_vault(config)
+        self._store = await stack.enter_async_context(opened_store(config))
+        await apply_declared(self._store, self._vault, config, self._source)
+        self._mail = MailService(
+            self._store,
+            await self._open_cache(self._vault),
+            SystemClock(),
+            self._make_connector,
+            mail_settings(config),
+            sync_settings(config),
+        )
+        stack.push_async_callback(self._mail.close)
+        if config.tls is not None:
+            self._tls = ServerTls(config.tls.certificate, config.tls.key, minimum_version=config.tls.minimum_version)
+        await self._open_doors(stack, self._store, self._mail)
+        await self._mail.start()
+        log.info("ready", extra={"version": gateway.__version__})
+
+    async def _open_cache(self, vault: Vault) -> BodyCache:
+        settings = self._config.cache
+        key = vault.derive(_CACHE_KEY_PURPOSE) if settings.seal else None
+        cache = BodyCache(settings.directory, settings.max_size, key)
+        try:
+            await asyncio.to_thread(cache.load)
+        except OSError as exc:
+            text = f"{settings.directory} cannot be used: {exc.strerror or exc}"
+            raise OperatorError(text, key="cache.directory", source=self._source) from exc
+        return cache
+
+    async def _open_doors(self, stack: AsyncExitStack, store: Store, mail: MailService) -> None:
+        settings = imap_settings(self._config)
+        limits = ConnectionLimits(
+            total=settings.connections_total,
+            per_address=settings.connections_per_address,
+            per_user=settings.connections_per_user,
+        )
+        door = ImapDoor(ImapServices(settings, mail, UserDirectory(store), limits, self._tls, gateway.__version__))
+        stack.push_async_callback(door.drain, DRAIN_S)
+        for listener in self._config.listeners:
+            host, port = listener.address
+            try:
+                found = await door.listen(Protocol(listener.protocol), host, port)
+            except OperatorError as exc:
+                raise OperatorError(
+                    _why_not_listening(exc, port), key=f"listeners[{listener.bind}].bind", source=self._source
+                ) from exc
+            self.addresses.extend(found)
+            for address, actual_port in found:
+                log.info("listening", extra={"protocol": listener.protocol, "address": address, "port": actual_port})
+
+    # -- accounts -----------------------------------------------------------------------------------------------------
+
+    def _make_connector(self, row: AccountRow) -> Connector:
+        """Build the connector of an account.
+
+        Raises:
+            GatewayError: its connector, settings or credentials cannot be used.
+        """
+        assert self._vault is not None
+        spec = find_connector(row.connector, key=row.name)
+        check_settings(spec, row.settings, key=f"{row.name}.settings")
+        connector = spec.build(row.settings, open_credentials(self._vault, row.name, row.credentials))
+        self._built[row.id] = row
+        return connector
+
+    async def _reload_accounts(self) -> None:
+        """Stop the accounts that are gone or changed, start those that are new or changed."""
+        assert self._store is not None
+        assert self._mail is not None
+        rows = {row.id: row for row in await self._store.read(all_accounts)}
+        for account_id, built in list(self._built.items()):
+            row = rows.get(account_id)
+            if row is None or _identity(row) != _identity(built):
+                del self._built[account_id]
+                await self._mail.forget_account(account_id)
+                log.info("account %s is %s", built.name, "gone" if row is None else "set up anew")
+        for row in rows.values():
+            await self._mail.engine_of(row)
+
+
+def _why_not_listening(error: OperatorError, port: int) -> str:
+    """Say it in the operator's words where the cause is one of the usual two."""
+    match getattr(error.__cause__, "errno", None):
+        case errno.EADDRINUSE:
+            return f"port {port} is in use by another program; stop that one or choose another port"
+        case errno.EACCES:
+            return f"this user may not listen on port {port}; choose one above 1023 or grant CAP_NET_BIND_SERVICE"
+        case _:
+            return error.operator_text.removeprefix(f"{error.key}: ")
+
+
+def _identity(row: AccountRow) -> tuple[object, ...]:
+    """Return what a connector is built from."""
+    return row.name, row.connector, row.settings, row.credentials
+
+
+# -- the process -------------------------------------------------------------------------------------------------------
+
+
+def serve_until_stopped(config: Config, source: str, on_ready: Callable[[], None] | None = None) -> None:
+    """Serve until SIGTERM or SIGINT; SIGHUP reloads. `on_ready` is called when clients can connect.
+
+    A second SIGTERM or SIGINT ends the process at once, as a crash would: what is in flight is settled at the next
+    start.
+
+    Raises:
+        OperatorError: the gateway cannot start.
+    """
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
+        runner.run(_serve(config, source, on_ready))
+
+
+async def _serve(config: Config, source: str, on_ready: Callable[[], None] | None) -> None:
+    loop = asyncio.get_running_loop()
+    stop, reload = asyncio.Event(), asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, _request_stop, stop, number)
+    loop.add_signal_handler(signal.SIGHUP, reload.set)
+    application = Application(config, source)
+    await application.start()
+    try:
+        if on_ready is not None:
+            on_ready()
+        async with asyncio.TaskGroup() as group:
+            reloader = group.create_task(_reload_when_asked(application, reload))
+            await stop.wait()
+            reloader.cancel()
+        log.info("stopping")
+    finally:
+        await application.stop()
+    log.info("stopped")
+
+
+def _request_stop(stop: asyncio.Event, number: int) -> None:
+    if stop.is_set():
+        os._exit(128 + number)
+    stop.set()
+
+
+async def _reload_when_asked(application: Application, asked: asyncio.Event) -> None:
+    while True:
+        await asked.wait()
+        asked.clear()
+        try:
+            await application.reload()
+        except Exception:
+            log.exception("reload failed")
