@@ -1,0 +1,1 @@
+"""A generated corpus of messages like those people have."""
