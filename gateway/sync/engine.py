@@ -20,7 +20,7 @@ from datetime import datetime
 from connectors.api import errors
 from connectors.api.abilities import Push
 from connectors.api.capabilities import Scope
-from connectors.api.types import Cursor, MailboxRef, MessageContent, Role
+from connectors.api.types import Cursor, MailboxRef, MessageContent, PushEvent, Role
 from gateway.store import accounts, mailboxes
 from gateway.store.mailboxes import MailboxRow
 from gateway.sync.appender import Appender
@@ -271,10 +271,17 @@ class AccountEngine:
         self._tree_error = None
         self._tree_known.set()
         self._tell_attempt()
-        for row in rows:
-            if row.is_selectable:
-                self.request(row.id, self._urgency(row))
+        selectable = [row for row in rows if row.is_selectable]
+        if self._has_account_cursor:
+            # One reading of the changes serves all; only what was never listed needs its own turn.
+            selectable = selectable[:1] + [row for row in selectable[1:] if not row.is_listed]
+        for row in selectable:
+            self.request(row.id, self._urgency(row))
         return rows
+
+    @property
+    def _has_account_cursor(self) -> bool:
+        return self.context.account.capabilities.cursor_scope is Scope.ACCOUNT
 
     def _urgency(self, row: MailboxRow) -> Urgency:
         if row.id in self._interest:
@@ -298,10 +305,7 @@ class AccountEngine:
             return
         await self._tell_interest()
         async for event in connector.watch():
-            if event.mailbox is None:
-                self.request_tree()
-                continue
-            row = await self._row_by_ref(event.mailbox)
+            row = await self._row_for(event)
             if row is None:
                 self.request_tree()
             else:
@@ -340,10 +344,14 @@ class AccountEngine:
         else:
             progress.error = None
             progress.synced_at = self.context.clock.monotonic()
+            if self._has_account_cursor:
+                for other in self._progress.values():
+                    other.synced_at = progress.synced_at
             if outcome.tree_changed:
                 self.request_tree()
             if not outcome.is_settled:
                 self.request(row.id, Urgency.PUSHED)
+            self.hydrator.wake()
         progress.tell()
 
     async def _resync(self, row: MailboxRow) -> None:
@@ -356,7 +364,7 @@ class AccountEngine:
             fresh = await self._row(row.id)
             if fresh is None:
                 raise errors.NotFound(f"mailbox {row.id}")
-            if self.context.account.capabilities.cursor_scope is Scope.ACCOUNT:
+            if self._has_account_cursor:
                 return await self._sync_account(fresh)
             if not fresh.is_listed:
                 await list_mailbox(self.context, fresh, self._on_listed)
@@ -413,9 +421,15 @@ class AccountEngine:
     async def _row(self, mailbox_id: int) -> MailboxRow | None:
         return await self.context.store.read(lambda tx: mailboxes.mailbox_by_id(tx, mailbox_id))
 
-    async def _row_by_ref(self, ref: MailboxRef) -> MailboxRow | None:
-        account_id = self.context.account_id
-        return await self.context.store.read(lambda tx: mailboxes.mailbox_by_ref(tx, account_id, ref))
+    async def _row_for(self, event: PushEvent) -> MailboxRow | None:
+        """Return the mailbox to be read after an event; None if the tree has to be listed."""
+        account_id, ref = self.context.account_id, event.mailbox
+        if ref is not None:
+            return await self.context.store.read(lambda tx: mailboxes.mailbox_by_ref(tx, account_id, ref))
+        if self._has_account_cursor:
+            rows = await self.context.store.read(lambda tx: mailboxes.mailboxes_of(tx, account_id))
+            return next((row for row in rows if row.is_selectable), None)
+        return None
 
 
 def _first(group: BaseExceptionGroup[errors.ConnectorError]) -> errors.ConnectorError:

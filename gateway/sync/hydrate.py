@@ -23,7 +23,7 @@ from gateway.sync.context import AccountContext, ref_of
 log = logging.getLogger(__name__)
 
 IDLE_CHECK_S = 30.0
-"""How often the background looks for new messages that nobody has asked for."""
+"""How often the background looks for what it has missed."""
 
 BODIES_AT_ONCE = 4
 """Whole messages read at the same time where headers cannot be had alone."""
@@ -53,6 +53,7 @@ class Hydrator:
         self._bodies = bodies
         self._flights: dict[int, asyncio.Future[None]] = {}
         self._waiting_sessions = 0
+        self._news = asyncio.Event()
         self._nobody_waits = asyncio.Event()
         self._nobody_waits.set()
 
@@ -90,7 +91,16 @@ class Hydrator:
                 did_something = await self._prefetch_some(row, target, below) or did_something
             if not did_something:
                 below.clear()
-                await asyncio.sleep(IDLE_CHECK_S)
+                await self._wait_for_news()
+
+    async def _wait_for_news(self) -> None:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._news.wait(), IDLE_CHECK_S)
+        self._news.clear()
+
+    def wake(self) -> None:
+        """Tell the background that there may be new messages."""
+        self._news.set()
 
     async def _listed_mailboxes(self) -> list[MailboxRow]:
         account_id = self._context.account_id

@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+from gateway.sync.guard import WriteGuard
+
+
+def test_a_write_finished_during_a_read_makes_what_was_read_stale() -> None:
+    guard = WriteGuard()
+    with guard.reading() as mark:
+        with guard.writing(["a"]):
+            pass
+        assert guard.is_stale(mark, "a")
+        assert not guard.is_stale(mark, "b")
+
+
+def test_a_write_in_flight_makes_even_a_later_read_stale() -> None:
+    guard = WriteGuard()
+    with guard.writing(["a"]), guard.reading() as mark:
+        assert guard.is_stale(mark, "a")
+
+
+def test_a_read_that_begins_after_the_write_is_fresh() -> None:
+    guard = WriteGuard()
+    with guard.reading():
+        with guard.writing(["a"]):
+            pass
+        with guard.reading() as later:
+            assert not guard.is_stale(later, "a")
+
+
+def test_two_writes_of_one_message_are_both_waited_for() -> None:
+    guard = WriteGuard()
+    first, second = guard.writing(["a"]), guard.writing(["a"])
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    with guard.reading() as mark:
+        assert guard.is_stale(mark, "a")
+        second.__exit__(None, None, None)
+        assert guard.is_stale(mark, "a")
+    with guard.reading() as mark:
+        assert not guard.is_stale(mark, "a")
+
+
+def test_a_write_of_a_message_not_known_before_counts_too() -> None:
+    guard = WriteGuard()
+    with guard.reading() as mark:
+        guard.wrote(["new"])
+        assert guard.is_stale(mark, "new")
+
+
+def test_nothing_is_remembered_when_nobody_reads() -> None:
+    guard = WriteGuard()
+    for number in range(1000):
+        with guard.writing([number]):
+            pass
+    assert not guard._last_write
