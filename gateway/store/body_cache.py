@@ -256,10 +256,6 @@ class BodyCache:
             entry.is_trusted = True
         return CachedBody(self, key, file)
 
-    def __contains__(self, key: BodyKey) -> bool:
-        """Say whether a file is known, without looking at it; `load` must have run."""
-        return key in self._entries
-
     def discard(self, key: BodyKey) -> None:
         """Remove a message. Bodies that are open stay readable."""
         with self._lock:

@@ -10,7 +10,7 @@ from sqlalchemy.dialects import sqlite
 
 from gateway.store import tables
 from gateway.store.messages import Hydration
-from gateway.store.statements import is_in, upsert
+from gateway.store.statements import is_in, portable, upsert
 from gateway.store.tables import messages, placements
 from gateway.store.transaction import Transaction
 
@@ -86,7 +86,7 @@ def _copy_of(table: Table) -> Executable:
     source = select(bindparam("target_id", type_=table.c.message_id.type), *columns)
     source = source.where(table.c.message_id == bindparam("source_id"))
     statement = sqlite.insert(table).from_select(["message_id", *(column.name for column in columns)], source)
-    return statement.on_conflict_do_nothing(index_elements=["message_id"])
+    return portable(statement.on_conflict_do_nothing(index_elements=["message_id"]))
 
 
 _COPY = tuple(_copy_of(table) for table in (tables.headers, tables.envelopes, tables.structures, tables.previews))

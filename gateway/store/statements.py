@@ -70,6 +70,11 @@ def upsert(table: Table, key: Sequence[str], *changed: str, **expressions: Calla
         statement = statement.on_conflict_do_update(index_elements=list(key), set_=updates)
     else:
         statement = statement.on_conflict_do_nothing(index_elements=list(key))
+    return portable(statement)
+
+
+def portable(statement: sqlite.Insert) -> sqlite.Insert:
+    """Make an INSERT with ON CONFLICT, which SQLAlchemy writes for one database at a time, fit for PostgreSQL too."""
     # PostgreSQL's compiler also asks for the name of a constraint; there is none.
     vars(statement._post_values_clause)["constraint_target"] = None
     return statement
