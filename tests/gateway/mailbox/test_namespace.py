@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from connectors.api.types import Role
+from gateway.mailbox.namespace import AccountTree, Tree
+from gateway.store.mailboxes import MailboxRow
+
+ROW = MailboxRow(
+    id=0,
+    account_id=1,
+    ref="",
+    path=(),
+    role=None,
+    is_selectable=True,
+    allows_children=True,
+    is_read_only=False,
+    is_subscribed=True,
+    storable_flags=frozenset(),
+    any_keyword=True,
+    uidvalidity=1,
+    uidnext=1,
+    recent_uid=1,
+    highestmodseq=1,
+    tombstone_floor=1,
+    messages=0,
+    unseen=0,
+    deleted=0,
+    octets=0,
+    cursor=None,
+    is_listed=True,
+    synced_at=None,
+)
+
+
+def account(number: int, name: str, *paths: tuple[str, ...], primary: bool = False) -> AccountTree:
+    rows = [
+        replace(ROW, id=number * 100 + at, account_id=number, ref=f"{number}.{at}", path=path)
+        for at, path in enumerate(paths)
+    ]
+    return AccountTree(number, name, primary, rows)
+
+
+WORK = account(1, "Work", ("INBOX",), ("Archive", "2025"))
+HOME = account(2, "Home", ("INBOX",), ("Sent",))
+
+
+def names(tree: Tree) -> list[str]:
+    return [entry.name for entry in tree.entries()]
+
+
+def test_one_account_stands_at_the_root_with_missing_levels_filled_in() -> None:
+    tree = Tree([WORK])
+    assert names(tree) == ["INBOX", "Archive", "Archive/2025"]
+    archive = tree.entries()[1]
+    assert (archive.exists, archive.is_selectable, archive.has_children) == (False, False, True)
+
+
+def test_several_accounts_stand_under_their_names() -> None:
+    tree = Tree([WORK, HOME])
+    assert names(tree) == [
+        "Home",
+        "Home/INBOX",
+        "Home/Sent",
+        "Work",
+        "Work/Archive",
+        "Work/Archive/2025",
+        "Work/INBOX",
+    ]
+
+
+def test_a_primary_account_stands_at_the_root_beside_others() -> None:
+    tree = Tree([replace(WORK, is_primary=True), HOME])
+    assert names(tree) == ["INBOX", "Archive", "Archive/2025", "Home", "Home/INBOX", "Home/Sent"]
+
+
+@pytest.mark.parametrize("name", ["INBOX", "inbox", "InBox"])
+def test_inbox_is_found_in_any_case_and_without_a_root_account(name: str) -> None:
+    for tree in (Tree([WORK]), Tree([WORK, HOME])):
+        row = tree.find(name)
+        assert row is not None
+        assert (row.account_id, row.path) == (1, ("INBOX",))
+
+
+def test_inbox_of_an_account_is_found_in_any_case() -> None:
+    row = Tree([WORK, HOME]).find("Home/inbox")
+    assert row is not None
+    assert row.account_id == 2
+
+
+def test_names_that_collide_are_told_apart_and_stay_so() -> None:
+    tree = Tree([account(1, "Work", ("INBOX",), ("Same",), ("Same",))])
+    assert names(tree) == ["INBOX", "Same", "Same (2)"]
+    first, second = tree.find("Same"), tree.find("Same (2)")
+    assert first is not None
+    assert second is not None
+    assert first.id < second.id
+
+
+def test_each_special_use_is_offered_once() -> None:
+    work, home = account(1, "Work", ("Sent",)), account(2, "Home", ("Gesendet",))
+    work = replace(work, rows=[replace(row, role=Role.SENT) for row in work.rows])
+    home = replace(home, rows=[replace(row, role=Role.SENT) for row in home.rows])
+    roles = {entry.name: entry.role for entry in Tree([work, home]).entries()}
+    assert roles == {"Home": None, "Home/Gesendet": None, "Work": None, "Work/Sent": Role.SENT}
+
+
+def test_a_name_leads_to_the_account_that_would_hold_it() -> None:
+    tree = Tree([WORK, HOME])
+    place = tree.place("Home/New/Deep")
+    assert place is not None
+    assert (place.account_id, place.path) == (2, ("New", "Deep"))
+    assert tree.place("Nowhere") is None
+    alone = Tree([WORK]).place("Home/New")
+    assert alone is not None
+    assert (alone.account_id, alone.path) == (1, ("Home", "New"))
+
+
+def test_what_is_below_a_level_is_found_topmost_only() -> None:
+    tree = Tree([account(1, "Work", ("a", "b"), ("a", "b", "c"), ("a", "d"), ("ab",))])
+    assert [(row.path, tail) for row, tail in tree.topmost_below("a")] == [(("a", "b"), "/b"), (("a", "d"), "/d")]

@@ -1,0 +1,218 @@
+from __future__ import annotations
+
+import pytest
+
+from connectors.api import errors
+from connectors.api.types import MessageRef
+from connectors.memory.faults import Operation
+from gateway.errors import ErrorKind, MailError
+from gateway.mailbox.fetch import Needs
+from gateway.mailbox.view import BadSequence, View
+from gateway.wire.commands import StoreAction
+from gateway.wire.sequence_set import SequenceSet
+from tests.stack import INBOX, Stack, eventually, message, next_changes
+
+
+async def opened(stack: Stack, count: int = 5) -> View:
+    backend = await stack.add_account("work", layout="folders")
+    for number in range(count):
+        backend.deliver(INBOX, message(number))
+    return await stack.open()
+
+
+def refs(stack: Stack) -> list[MessageRef]:
+    backend = stack.backends["work"]
+    return [MessageRef(one) for one in backend.mailbox(INBOX).messages]
+
+
+async def test_expunged_messages_keep_their_numbers_until_the_client_is_told(stack: Stack) -> None:
+    view = await opened(stack)
+    stack.backends["work"].remove(INBOX, refs(stack)[1])
+    await eventually(view, lambda: set(view._expunged), bool)
+    assert view.catch_up(allow_expunge=False).is_empty
+    assert list(view.uids) == [1, 2, 3, 4, 5]
+    assert [row.uid for row in view.flag_rows([2])] == [2]
+    told = view.catch_up(allow_expunge=True)
+    assert told.expunged == [(2, 2)]
+    assert list(view.uids) == [1, 3, 4, 5]
+    assert view.flag_rows([2]) == []
+    assert not view._mailbox.ghosts
+
+
+async def test_a_message_gone_but_not_told_is_still_fetched(stack: Stack) -> None:
+    view = await opened(stack)
+    async for _ in view.fetch([2], Needs(envelope=True)):
+        pass
+    stack.backends["work"].remove(INBOX, refs(stack)[1])
+    await eventually(view, lambda: set(view._expunged), bool)
+    rows = [row async for block in view.fetch([1, 2, 3], Needs(envelope=True)) for row in block]
+    assert [row.sequence_number for row in rows] == [1, 2, 3]
+
+
+async def test_each_expunge_line_counts_those_before_it(stack: Stack) -> None:
+    view = await opened(stack)
+    for ref in [refs(stack)[index] for index in (0, 1, 3)]:
+        stack.backends["work"].remove(INBOX, ref)
+    await eventually(view, lambda: len(view._expunged), lambda count: count == 3)
+    assert view.catch_up(allow_expunge=True).expunged == [(1, 1), (1, 2), (2, 4)]
+
+
+async def test_exists_is_told_while_expunges_are_held_back(stack: Stack) -> None:
+    view = await opened(stack, 2)
+    backend = stack.backends["work"]
+    backend.remove(INBOX, refs(stack)[0])
+    backend.deliver(INBOX, message(9))
+    told = await next_changes(view, allow_expunge=False)
+    assert told.exists == 3
+    final = await eventually(view, lambda: view.catch_up(allow_expunge=True), lambda told: bool(told.expunged))
+    assert final.expunged == [(1, 1)]
+    assert list(view.uids) == [2, 3]
+
+
+async def test_a_message_that_came_and_went_unseen_is_not_told(stack: Stack) -> None:
+    view = await opened(stack, 1)
+    backend = stack.backends["work"]
+    gone = backend.deliver(INBOX, message(7))
+    other = await stack.open()
+    await eventually(other, lambda: list(other._mailbox.columns.uids), lambda uids: 2 in uids)
+    backend.remove(INBOX, gone)
+    await eventually(other, lambda: list(other._mailbox.columns.uids), lambda uids: 2 not in uids)
+    assert view.catch_up(allow_expunge=True).is_empty
+    backend.deliver(INBOX, message(8))
+    assert (await next_changes(view)).exists == 2
+    assert list(view.uids) == [1, 3]
+
+
+async def test_what_a_session_does_itself_is_not_told_to_it_again(stack: Stack) -> None:
+    view = await opened(stack)
+    other = await stack.open()
+    await view.store([1, 2], StoreAction.ADD, ["\\Seen"])
+    assert view.catch_up(allow_expunge=True).is_empty
+    assert [row.uid for row in other.catch_up(allow_expunge=True).flagged] == [1, 2]
+
+
+async def test_unchangedsince_leaves_what_others_changed(stack: Stack) -> None:
+    view, other = await opened(stack), await stack.open()
+    before = view.max_modseq([1, 2])
+    await other.store([1], StoreAction.ADD, ["\\Flagged"])
+    outcome = await view.store([1, 2], StoreAction.ADD, ["\\Seen"], before)
+    assert outcome.modified == [1]
+    assert view.flag_rows([2])[0].flags == b"(\\Seen \\Recent)"
+    assert b"\\Seen" not in view.flag_rows([1])[0].flags
+
+
+async def test_storing_what_is_there_raises_no_modseq(stack: Stack) -> None:
+    view = await opened(stack)
+    await view.store([1], StoreAction.ADD, ["\\Seen"])
+    highest = view.highestmodseq
+    await view.store([1], StoreAction.ADD, ["\\Seen"])
+    assert view.highestmodseq == highest
+
+
+async def test_changes_since_a_modseq(stack: Stack) -> None:
+    view = await opened(stack)
+    before = view.highestmodseq
+    await view.store([3], StoreAction.ADD, ["\\Seen"])
+    assert view.changed_since(before) == [3]
+    assert view.changed_since(before, [1, 2]) == []
+
+
+async def test_vanished_uids_are_known_exactly_or_all_that_are_missing(stack: Stack) -> None:
+    view = await opened(stack)
+    before = view.highestmodseq
+    await view.store([2, 5], StoreAction.ADD, ["\\Deleted"])
+    await view.expunge()
+    view.catch_up(allow_expunge=True)
+    assert (await view.vanished_since(before, None)).to_bytes() == b"2,5"
+    assert (await view.vanished_since(before, SequenceSet.parse(b"3:*"))).to_bytes() == b"5"
+    assert (await view.vanished_since(view.highestmodseq, None)).to_bytes() == b""
+    assert (await view.vanished_since(0, None)).to_bytes() == b"2,5"
+
+
+async def test_the_first_session_alone_sees_recent(stack: Stack) -> None:
+    view = await opened(stack, 2)
+    assert view.recent == 2
+    other = await stack.open()
+    assert other.recent == 0
+    stack.backends["work"].deliver(INBOX, message(9))
+    await next_changes(view)
+    await next_changes(other)
+    assert (view.recent, other.recent) in ((3, 0), (2, 1))
+
+
+async def test_examine_leaves_recent_for_others(stack: Stack) -> None:
+    backend = await stack.add_account("work", layout="folders")
+    backend.deliver(INBOX, message(1))
+    reader = await stack.open(is_read_only=True)
+    assert reader.recent == 1
+    assert (await stack.open()).recent == 1
+
+
+async def test_a_read_only_view_refuses_every_write(stack: Stack) -> None:
+    backend = await stack.add_account("work", layout="folders")
+    backend.deliver(INBOX, message(1))
+    view = await stack.open(is_read_only=True)
+    assert view.permanent_flags == ()
+    for write in (
+        view.store([1], StoreAction.ADD, ["\\Seen"]),
+        view.expunge(),
+        view.copy([1], "Archive", is_move=True),
+    ):
+        with pytest.raises(MailError) as refused:
+            await write
+        assert refused.value.kind is ErrorKind.READ_ONLY
+
+
+@pytest.mark.parametrize(
+    ("text", "is_uid", "found"),
+    [
+        (b"1:*", False, [11, 12, 13]),
+        (b"*", False, [13]),
+        (b"3:1", False, [11, 12, 13]),
+        (b"1:*", True, [11, 12, 13]),
+        (b"99:*", True, [13]),
+        (b"1:11,13", True, [11, 13]),
+        (b"50", True, []),
+    ],
+)
+async def test_sets_are_resolved_against_what_the_client_knows(
+    stack: Stack, text: bytes, is_uid: bool, found: list[int]
+) -> None:
+    view = await opened(stack, 13)
+    await view.store(list(range(1, 11)), StoreAction.ADD, ["\\Deleted"])
+    await view.expunge()
+    view.catch_up(allow_expunge=True)
+    assert view.select_uids(SequenceSet.parse(text), is_uid=is_uid) == found
+
+
+async def test_a_sequence_number_never_told_is_refused(stack: Stack) -> None:
+    view = await opened(stack, 2)
+    with pytest.raises(BadSequence):
+        view.select_uids(SequenceSet.parse(b"1:3"), is_uid=False)
+
+
+async def test_a_message_the_backend_refuses_is_named_and_the_others_are_done(stack: Stack) -> None:
+    view = await opened(stack, 3)
+    stack.backends["work"].faults.refused[refs(stack)[1]] = errors.Denied("locked")
+    outcome = await view.store([1, 2, 3], StoreAction.ADD, ["\\Seen"])
+    assert outcome.failed == [2]
+    assert outcome.error is not None
+    assert [b"\\Seen" in row.flags for row in view.flag_rows([1, 2, 3])] == [True, False, True]
+
+
+async def test_a_copy_of_unknown_outcome_shows_up_by_itself(stack: Stack) -> None:
+    view = await opened(stack, 2)
+    archive = await stack.open("Archive")
+    stack.backends["work"].faults.fail_after_doing(Operation.COPY)
+    outcome = await view.copy([1, 2], "Archive", is_move=False)
+    assert outcome.failed == [1, 2]
+    assert outcome.error is not None
+    assert outcome.error.kind is ErrorKind.OUTCOME_UNKNOWN
+    assert (await next_changes(archive)).exists == 2
+
+
+async def test_flags_lists_the_keywords_in_use(stack: Stack) -> None:
+    view = await opened(stack, 1)
+    await view.store([1], StoreAction.ADD, ["ProjectX"])
+    assert "ProjectX" in view.defined_flags
+    assert "$Forwarded" in view.permanent_flags
