@@ -1,0 +1,429 @@
+"""One folder and the other programs that change it."""
+
+from __future__ import annotations
+
+import errno
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from connectors.api.errors import NotFound, OutcomeUnknown, OverQuota
+from connectors.api.types import DELETED, FLAGGED, SEEN, BytesContent, MessageRef
+from connectors.maildir import folder as folder_module
+from connectors.maildir.disk import Disk
+from connectors.maildir.filename import UniqueNames
+from connectors.maildir.folder import Folder
+
+NONE: frozenset[str] = frozenset()
+
+
+def make_folder(path: Path) -> Folder:
+    for part in ("tmp", "new", "cur"):
+        (path / part).mkdir(parents=True)
+    return Folder(str(path), Disk(is_synced=False), UniqueNames())
+
+
+def put(path: Path, name: str, data: bytes = b"Subject: x\n\nbody\n") -> Path:
+    (path / name).write_bytes(data)
+    return path / name
+
+
+def names(path: Path) -> list[str]:
+    return sorted(os.listdir(path / "cur"))
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "one"
+
+
+@pytest.fixture
+def folder(path: Path) -> Folder:
+    return make_folder(path)
+
+
+@pytest.fixture
+def other(tmp_path: Path) -> Folder:
+    return make_folder(tmp_path / "other")
+
+
+def behind_our_back(monkeypatch: pytest.MonkeyPatch, function: str, act: Callable[[], object]) -> None:
+    """Let another program act just before the next call of an `os` function."""
+    original = getattr(os, function)
+
+    def interrupted(*args: object, **kwargs: object) -> object:
+        monkeypatch.setattr(os, function, original)
+        act()
+        return original(*args, **kwargs)
+
+    monkeypatch.setattr(os, function, interrupted)
+
+
+# -- keeping up -------------------------------------------------------------------------------------------------------
+
+
+def test_new_mail_moves_to_cur_on_first_sight(folder: Folder, path: Path) -> None:
+    put(path, "new/1.a.host")
+    put(path, "new/2.b.host:2,S")
+    put(path, "new/.hidden")
+    assert folder.refs() == ["1.a.host", "2.b.host"]
+    assert names(path) == ["1.a.host:2,", "2.b.host:2,S"]
+    assert os.listdir(path / "new") == [".hidden"]
+
+
+def test_new_mail_never_replaces_what_is_in_cur(folder: Folder, path: Path) -> None:
+    put(path, "cur/1.a.host:2,", b"old\n")
+    put(path, "new/1.a.host", b"new\n")
+    refs = folder.refs()
+    assert len(refs) == 2
+    assert sorted(bytes_of(folder, ref) for ref in refs) == [b"new\r\n", b"old\r\n"]
+
+
+def test_a_quiet_folder_is_not_read_again(folder: Folder, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    put(path, "cur/1.a.host:2,")
+    for part in ("cur", "new"):
+        os.utime(path / part, (1_000_000_000, 1_000_000_000))
+    folder.scan()
+    monkeypatch.setattr(os, "scandir", lambda _: pytest.fail("the folder was read again"))
+    assert folder.refs() == ["1.a.host"]
+
+
+def test_a_folder_changed_a_moment_ago_is_read_again(folder: Folder, path: Path) -> None:
+    put(path, "cur/1.a.host:2,")
+    now = time.time()
+    os.utime(path / "cur", (now, now))
+    folder.scan()
+    put(path, "cur/2.b.host:2,")
+    os.utime(path / "cur", (now, now))
+    assert folder.refs() == ["1.a.host", "2.b.host"]
+
+
+def test_a_file_that_a_directory_read_misses_is_not_taken_for_gone(
+    folder: Folder, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(path, "cur/1.a.host:2,")
+    cursor = folder.cursor()
+    list_names = folder._list_names
+    answers = iter([{}, list_names()])
+    monkeypatch.setattr(folder, "_list_names", lambda: next(answers))
+    folder.scan(is_forced=True)
+    monkeypatch.undo()
+    assert folder.changes(cursor).removed == []
+    assert folder.refs() == ["1.a.host"]
+
+
+def test_two_messages_of_one_base_name_are_parted(folder: Folder, path: Path) -> None:
+    put(path, "cur/1.a.host:2,", b"one\n")
+    put(path, "cur/1.a.host:2,S", b"two\n")
+    refs = folder.refs()
+    assert len(refs) == 2
+    assert sorted(bytes_of(folder, ref) for ref in refs) == [b"one\r\n", b"two\r\n"]
+    assert folder.refs() == refs
+
+
+def test_one_file_under_two_names_is_one_message_and_is_left_alone(folder: Folder, path: Path) -> None:
+    file = put(path, "cur/1.a.host:2,")
+    os.link(file, path / "cur" / "1.a.host:2,S")
+    assert folder.refs() == ["1.a.host"]
+    assert names(path) == ["1.a.host:2,", "1.a.host:2,S"]
+
+
+def test_a_name_that_is_not_utf8_is_a_message_like_others(folder: Folder, path: Path) -> None:
+    put(path, "cur/1.\udcff.host:2,")
+    (ref,) = folder.refs()
+    ref.encode()
+    folder.store_flags([ref], frozenset({SEEN}), NONE)
+    assert names(path) == ["1.\udcff.host:2,S"]
+    assert bytes_of(folder, ref) == b"Subject: x\r\n\r\nbody\r\n"
+
+
+def test_changes_name_just_what_changed(folder: Folder, path: Path) -> None:
+    for number in range(5):
+        put(path, f"cur/{number}.a.host:2,")
+    cursor = folder.cursor()
+    (path / "cur/1.a.host:2,").rename(path / "cur/1.a.host:2,F")
+    (path / "cur/2.a.host:2,").unlink()
+    put(path, "new/9.a.host")
+    found = folder.changes(cursor)
+    assert {state.ref: state.flags for state in found.changed} == {
+        "1.a.host": frozenset({FLAGGED}),
+        "9.a.host": frozenset(),
+    }
+    assert found.removed == ["2.a.host"]
+    assert found.present is None
+    assert folder.changes(found.cursor).changed == []
+
+
+def test_another_process_sees_by_the_cursor_whether_anything_changed(folder: Folder, path: Path) -> None:
+    put(path, "cur/1.a.host:2,")
+    cursor = folder.cursor()
+    quiet = Folder(str(path), Disk(), UniqueNames()).changes(cursor)
+    assert (quiet.changed, quiet.removed, quiet.present) == ([], [], None)
+    put(path, "cur/2.a.host:2,")
+    busy = Folder(str(path), Disk(), UniqueNames()).changes(cursor)
+    assert busy.present == frozenset({"1.a.host", "2.a.host"})
+    assert len(busy.changed) == 2
+
+
+def test_a_keyword_that_gets_a_name_changes_the_messages_that_carry_it(folder: Folder, path: Path) -> None:
+    put(path, "cur/1.a.host:2,a")
+    put(path, "cur/2.a.host:2,S")
+    cursor = folder.cursor()
+    put(path, "dovecot-keywords", b"0 Foo\n")
+    (state,) = folder.changes(cursor).changed
+    assert (state.ref, state.flags) == ("1.a.host", frozenset({"Foo"}))
+
+
+def test_a_folder_that_went_away_is_not_found(folder: Folder, path: Path) -> None:
+    path.rename(path.with_name("elsewhere"))
+    with pytest.raises(FileNotFoundError):
+        folder.refs()
+    with pytest.raises(FileNotFoundError):
+        folder.create_temporary()
+    with pytest.raises(FileNotFoundError):
+        folder.expunge([MessageRef("1.a.host")])
+
+
+def test_old_files_in_tmp_are_swept_away(folder: Folder, path: Path) -> None:
+    old = put(path, "tmp/1.a.host")
+    put(path, "tmp/2.a.host")
+    os.utime(old, (1, 1))
+    folder.sweep()
+    assert os.listdir(path / "tmp") == ["2.a.host"]
+
+
+# -- sizes ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "stored", "size", "is_exact"),
+    [
+        ("1.a.host,S=8,W=11", b"a\nb\nc\n\r\n", 11, True),
+        ("1.a.host,S=8,W=11,V", b"a\nb\nc\n\r\n", 8, True),
+        ("1.a.host,S=8", b"a\nb\nc\n\r\n", 8, False),
+        ("1.a.host,S=7,W=9", b"a\nb\nc\n\r\n", 8, False),
+        ("1.a.host", b"a\nb\nc\n\r\n", 8, False),
+    ],
+)
+def test_sizes_are_exact_or_said_not_to_be(
+    folder: Folder, path: Path, name: str, stored: bytes, size: int, is_exact: bool
+) -> None:
+    put(path, f"cur/{name}:2,", stored)
+    (state,) = folder.states(folder.refs())
+    assert (state.size, state.size_is_exact) == (size, is_exact)
+    opened = folder.open(state.ref)
+    (read,) = folder.states([state.ref])
+    assert (read.size, read.size_is_exact) == (opened.size, True)
+
+
+def test_an_outline_of_a_small_message_tells_its_size(folder: Folder, path: Path) -> None:
+    put(path, "cur/1.a.host:2,")
+    (outline,) = folder.outlines(folder.refs())
+    assert (outline.header, outline.size) == (b"Subject: x\r\n\r\n", 20)
+    assert folder.states(folder.refs())[0].size_is_exact
+
+
+# -- writing, while others do too -------------------------------------------------------------------------------------
+
+
+def test_flags_are_stored_though_another_program_changes_them_meanwhile(
+    folder: Folder, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = put(path, "cur/1.a.host:2,")
+    folder.scan()
+    behind_our_back(monkeypatch, "rename", lambda: file.rename(path / "cur/1.a.host:2,F"))
+    result = folder.store_flags([MessageRef("1.a.host")], frozenset({SEEN}), NONE)
+    state = result.done[MessageRef("1.a.host")]
+    assert state is not None
+    assert state.flags == frozenset({SEEN, FLAGGED})
+    assert names(path) == ["1.a.host:2,FS"]
+
+
+def test_a_message_is_expunged_though_its_flags_change_meanwhile(
+    folder: Folder, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = put(path, "cur/1.a.host:2,")
+    folder.scan()
+    behind_our_back(monkeypatch, "unlink", lambda: file.rename(path / "cur/1.a.host:2,F"))
+    assert folder.expunge([MessageRef("1.a.host")]).done.keys() == {"1.a.host"}
+    assert names(path) == []
+
+
+def test_a_message_is_read_though_its_flags_change_meanwhile(
+    folder: Folder, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = put(path, "cur/1.a.host:2,")
+    folder.scan()
+    behind_our_back(monkeypatch, "open", lambda: file.rename(path / "cur/1.a.host:2,F"))
+    assert bytes_of(folder, MessageRef("1.a.host")) == b"Subject: x\r\n\r\nbody\r\n"
+
+
+def test_a_message_removed_meanwhile_is_missing(folder: Folder, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = put(path, "cur/1.a.host:2,")
+    folder.scan()
+    behind_our_back(monkeypatch, "rename", file.unlink)
+    result = folder.store_flags([MessageRef("1.a.host")], frozenset({SEEN}), NONE)
+    assert result.missing == {"1.a.host"}
+    with pytest.raises(NotFound):
+        folder.open(MessageRef("1.a.host"))
+
+
+def test_storing_the_flags_it_has_finds_out_that_a_message_is_gone(folder: Folder, path: Path) -> None:
+    file = put(path, "cur/1.a.host:2,S")
+    folder.scan()
+    file.unlink()
+    assert folder.store_flags([MessageRef("1.a.host")], frozenset({SEEN}), NONE).missing == {"1.a.host"}
+
+
+def test_flags_that_are_not_ours_stay(folder: Folder, path: Path) -> None:
+    put(path, "cur/1.a.host:2,PSXz,more")
+    folder.store_flags(folder.refs(), frozenset({DELETED}), frozenset({SEEN}))
+    assert names(path) == ["1.a.host:2,PTXz,more"]
+
+
+def test_one_message_that_fails_leaves_the_others_done(
+    folder: Folder, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(3):
+        put(path, f"cur/{number}.a.host:2,")
+    refs = folder.refs()
+    rename = os.rename
+
+    def refuse(source: str, target: str) -> None:
+        if "/1.a.host" in source:
+            raise OSError(errno.ENOSPC, "No space left on device", source)
+        rename(source, target)
+
+    monkeypatch.setattr(os, "rename", refuse)
+    result = folder.store_flags(refs, frozenset({SEEN}), NONE)
+    assert set(result.done) == {"0.a.host", "2.a.host"}
+    assert {ref: type(error) for ref, error in result.failed.items()} == {"1.a.host": OverQuota}
+
+
+def test_a_directory_that_cannot_be_synced_leaves_the_outcome_unknown(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = make_folder(path)
+    folder._disk = Disk(is_synced=True)
+    put(path, "cur/1.a.host:2,")
+    refs = folder.refs()
+
+    def fail(descriptor: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(OutcomeUnknown):
+        folder.expunge(refs)
+
+
+# -- copy and move ----------------------------------------------------------------------------------------------------
+
+
+def test_a_copy_is_a_hard_link_under_a_name_of_its_own(folder: Folder, other: Folder, path: Path) -> None:
+    file = put(path, "cur/1.a.host,S=17,W=20:2,S")
+    result = folder.copy_to(folder.refs(), other)
+    (copy,) = other.refs()
+    assert copy != "1.a.host,S=17,W=20"
+    assert copy.endswith(",S=17,W=20")
+    assert file.stat().st_nlink == 2
+    state = result.done[MessageRef("1.a.host,S=17,W=20")]
+    assert state is not None
+    assert (state.ref, state.flags, state.size) == (copy, frozenset({SEEN}), 20)
+
+
+@pytest.mark.parametrize("code", [errno.EXDEV, errno.EPERM, errno.EMLINK])
+def test_where_links_cannot_be_had_the_octets_are_copied(
+    folder: Folder, other: Folder, path: Path, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    file = put(path, "cur/1.a.host:2,S", b"x" * 3_000_000)
+    os.utime(file, (1_000_000_000, 1_000_000_000))
+
+    def refuse(source: str, target: str) -> None:
+        raise OSError(code, os.strerror(code), source)
+
+    monkeypatch.setattr(os, "link", refuse)
+    folder.copy_to(folder.refs(), other)
+    (copy,) = Path(other.path, "cur").iterdir()
+    assert copy.read_bytes() == b"x" * 3_000_000
+    assert copy.stat().st_mtime == 1_000_000_000
+    assert os.listdir(Path(other.path, "tmp")) == []
+
+
+def test_a_move_keeps_the_base_name(folder: Folder, other: Folder, path: Path) -> None:
+    file = put(path, "cur/1.a.host:2,FS")
+    inode = file.stat().st_ino
+    result = folder.move_to(folder.refs(), other)
+    assert other.refs() == ["1.a.host"]
+    assert result.done.keys() == {"1.a.host"}
+    assert Path(other.path, "cur/1.a.host:2,FS").stat().st_ino == inode
+    assert names(path) == []
+
+
+def test_a_move_never_replaces_a_message(folder: Folder, other: Folder, path: Path) -> None:
+    put(path, "cur/1.a.host:2,", b"mine\n")
+    put(Path(other.path), "cur/1.a.host:2,", b"theirs\n")
+    folder.move_to(folder.refs(), other)
+    assert sorted(bytes_of(other, ref) for ref in other.refs()) == [b"mine\r\n", b"theirs\r\n"]
+
+
+def test_a_move_into_the_same_folder_gives_a_new_message(folder: Folder, path: Path) -> None:
+    put(path, "cur/1.a.host:2,S")
+    folder.move_to(folder.refs(), folder)
+    (ref,) = folder.refs()
+    assert ref != "1.a.host"
+    assert folder.states([ref])[0].flags == frozenset({SEEN})
+
+
+def test_keywords_get_the_letters_of_the_folder_they_go_to(folder: Folder, other: Folder, path: Path) -> None:
+    put(path, "dovecot-keywords", b"0 Foo\n1 Bar\n")
+    put(Path(other.path), "dovecot-keywords", b"0 Bar\n")
+    put(path, "cur/1.a.host:2,Sab")
+    put(path, "cur/2.a.host:2,a")
+    refs = folder.refs()
+    folder.copy_to(refs[:1], other)
+    folder.move_to(refs[1:], other)
+    assert sorted(name.partition(":")[2] for name in names(Path(other.path))) == ["2,Sab", "2,b"]
+    assert Path(other.path, "dovecot-keywords").read_text() == "0 Bar\n1 Foo\n"
+
+
+def test_a_message_renamed_as_soon_as_it_arrives_is_not_taken_for_lost(
+    folder: Folder, other: Folder, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(path, "cur/1.a.host:2,")
+    refs = folder.refs()
+    arrived = Path(other.path, "cur")
+    enter = other._enter
+
+    def mark_seen_first(name: str, size: int | None = None) -> MessageRef:
+        monkeypatch.setattr(other, "_enter", enter)
+        (arrived / name).rename(arrived / "1.a.host:2,S")
+        return enter(name, size)
+
+    monkeypatch.setattr(other, "_enter", mark_seen_first)
+    state = folder.move_to(refs, other).done[refs[0]]
+    assert state is not None
+    assert (state.ref, state.flags) == ("1.a.host", frozenset({SEEN}))
+
+
+def test_a_message_that_is_renamed_for_ever_is_given_up(
+    folder: Folder, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(path, "cur/1.a.host:2,")
+    folder.scan()
+    monkeypatch.setattr(folder_module, "ATTEMPTS", 3)
+
+    def never_there(source: str, target: str) -> None:
+        raise FileNotFoundError(errno.ENOENT, "No such file or directory", source)
+
+    monkeypatch.setattr(os, "rename", never_there)
+    result = folder.store_flags([MessageRef("1.a.host")], frozenset({SEEN}), NONE)
+    assert result.failed.keys() == {"1.a.host"}
+
+
+def bytes_of(folder: Folder, ref: MessageRef) -> bytes:
+    opened = folder.open(ref)
+    assert isinstance(opened, BytesContent)
+    return opened.data
