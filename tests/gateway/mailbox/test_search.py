@@ -15,10 +15,7 @@ from gateway.wire.sequence_set import SequenceSet
 from tests.stack import INBOX, Stack
 
 MAIL = [
-    (
-        b"Subject: Alpha\r\nFrom: Alex <alex@example.org>\r\nDate: Mon, 01 Jan 2024 23:30:00 -0500\r\n\r\nfirst text\r\n",
-        (),
-    ),
+    (b"Subject: Alpha\r\nFrom: alex@example.org\r\nDate: Mon, 1 Jan 2024 23:30:00 -0500\r\n\r\nfirst text\r\n", ()),
     (b"Subject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\r\nTo: sam@example.org\r\n\r\nsecond TEXT\r\n", ("\\Seen",)),
     (b"Subject: alphabet\r\nX-Odd: yes\r\n\r\nthird\r\n" + b"x" * 500, ("\\Seen", "\\Flagged")),
     (b"\r\nno header at all\r\n", ("$x",)),
