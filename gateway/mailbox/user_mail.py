@@ -26,9 +26,6 @@ from gateway.sync.schedule import Urgency
 if TYPE_CHECKING:
     from gateway.mailbox.service import MailService
 
-PRIMARY = "primary"
-"""The key of an account's settings that puts it at the root beside other accounts."""
-
 
 @dataclass(frozen=True, slots=True)
 class AppendUid:
@@ -109,7 +106,7 @@ class UserMail(Transfer):
 
         async def read(tx: Transaction) -> list[AccountTree]:
             return [
-                AccountTree(row.id, row.name, bool(row.settings.get(PRIMARY)), await mailboxes.mailboxes_of(tx, row.id))
+                AccountTree(row.id, row.name, row.is_primary, await mailboxes.mailboxes_of(tx, row.id))
                 for row in self._accounts
             ]
 

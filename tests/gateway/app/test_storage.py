@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+import pytest
+
+from gateway.app.storage import database_path, key_path, open_vault, opened_store
+from gateway.auth.errors import VaultError
+from gateway.errors import OperatorError
+from gateway.store.users import add_user, list_users
+from tests.gateway.app.conftest import Configurations
+
+
+def test_the_key_is_beside_the_database_unless_named(configurations: Configurations) -> None:
+    folder = configurations.folder
+    assert database_path(configurations.make()) == folder / "gateway.db"
+    assert key_path(configurations.make()) == folder / "gateway.key"
+    assert key_path(configurations.make(secrets={"key_file": str(folder / "other")})) == folder / "other"
+
+
+def test_a_key_file_is_made_once(configurations: Configurations) -> None:
+    config = configurations.make()
+    sealed = open_vault(config).seal(b"plain", b"context")
+    assert open_vault(config).open(sealed, b"context") == b"plain"
+
+
+def test_a_key_comes_from_the_environment(configurations: Configurations, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = configurations.make(secrets={"key_env": "TEST_GATEWAY_KEY"})
+    with pytest.raises(OperatorError, match=r"secrets.key_env: the environment variable TEST_GATEWAY_KEY is not set"):
+        open_vault(config)
+    monkeypatch.setenv("TEST_GATEWAY_KEY", "00" * 32)
+    sealed = open_vault(config).seal(b"plain", b"context")
+    assert open_vault(config).open(sealed, b"context") == b"plain"
+    assert not key_path(config).exists()
+    monkeypatch.setenv("TEST_GATEWAY_KEY", "short")
+    with pytest.raises(VaultError, match=r"environment variable TEST_GATEWAY_KEY: line 1 is no key"):
+        open_vault(config)
+
+
+async def test_the_store_is_closed_after_use(configurations: Configurations) -> None:
+    config = configurations.make()
+    async with opened_store(config) as store:
+        await store.write(lambda tx: add_user(tx, "alice"))
+    async with opened_store(config) as again:
+        assert [user.login for user in await again.read(list_users)] == ["alice"]
+    with pytest.raises(OperatorError, match=r"."):
+        await store.read(list_users)

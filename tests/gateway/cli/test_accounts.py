@@ -1,0 +1,117 @@
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from connectors.api.credentials import PasswordCredential, Secret
+from gateway.accounts.credentials import open_credentials
+from gateway.app.storage import open_vault, opened_store
+from gateway.config import load
+from gateway.store.accounts import AccountRow, all_accounts
+from tests.gateway.cli.conftest import CommandLine
+
+IMAP = ("--connector", "imap", "--set", "host=imap.example.org", "--username", "alice@example.org", "--secret-stdin")
+
+
+@pytest.fixture(autouse=True)
+def alice(command_line: CommandLine) -> None:
+    assert command_line.with_config("user", "add", "alice", "--password-stdin", stdin="x\n").status == 0
+
+
+def add(command_line: CommandLine, name: str, *words: str, stdin: str = "") -> list[str]:
+    return command_line.with_config("account", "add", name, "--user", "alice", *words, stdin=stdin).err
+
+
+def stored(command_line: CommandLine) -> list[AccountRow]:
+    async def look() -> list[AccountRow]:
+        async with opened_store(load(command_line.config)) as store:
+            return await store.read(all_accounts)
+
+    return asyncio.run(look())
+
+
+def test_an_account_is_added_with_its_secret_sealed(command_line: CommandLine) -> None:
+    assert add(command_line, "work", *IMAP, "--set", "port=1143", "--set", "tls=none", stdin="s3cret\n") == []
+    (account,) = stored(command_line)
+    assert account.settings["host"] == "imap.example.org"
+    assert account.settings["port"] == 1143
+    assert account.credentials is not None
+    assert b"s3cret" not in (command_line.folder / "gateway.db").read_bytes()
+    vault = open_vault(load(command_line.config))
+    credential = asyncio.run(open_credentials(vault, "work", account.credentials).get())
+    assert credential == PasswordCredential("alice@example.org", Secret("s3cret"))
+
+
+def test_the_key_is_made_beside_the_database_for_its_owner_only(command_line: CommandLine) -> None:
+    add(command_line, "work", *IMAP, stdin="s3cret\n")
+    assert (command_line.folder / "gateway.key").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize(
+    ("name", "words", "line"),
+    [
+        ("work", ("--connector", "pop3"), "--connector: there is no connector 'pop3'; there are: "),
+        ("work", ("--connector", "maildir"), "--set.path: is required by connector 'maildir'"),
+        ("work", ("--connector", "maildir", "--set", "path"), "--set: 'path' is not of the form KEY=VALUE"),
+        ("work", ("--connector", "memory", "--set", "x=1"), "--set.x: is not a setting of connector 'memory'; it has"),
+        ("work", ("--connector", "memory", "--set", "uids=1"), "--set.uids: must be true or false"),
+        ("work", ("--connector", "memory", "--username", "x"), "--username: connector 'memory' takes no credentials"),
+        ("work", ("--connector", "imap", "--set", "host=h"), "--username: is required by connector 'imap'"),
+        ("a/b", ("--connector", "memory"), "NAME: must not be empty"),
+        ("home", ("--connector", "memory"), "NAME: alice has an account 'home' already"),
+        ("work", ("--connector", "memory", "--primary"), "--primary: home is the primary account of alice already"),
+        ("work", IMAP, "--secret-stdin: is empty; pipe it in as one line"),
+    ],
+)
+def test_what_cannot_be_added_is_one_line(
+    command_line: CommandLine, name: str, words: tuple[str, ...], line: str
+) -> None:
+    assert add(command_line, "home", "--connector", "memory", "--primary") == []
+    errors = add(command_line, name, *words)
+    assert len(errors) == 1
+    assert errors[0].startswith(f"imap-gateway: {line}")
+    assert [account.name for account in stored(command_line)] == ["home"]
+
+
+def test_a_user_that_does_not_exist_is_named(command_line: CommandLine) -> None:
+    outcome = command_line.with_config("account", "add", "work", "--user", "bob", "--connector", "memory")
+    assert outcome.err == ["imap-gateway: --user: there is no user 'bob'; see imap-gateway user list"]
+
+
+def test_accounts_are_listed(command_line: CommandLine) -> None:
+    add(command_line, "home", "--connector", "memory", "--primary")
+    command_line.with_config("user", "add", "bob", "--password-stdin", stdin="x\n")
+    command_line.with_config("account", "add", "work", "--user", "bob", "--connector", "memory")
+    assert command_line.with_config("account", "list").out == [
+        "NAME            USER   CONNECTOR  STATE  MANAGED IN    LAST ERROR",
+        "home (primary)  alice  memory     new    command line",
+        "work            bob    memory     new    command line",
+    ]
+    assert len(command_line.with_config("account", "list", "--user", "BOB").out) == 2
+
+
+def test_the_login_is_tried(command_line: CommandLine, tmp_path: Path) -> None:
+    add(command_line, "files", "--connector", "maildir", "--set", f"path={tmp_path}/Maildir")
+    outcome = command_line.with_config("account", "test", "files", "--user", "alice")
+    assert outcome.status == 0
+    assert outcome.err == ["Connecting with maildir ..."]
+    assert outcome.out[0].startswith("files: 1 mailboxes")
+
+
+def test_a_login_that_fails_says_why(command_line: CommandLine, tmp_path: Path) -> None:
+    add(command_line, "files", "--connector", "maildir", "--set", f"path={tmp_path}/none", "--set", "create=false")
+    outcome = command_line.with_config("account", "test", "files", "--user", "alice")
+    assert outcome.status == 1
+    assert outcome.err[-1].startswith("imap-gateway: account files: ")
+    assert f"{tmp_path}/none" in outcome.err[-1]
+
+
+def test_an_account_is_removed(command_line: CommandLine) -> None:
+    add(command_line, "home", "--connector", "memory")
+    outcome = command_line.with_config("account", "remove", "home", "--user", "alice", "--yes")
+    assert (outcome.status, outcome.out) == (0, ["Removed account home."])
+    assert stored(command_line) == []
+    again = command_line.with_config("account", "remove", "home", "--user", "alice", "--yes")
+    assert again.err == ["imap-gateway: NAME: alice has no account 'home'; see imap-gateway account list"]
