@@ -1,0 +1,223 @@
+"""What is particular to the memory connector."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from connectors.api.capabilities import Scope
+from connectors.api.credentials import FixedCredential
+from connectors.api.errors import Denied, Rejected, Unavailable
+from connectors.api.spec import SettingError
+from connectors.api.types import SEEN, BytesContent, Cursor, MailboxRef, MessageRef, PushEvent, Role
+from connectors.memory import SPEC
+from connectors.memory.backend import INBOX, Layout, MemoryBackend
+from connectors.memory.connector import MemoryConnector, shared_spec
+from connectors.memory.faults import Operation
+
+MAIL = b"Subject: x\r\n\r\nbody\r\n"
+NONE: frozenset[str] = frozenset()
+NO_LOGIN = FixedCredential(None)
+
+
+async def opened(backend: MemoryBackend) -> MemoryConnector:
+    connector = MemoryConnector(backend)
+    await connector.open()
+    return connector
+
+
+def build(**settings: object) -> MemoryConnector:
+    connector = SPEC.build(settings, NO_LOGIN)
+    assert isinstance(connector, MemoryConnector)
+    return connector
+
+
+def test_each_connector_by_settings_has_a_backend_of_its_own() -> None:
+    assert build().backend is not build().backend
+    assert build(layout="labels", listing="sparse").backend.layout is Layout.LABELS
+    assert build(uids="yes").capabilities.has_uids
+
+
+@pytest.mark.parametrize("settings", [{"layout": "boxes"}, {"layout": "labels", "uids": True}, {"nonsense": 1}])
+def test_settings_are_checked(settings: dict[str, object]) -> None:
+    with pytest.raises(SettingError):
+        SPEC.build(settings, NO_LOGIN)
+
+
+def test_backends_can_be_shared_by_name() -> None:
+    backends: dict[str, MemoryBackend] = {"old": MemoryBackend(Layout.ITEMS)}
+    spec = shared_spec(backends)
+    first, second = spec.build({"backend": "new"}, NO_LOGIN), spec.build({"backend": "new"}, NO_LOGIN)
+    assert first.backend is second.backend is backends["new"]
+    assert spec.build({"backend": "old"}, NO_LOGIN).capabilities.ref_scope is Scope.ACCOUNT
+    assert (spec.name, spec.settings) == (SPEC.name, SPEC.settings)
+
+
+@pytest.mark.parametrize(
+    ("layout", "ref_scope", "cursor_scope"),
+    [
+        (Layout.FOLDERS, Scope.MAILBOX, Scope.MAILBOX),
+        (Layout.ITEMS, Scope.ACCOUNT, Scope.MAILBOX),
+        (Layout.LABELS, Scope.ACCOUNT, Scope.ACCOUNT),
+    ],
+)
+def test_capabilities_follow_from_the_layout(layout: Layout, ref_scope: Scope, cursor_scope: Scope) -> None:
+    capabilities = MemoryConnector(MemoryBackend(layout)).capabilities
+    assert (capabilities.ref_scope, capabilities.cursor_scope) == (ref_scope, cursor_scope)
+    assert capabilities.many_mailboxes == (layout is Layout.LABELS)
+    assert capabilities.has_deleted_flag == (layout is not Layout.LABELS)
+
+
+async def test_nothing_works_before_open() -> None:
+    with pytest.raises(Unavailable):
+        await MemoryConnector(MemoryBackend()).list_mailboxes()
+
+
+async def test_a_sparse_listing_has_flags_but_no_sizes() -> None:
+    backend = MemoryBackend(is_sparse=True)
+    connector = await opened(backend)
+    ref = backend.deliver(INBOX, MAIL, frozenset({SEEN}))
+    inbox = backend.mailbox(INBOX).ref
+    (page,) = [page async for page in connector.listing(inbox)]
+    assert (page[0].flags, page[0].size, page[0].internal_date) == (frozenset({SEEN}), None, None)
+    (state,) = await connector.states(inbox, [ref])
+    assert state.size == len(MAIL)
+
+
+async def test_replaced_content_is_told_once_and_only_to_who_knew_the_old() -> None:
+    backend = MemoryBackend()
+    connector = await opened(backend)
+    inbox = backend.mailbox(INBOX).ref
+    empty = await connector.position(inbox)
+    ref = backend.deliver(INBOX, MAIL)
+    before = await connector.position(inbox)
+    backend.replace(INBOX, ref, b"Subject: y\r\n\r\n")
+    after = await connector.position(inbox)
+    backend.set_flags(INBOX, ref, frozenset({SEEN}))
+
+    async def content_changed(cursor: Cursor) -> list[bool]:
+        return [state.content_changed async for page in connector.changes(inbox, cursor) for state in page.changed]
+
+    assert await content_changed(empty) == [False]
+    assert await content_changed(before) == [True]
+    assert await content_changed(after) == [False]
+
+
+async def test_changes_in_one_mailbox_are_not_told_of_another() -> None:
+    backend = MemoryBackend()
+    connector = await opened(backend)
+    cursor = await connector.position(backend.mailbox(INBOX).ref)
+    backend.deliver(("Sent",), MAIL)
+    backend.create_mailbox(("New",))
+    assert [page async for page in connector.changes(backend.mailbox(INBOX).ref, cursor)] == []
+
+
+async def test_an_account_cursor_tells_of_the_tree() -> None:
+    backend = MemoryBackend(Layout.LABELS)
+    connector = await opened(backend)
+    cursor = await connector.position(None)
+    backend.create_mailbox(("New",), Role.FLAGGED)
+    (page,) = [page async for page in connector.changes(None, cursor)]
+    assert page.mailboxes_changed
+    assert page.changed == ()
+
+
+async def test_changes_come_in_pages_each_with_its_cursor() -> None:
+    backend = MemoryBackend(page_size=2)
+    connector = await opened(backend)
+    inbox = backend.mailbox(INBOX).ref
+    cursor = await connector.position(inbox)
+    refs = [backend.deliver(INBOX, MAIL) for _ in range(5)]
+    pages = [page async for page in connector.changes(inbox, cursor)]
+    assert [len(page.changed) for page in pages] == [2, 2, 1]
+    assert pages[1].cursor is not None
+    rest = [page async for page in connector.changes(inbox, pages[1].cursor)]
+    assert [state.ref for page in rest for state in page.changed] == refs[4:]
+
+
+async def test_a_message_that_came_and_went_is_just_gone() -> None:
+    backend = MemoryBackend()
+    connector = await opened(backend)
+    inbox = backend.mailbox(INBOX).ref
+    cursor = await connector.position(inbox)
+    ref = backend.deliver(INBOX, MAIL)
+    backend.remove(INBOX, ref)
+    (page,) = [page async for page in connector.changes(inbox, cursor)]
+    assert (page.changed, page.removed) == ((), (ref,))
+
+
+async def test_a_cursor_is_asked_for_in_its_scope() -> None:
+    folders, labels = await opened(MemoryBackend()), await opened(MemoryBackend(Layout.LABELS))
+    with pytest.raises(Rejected):
+        await folders.position(None)
+    with pytest.raises(Rejected):
+        await labels.position(labels.backend.mailbox(INBOX).ref)
+
+
+async def test_a_read_only_mailbox_takes_no_writes() -> None:
+    backend = MemoryBackend()
+    connector = await opened(backend)
+    ref = backend.deliver(("Archive",), MAIL)
+    box = backend.mailbox(("Archive",))
+    box.is_read_only = True
+    assert next(info for info in await connector.list_mailboxes() if info.ref == box.ref).is_read_only
+    inbox = backend.mailbox(INBOX).ref
+    for write in (
+        connector.append(box.ref, BytesContent(MAIL), NONE, None),
+        connector.store_flags(box.ref, [ref], frozenset({SEEN}), NONE),
+        connector.expunge(box.ref, [ref]),
+        connector.move(box.ref, [ref], inbox),
+        connector.copy(inbox, [], box.ref),
+    ):
+        with pytest.raises(Denied):
+            await write
+    assert len((await connector.copy(box.ref, [ref], inbox)).done) == 1
+
+
+async def test_batches_beyond_the_limit_are_refused() -> None:
+    backend = MemoryBackend(batch_limit=2, outline_limit=1)
+    connector = await opened(backend)
+    inbox = backend.mailbox(INBOX).ref
+    refs = [backend.deliver(INBOX, MAIL) for _ in range(3)]
+    with pytest.raises(Rejected):
+        await connector.expunge(inbox, refs)
+    with pytest.raises(Rejected):
+        await anext(connector.outlines(inbox, refs[:2]))
+    assert len((await connector.expunge(inbox, refs[:2])).done) == 2
+
+
+async def test_events_are_merged_and_end_with_the_connector() -> None:
+    backend = MemoryBackend()
+    connector = await opened(backend)
+    events = connector.watch()
+    waiting = asyncio.ensure_future(anext(events))
+    await asyncio.sleep(0)
+    for _ in range(3):
+        backend.deliver(INBOX, MAIL)
+    assert await waiting == PushEvent(backend.mailbox(INBOX).ref)
+    waiting = asyncio.ensure_future(anext(events))
+    await asyncio.sleep(0)
+    await connector.close()
+    with pytest.raises(Unavailable):
+        await waiting
+    assert backend.faults.calls[Operation.WATCH] == 1
+
+
+async def test_quota_counts_a_labelled_message_once() -> None:
+    backend = MemoryBackend(Layout.LABELS, storage_limit=1000)
+    connector = await opened(backend)
+    ref = backend.deliver(INBOX, MAIL)
+    await connector.copy(backend.mailbox(INBOX).ref, [ref], backend.mailbox(("Sent",)).ref)
+    (root,) = await connector.quota()
+    assert (root.used_octets, root.limit_octets, root.used_messages) == (len(MAIL), 1000, 1)
+
+
+async def test_the_header_of_an_outline_ends_with_its_empty_line() -> None:
+    backend = MemoryBackend()
+    connector = await opened(backend)
+    inbox = backend.mailbox(INBOX).ref
+    cases = {MAIL: b"Subject: x\r\n\r\n", b"\r\nbody": b"\r\n", b"A: b\r\n": b"A: b\r\n"}
+    refs: dict[MessageRef, bytes] = {backend.deliver(INBOX, data): header for data, header in cases.items()}
+    found = {outline.ref: outline.header async for outline in connector.outlines(MailboxRef(inbox), list(refs))}
+    assert found == refs
