@@ -1,0 +1,154 @@
+"""Schemas: what is declared is what is created, and a store of every released schema opens with its numbers."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import PrimaryKeyConstraint, UniqueConstraint, create_engine, text
+
+from gateway.store import accounts, invariants, mailboxes, outlines, placements, tombstones, upgrade, users
+from gateway.store.database import Store, Transaction
+from gateway.store.errors import StoreError
+from gateway.store.migrations import REVISIONS
+from gateway.store.tables import metadata
+from gateway.store.upgrade import upgrade_sqlite
+
+SCHEMAS = Path(__file__).parent / "schemas"
+
+
+def schema_of(path: Path) -> dict[str, str]:
+    """Return the normalised text that created each table and index."""
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        rows = connection.execute(
+            "SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL AND name != 'alembic_version'"
+        )
+        return {name: " ".join(sql.split()) for name, sql in rows}
+
+
+def test_the_upgraded_schema_is_the_declared_one(tmp_path: Path) -> None:
+    upgraded, declared = tmp_path / "upgraded.db", tmp_path / "declared.db"
+    upgrade_sqlite(str(upgraded))
+    engine = create_engine(f"sqlite:///{declared}")
+    metadata.create_all(engine)
+    engine.dispose()
+    assert {name: sorted(sql) for name, sql in schema_of(upgraded).items()} == {
+        name: sorted(sql) for name, sql in schema_of(declared).items()
+    }
+    engine = create_engine(f"sqlite:///{upgraded}")
+    with engine.connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+    engine.dispose()
+
+
+def test_the_revisions_named_are_those_there_are() -> None:
+    config = Config()
+    config.set_main_option("script_location", str(Path(upgrade.__file__).parent / "migrations"))
+    scripts = ScriptDirectory.from_config(config)
+    assert [script.revision for script in scripts.walk_revisions()] == list(reversed(REVISIONS))
+
+
+def test_every_foreign_key_is_indexed() -> None:
+    for table in metadata.tables.values():
+        indexed = {next(iter(index.columns.keys())) for index in table.indexes}
+        indexed |= {
+            constraint.columns.keys()[0]
+            for constraint in table.constraints
+            if isinstance(constraint, (PrimaryKeyConstraint, UniqueConstraint))
+        }
+        for key in table.foreign_keys:
+            assert key.parent.name in indexed, f"{table.name}.{key.parent.name}"
+
+
+def test_there_is_a_fixture_of_every_released_schema() -> None:
+    assert sorted(path.stem for path in SCHEMAS.glob("*.sql")) == sorted(REVISIONS)
+
+
+@pytest.mark.parametrize("revision", REVISIONS)
+async def test_a_store_of_an_earlier_schema_keeps_every_number(tmp_path: Path, revision: str) -> None:
+    path = tmp_path / "mail.db"
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.executescript((SCHEMAS / f"{revision}.sql").read_text("utf-8"))
+    store = await Store.open(f"sqlite:///{path}")
+
+    async def body(tx: Transaction) -> None:
+        assert await tx.scalar(text("SELECT version_num FROM alembic_version")) == REVISIONS[-1]
+        assert await invariants.check(tx) == []
+        user = await users.user_by_login(tx, "ANNA@example.org")
+        assert user is not None
+        account = await accounts.account_by_name(tx, user.id, "Home")
+        assert account is not None
+        inbox, other = await mailboxes.mailboxes_of(tx, account.id)
+        assert (inbox.path, inbox.uidvalidity, inbox.uidnext) == (("INBOX",), 1767323045, 4)
+        assert (other.path, other.uidvalidity, other.uidnext) == (("Grüße", "a/b"), 1767323046, 72)
+        assert (inbox.messages, inbox.unseen, inbox.deleted, inbox.octets) == (2, 1, 1, 2223)
+        base = 1767323045 << 16
+        assert (inbox.highestmodseq, other.highestmodseq) == (base + 3, base + 2)
+        assert [row[:1] + row[2:] for row in await placements.load(tx, inbox.id)] == [
+            (1, 1, "$Forwarded", base + 2, 1767000000, 60, 1000, 1, 1767323045, 2),
+            (3, 8, "", base + 1, 1767000002, None, 1223, 1, None, 0),
+        ]
+        assert [row[0] for row in await placements.load(tx, other.id)] == [70]
+        assert await tombstones.since(tx, inbox.id, base) == [2]
+        assert await tombstones.since(tx, other.id, base) == [71]
+        first = (await placements.load(tx, inbox.id))[0][1]
+        assert await outlines.envelopes(tx, [first]) == {first: b'(NIL "one" NIL NIL NIL NIL NIL NIL NIL NIL)'}
+        assert await outlines.previews(tx, [first]) == {first: "Grüße"}
+        fresh = await mailboxes.insert_mailbox(tx, account.id, "fresh", ("Fresh",))
+        assert fresh.uidvalidity > other.uidvalidity
+        assert fresh.id > other.id
+
+    await store.write(body)
+    await store.close()
+
+
+async def test_a_newer_schema_is_refused_and_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "mail.db"
+    store = await Store.open(f"sqlite:///{path}")
+    await store.write(lambda tx: tx.execute(text("UPDATE alembic_version SET version_num = '9999'")))
+    await store.close()
+    before = path.read_bytes()
+    with pytest.raises(StoreError, match="has schema 9999, written by a newer version") as caught:
+        await Store.open(f"sqlite:///{path}")
+    assert str(path) in caught.value.operator_text
+    assert path.read_bytes() == before
+
+
+async def test_a_database_of_another_program_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "other.db"
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE songs (title)")
+    with pytest.raises(StoreError, match="is a database of another program"):
+        await Store.open(f"sqlite:///{path}")
+    assert schema_of(path) == {"songs": "CREATE TABLE songs (title)"}
+
+
+async def test_an_upgrade_that_fails_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "mail.db"
+
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("in the middle")
+
+    monkeypatch.setattr("alembic.operations.Operations.create_index", fail)
+    with pytest.raises(RuntimeError, match="in the middle"):
+        await Store.open(f"sqlite:///{path}")
+    assert schema_of(path) == {}
+    monkeypatch.undo()
+    store = await Store.open(f"sqlite:///{path}")
+    await store.close()
+
+
+async def test_a_second_process_may_use_the_store_meanwhile(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/mail.db"
+    stores = [await Store.open(url), await Store.open(url)]
+    await stores[0].write(lambda tx: users.add_user(tx, "anna"))
+    assert len(await stores[1].read(users.list_users)) == 1
+    await stores[1].write(lambda tx: users.add_user(tx, "bert"))
+    for store in stores:
+        await store.close()
