@@ -8,7 +8,12 @@ SPEC = ConnectorSpec(
     factory="connectors.maildir.connector:build",
     settings=(
         Setting("path", str, "directory of the Maildir; ~ is the home directory", is_required=True),
-        Setting("create", bool, "create the Maildir if it does not exist", default=True),
+        Setting(
+            "create",
+            bool,
+            "create the Maildir if it is not there; say false for a disk that may not be mounted",
+            default=True,
+        ),
         Setting(
             "layout",
             str,

@@ -12,7 +12,7 @@ from connectors.api.abilities import MailboxAdmin, Push, Subscriptions
 from connectors.api.capabilities import Capabilities, Scope
 from connectors.api.connector import Connector
 from connectors.api.credentials import CredentialSource
-from connectors.api.errors import Rejected, Unavailable
+from connectors.api.errors import NotFound, Rejected, Unavailable
 from connectors.api.spec import SettingValue
 from connectors.api.types import (
     BatchResult,
@@ -72,6 +72,8 @@ class MaildirConnector(Connector, MailboxAdmin, Subscriptions, Push):
 
     async def open(self) -> None:
         await _in_thread(self._tree.open, is_created=self._is_created)
+        # A Maildir that disappears later is not mounted; an empty one in its place would look like all mail deleted.
+        self._is_created = False
         self._is_open = True
 
     async def close(self) -> None:
@@ -233,7 +235,12 @@ class MaildirConnector(Connector, MailboxAdmin, Subscriptions, Push):
 
     async def _run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         self._check_open()
-        return await _in_thread(work, *args, **kwargs)
+        try:
+            return await _in_thread(work, *args, **kwargs)
+        except NotFound as exc:
+            if await asyncio.to_thread(self._tree.is_there):
+                raise
+            raise Unavailable(f"the Maildir {self._tree.root} is not there") from exc
 
 
 async def _in_thread(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

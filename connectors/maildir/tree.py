@@ -50,7 +50,7 @@ class Tree:
         Raises:
             Unavailable: there is none, and none is to be created.
         """
-        if not os.path.isdir(os.path.join(self.root, "cur")):
+        if not self.is_there():
             if not is_created:
                 raise Unavailable(f"{self.root} is no Maildir")
             self._make_maildir(self.root)
@@ -60,6 +60,10 @@ class Tree:
             shutil.rmtree(path, ignore_errors=True)
         for directory in self.directories():
             Folder(self._path(directory), self.disk, self.names).sweep()
+
+    def is_there(self) -> bool:
+        """Tell whether the Maildir is there at all; its disk may not be mounted."""
+        return os.path.isdir(os.path.join(self.root, "cur"))
 
     def folder(self, ref: MailboxRef) -> Folder:
         """Return the folder of a mailbox; the same object for the same mailbox.
@@ -129,8 +133,13 @@ class Tree:
     def _fs(self, parent: str, depth: int, is_lax: bool) -> Iterator[str]:
         if depth == DEEPEST:  # a symbolic link that leads back up
             return
-        with os.scandir(self._path(parent)) as found:
-            names = sorted(each.name for each in found if not each.name.startswith(".") and each.is_dir())
+        try:
+            with os.scandir(self._path(parent)) as found:
+                names = sorted(each.name for each in found if not each.name.startswith(".") and each.is_dir())
+        except FileNotFoundError:
+            if parent == "":
+                raise
+            return  # deleted by another program just now
         for name in names:
             if name not in MAILDIR_PARTS:
                 directory = f"{parent}/{name}" if parent else name

@@ -135,6 +135,18 @@ class SyncingSuite(Suite):
         await replica.catch_up()
         assert replica.flags == {state.ref: frozenset({SEEN})}
 
+    async def test_a_move_is_a_removal_here_and_an_arrival_there(self, inbox: Probe, other: Probe) -> None:
+        states = [await inbox.append(mail(number), frozenset({SEEN})) for number in range(3)]
+        here, there = inbox.replica(), other.replica()
+        await here.begin()
+        await there.begin()
+        await inbox.connector.move(inbox.ref, [states[1].ref], other.ref)
+        await here.catch_up()
+        await there.catch_up()
+        assert (len(here.flags), len(there.flags)) == (2, 1)
+        await here.check()
+        await there.check()
+
     async def test_changes_tell_the_whole_membership(self, rig: Rig, inbox: Probe, other: Probe) -> None:
         if not inbox.connector.capabilities.many_mailboxes:
             pytest.skip("lacks the capability: many_mailboxes")

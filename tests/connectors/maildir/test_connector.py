@@ -102,6 +102,19 @@ async def test_bodies_are_local_and_refs_are_of_one_mailbox(inbox: Probe) -> Non
     assert (capabilities.ref_scope, capabilities.cursor_scope) == (Scope.MAILBOX, Scope.MAILBOX)
 
 
+async def test_a_maildir_that_disappears_is_unavailable_and_not_empty(inbox: Probe, root: Path) -> None:
+    state = await inbox.append(mail(1))
+    away = root.with_name("unmounted")
+    os.rename(root, away)
+    for ask in (inbox.refs, inbox.connector.list_mailboxes, inbox.connector.open, lambda: inbox.read(state.ref)):
+        with pytest.raises(Unavailable):
+            await ask()
+    assert os.listdir(root.parent) == ["unmounted"]
+    os.rename(away, root)
+    await inbox.connector.open()
+    assert await inbox.refs() == [state.ref]
+
+
 # -- appending --------------------------------------------------------------------------------------------------------
 
 
