@@ -6,7 +6,9 @@ base name. When its file has gone, another program has changed its flags or remo
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -174,7 +176,7 @@ class Folder:
         def move(ref: MessageRef, entry: Entry) -> MessageState:
             is_taken = self is destination or ref in destination._snapshot.entries
             name = self._name_there(entry, destination, is_new=is_taken)
-            os.rename(self._file(entry), os.path.join(destination._cur, name))
+            self._rename_or_copy(self._file(entry), destination, name)
             self._snapshot.drop(ref)
             return destination._arrived(name, entry.size)
 
@@ -237,6 +239,17 @@ class Folder:
             except BaseException:
                 temporary.discard()
                 raise
+
+    def _rename_or_copy(self, source: str, destination: Folder, name: str) -> None:
+        try:
+            os.rename(source, os.path.join(destination._cur, name))
+        except OSError as exc:
+            if exc.errno != errno.EXDEV:
+                raise
+            # A folder on another file system: a crash in the middle leaves the message in both, never in neither.
+            self._link_or_copy(source, destination, name)
+            destination._settle()
+            os.unlink(source)
 
     # -- keeping up ---------------------------------------------------------------------------------------------------
 
@@ -337,8 +350,14 @@ class Folder:
         return renamed
 
     def _enter(self, name: str, size: int | None = None) -> MessageRef:
-        """Take a file of cur into the snapshot."""
+        """Take a file of cur into the snapshot.
+
+        Raises:
+            FileNotFoundError: it is gone, or something else than a file.
+        """
         status = os.stat(os.path.join(self._cur, name))
+        if not stat.S_ISREG(status.st_mode):
+            raise FileNotFoundError(errno.ENOENT, "not a message file", name)
         base = filename.parse(name).base
         ref = filename.message_ref(base)
         told = filename.sizes(base)

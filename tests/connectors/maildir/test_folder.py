@@ -362,6 +362,37 @@ def test_a_move_keeps_the_base_name(folder: Folder, other: Folder, path: Path) -
     assert names(path) == []
 
 
+def test_a_move_to_another_file_system_copies_first(
+    folder: Folder, other: Folder, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = put(path, "cur/1.a.host:2,S", b"x" * 100)
+    os.utime(file, (1_000_000_000, 1_000_000_000))
+    refs = folder.refs()
+    rename = os.rename
+
+    def across(source: str, target: str) -> None:
+        if Path(source).parent.parent != Path(target).parent.parent:
+            raise OSError(errno.EXDEV, "Invalid cross-device link", source)
+        rename(source, target)
+
+    def refuse(source: str, target: str) -> None:
+        raise OSError(errno.EXDEV, "Invalid cross-device link", source)
+
+    monkeypatch.setattr(os, "rename", across)
+    monkeypatch.setattr(os, "link", refuse)
+    assert folder.move_to(refs, other).done.keys() == {"1.a.host"}
+    moved = Path(other.path, "cur/1.a.host:2,S")
+    assert moved.read_bytes() == b"x" * 100
+    assert moved.stat().st_mtime == 1_000_000_000
+    assert names(path) == []
+
+
+def test_what_is_no_file_is_no_message(folder: Folder, path: Path) -> None:
+    (path / "cur" / "1.directory:2,").mkdir()
+    put(path, "cur/2.a.host:2,")
+    assert folder.refs() == ["2.a.host"]
+
+
 def test_a_move_never_replaces_a_message(folder: Folder, other: Folder, path: Path) -> None:
     put(path, "cur/1.a.host:2,", b"mine\n")
     put(Path(other.path), "cur/1.a.host:2,", b"theirs\n")
