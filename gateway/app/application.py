@@ -37,6 +37,9 @@ log = logging.getLogger(__name__)
 DRAIN_S = 30.0
 """How long clients' running commands may take when the gateway is told to stop."""
 
+REPEAT_S = 1.0
+"""Signals within this time of the first are the same request."""
+
 _CACHE_KEY_PURPOSE = b"body cache"
 
 
@@ -187,8 +190,8 @@ def _identity(row: AccountRow) -> tuple[object, ...]:
 def serve_until_stopped(config: Config, source: str, on_ready: Callable[[], None] | None = None) -> None:
     """Serve until SIGTERM or SIGINT; SIGHUP reloads. `on_ready` is called when clients can connect.
 
-    A second SIGTERM or SIGINT ends the process at once, as a crash would: what is in flight is settled at the next
-    start.
+    A second SIGTERM or SIGINT, more than `REPEAT_S` after the first, ends the process at once, as a crash would: what
+    is in flight is settled at the next start.
 
     Raises:
         OperatorError: the gateway cannot start.
@@ -199,9 +202,9 @@ def serve_until_stopped(config: Config, source: str, on_ready: Callable[[], None
 
 async def _serve(config: Config, source: str, on_ready: Callable[[], None] | None) -> None:
     loop = asyncio.get_running_loop()
-    stop, reload = asyncio.Event(), asyncio.Event()
+    stop, reload = StopRequest(loop), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, _request_stop, stop, number)
+        loop.add_signal_handler(number, stop.take, number)
     loop.add_signal_handler(signal.SIGHUP, reload.set)
     application = Application(config, source)
     await application.start()
@@ -210,7 +213,7 @@ async def _serve(config: Config, source: str, on_ready: Callable[[], None] | Non
             on_ready()
         async with asyncio.TaskGroup() as group:
             reloader = group.create_task(_reload_when_asked(application, reload))
-            await stop.wait()
+            await stop.taken.wait()
             reloader.cancel()
         log.info("stopping")
     finally:
@@ -218,10 +221,22 @@ async def _serve(config: Config, source: str, on_ready: Callable[[], None] | Non
     log.info("stopped")
 
 
-def _request_stop(stop: asyncio.Event, number: int) -> None:
-    if stop.is_set():
-        os._exit(128 + number)
-    stop.set()
+class StopRequest:
+    """Tells the first signal to stop from one that means it."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, leave: Callable[[int], object] = os._exit) -> None:
+        self.taken = asyncio.Event()
+        self._loop = loop
+        self._leave = leave
+        self._since_s = 0.0
+
+    def take(self, number: int) -> None:
+        """Take a signal. `make`, `timeout` and terminals deliver one request to stop several times over at once."""
+        if not self.taken.is_set():
+            self._since_s = self._loop.time()
+            self.taken.set()
+        elif self._loop.time() - self._since_s > REPEAT_S:
+            self._leave(128 + number)
 
 
 async def _reload_when_asked(application: Application, asked: asyncio.Event) -> None:

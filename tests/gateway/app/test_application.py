@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from argon2 import PasswordHasher
 
-from gateway.app.application import Application
+from gateway.app.application import REPEAT_S, Application, StopRequest
 from gateway.app.storage import opened_store
 from gateway.auth.passwords import hash_password
 from gateway.config import Config
@@ -259,3 +259,27 @@ async def test_an_account_that_cannot_be_used_does_not_keep_others_from_starting
         assert "good/INBOX" in await found.mailboxes()
     assert "bad.settings.nosuch: is not a setting of connector 'memory'" in caplog.text
     assert "there is no connector 'nosuch'" in caplog.text
+
+
+class HeldLoop(asyncio.SelectorEventLoop):
+    """A loop whose time is set by the test."""
+
+    now_s = 100.0
+
+    def time(self) -> float:
+        return self.now_s
+
+
+def test_only_a_later_second_signal_ends_the_process_at_once() -> None:
+    loop, left = HeldLoop(), list[int]()
+    request = StopRequest(loop, left.append)
+    request.take(15)
+    assert request.taken.is_set()
+    request.take(15)
+    loop.now_s += REPEAT_S
+    request.take(2)
+    assert left == []
+    loop.now_s += 0.1
+    request.take(2)
+    assert left == [130]
+    loop.close()
