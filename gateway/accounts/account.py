@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from connectors.api import errors
 from connectors.api.capabilities import Capabilities
 from connectors.api.connector import Connector
+from gateway.clock import Clock
 from gateway.store.accounts import AccountState
 
 log = logging.getLogger(__name__)
@@ -25,6 +26,9 @@ class AccountHealth:
 
 StateListener = Callable[[AccountHealth], Awaitable[None]]
 
+LOGIN_PAUSE_S = 900.0
+"""How long credentials that were refused are not tried again: providers lock out who keeps trying."""
+
 
 class Account:
     """Opens the connector when first needed and again after failures, one attempt at a time.
@@ -32,11 +36,15 @@ class Account:
     `on_state` is awaited whenever the health changes, so that it can be stored and shown.
     """
 
-    def __init__(self, account_id: int, name: str, connector: Connector, on_state: StateListener | None = None) -> None:
+    def __init__(
+        self, account_id: int, name: str, connector: Connector, clock: Clock, on_state: StateListener | None = None
+    ) -> None:
         self.id = account_id
         self.name = name
         self._connector = connector
+        self._clock = clock
         self._on_state = on_state
+        self._refused_at: float | None = None
         self._health = AccountHealth(AccountState.NEW)
         self._opening = asyncio.Lock()
 
@@ -68,18 +76,26 @@ class Account:
             return self._connector
         async with self._opening:
             if not self.is_open:
+                self._check_pause()
                 try:
                     await self._connector.open()
                 except errors.ConnectorError as error:
                     await self.failed(error)
                     raise
+                self._refused_at = None
                 await self._set(AccountHealth(AccountState.ACTIVE))
         return self._connector
+
+    def _check_pause(self) -> None:
+        if self._refused_at is not None and self._clock.monotonic() - self._refused_at < LOGIN_PAUSE_S:
+            raise errors.AuthExpired(self._health.last_error or f"account {self.name} needs a new login")
 
     async def failed(self, error: errors.ConnectorError) -> None:
         """Take note of an error of the connector: some of them mean that it is no longer open."""
         match error:
             case errors.AuthExpired():
+                if self._refused_at is None or self._clock.monotonic() - self._refused_at >= LOGIN_PAUSE_S:
+                    self._refused_at = self._clock.monotonic()
                 await self._set(AccountHealth(AccountState.NEEDS_LOGIN, error.operator_text))
             case errors.Unavailable() | errors.OutcomeUnknown():
                 await self._set(AccountHealth(AccountState.UNAVAILABLE, error.operator_text))

@@ -66,6 +66,7 @@ class MailService:
         self._make_connector = make_connector
         self._sync_settings = sync_settings or SyncSettings()
         self._engines: dict[int, AccountEngine] = {}
+        self._set_up: dict[int, tuple[str, dict[str, object], bytes | None]] = {}
         self._unusable: dict[int, str] = {}
         self._flag_sets = FlagSets()
         self._open: dict[int, OpenMailbox] = {}
@@ -88,8 +89,15 @@ class MailService:
     # -- accounts -----------------------------------------------------------------------------------------------------
 
     async def engine_of(self, row: AccountRow) -> AccountEngine | None:
-        """Return the running engine of an account, started if need be; None for an account that cannot be used."""
+        """Return the running engine of an account; None for an account that cannot be used.
+
+        It is started if need be, and started anew if the operator has changed settings or credentials.
+        """
         engine = self._engines.get(row.id)
+        set_up = (row.connector, row.settings, row.credentials)
+        if engine is not None and self._set_up.get(row.id) != set_up:
+            await self.forget_account(row.id)
+            engine = None
         if engine is not None or row.state is AccountState.DISABLED:
             return engine
         try:
@@ -100,8 +108,11 @@ class MailService:
                 log.error("account %s cannot be used: %s", row.name, error.operator_text)
             return None
         self._unusable.pop(row.id, None)
-        account = Account(row.id, row.name, connector, on_state=lambda health: self._store_health(row.id, health))
+        account = Account(
+            row.id, row.name, connector, self._clock, on_state=lambda health: self._store_health(row.id, health)
+        )
         context = AccountContext(account, self.store, self.bus, self._cache, self._clock)
+        self._set_up[row.id] = set_up
         engine = self._engines[row.id] = AccountEngine(context, self._sync_settings)
         engine.start()
         return engine

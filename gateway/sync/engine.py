@@ -21,7 +21,8 @@ from connectors.api import errors
 from connectors.api.abilities import Push
 from connectors.api.capabilities import Scope
 from connectors.api.types import Cursor, MailboxRef, MessageContent, PushEvent, Role
-from gateway.store import accounts, mailboxes
+from gateway.accounts.account import LOGIN_PAUSE_S
+from gateway.store import accounts, mailboxes, messages, tombstones
 from gateway.store.mailboxes import MailboxRow
 from gateway.sync.appender import Appender
 from gateway.sync.bodies import Bodies
@@ -35,8 +36,11 @@ from gateway.sync.tree import sync_tree
 
 log = logging.getLogger(__name__)
 
-NEEDS_LOGIN_PAUSE_S = 900.0
-"""How long an account whose credentials are refused is left alone: providers lock out who keeps trying."""
+KEPT_TOMBSTONES = 50_000
+"""Expunged UIDs remembered per mailbox; a client that was away for longer is told of all that is missing."""
+
+SWEEP_ROWS = 500
+"""Messages forgotten per transaction at the start."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,12 +222,22 @@ class AccountEngine:
         rows = await self.context.store.read(lambda tx: mailboxes.mailboxes_of(tx, self.context.account_id))
         if rows:
             self._tree_known.set()
+        await self._sweep(rows)
         backoff = Backoff()
         while True:
             pause_s = await self._run_connected(backoff)
             self._retry_now.clear()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._retry_now.wait(), pause_s)
+
+    async def _sweep(self, rows: Sequence[MailboxRow]) -> None:
+        """Forget what nothing points to any more. Only before any session can hold such a message in its view."""
+        account_id, store = self.context.account_id, self.context.store
+        while orphans := await store.read_bulk(lambda tx: messages.orphaned_messages(tx, account_id, SWEEP_ROWS)):
+            if not await store.write(lambda tx, ids=orphans: messages.delete_messages(tx, ids)):  # type: ignore[misc]
+                break
+        for row in rows:
+            await store.write(lambda tx, key=row.id: tombstones.prune(tx, key, KEPT_TOMBSTONES))  # type: ignore[misc]
 
     async def _run_connected(self, backoff: Backoff) -> float:
         """Work until something fails; return how long to pause then, in seconds."""
@@ -247,7 +261,7 @@ class AccountEngine:
             error = errors.Unavailable(repr(group_error))
         await self._failed(error)
         if isinstance(error, errors.AuthExpired):
-            return NEEDS_LOGIN_PAUSE_S
+            return LOGIN_PAUSE_S + 1
         return backoff.failed(error.retry_after_s if isinstance(error, errors.RateLimited) else 0.0)
 
     async def _failed(self, error: errors.ConnectorError) -> None:
