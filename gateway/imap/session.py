@@ -10,7 +10,7 @@ from gateway.imap import capabilities
 from gateway.imap.capabilities import Situation
 from gateway.imap.connection import Connection
 from gateway.imap.services import ImapServices
-from gateway.mailbox.service import UserMail
+from gateway.mailbox.user_mail import UserMail
 from gateway.mailbox.view import FlagRow, View
 from gateway.wire import write, write_code
 from gateway.wire.codes import Code, Status
