@@ -79,10 +79,10 @@ def server_id(fields: Sequence[tuple[str, str | None]] | None) -> bytes:
     """`* ID ("name" "value" ...)`, or `* ID NIL` (RFC 2971 section 3.2)."""
     if not fields:
         return b"* ID NIL\r\n"
-    strings = [
-        quote(name.encode()) + b" " + nstring(None if value is None else value.encode()) for name, value in fields
+    pairs = [
+        b"%b %b" % (quote(_utf8(name)), nstring(None if value is None else _utf8(value))) for name, value in fields
     ]
-    return b"* ID (%b)\r\n" % b" ".join(strings)
+    return b"* ID (%b)\r\n" % b" ".join(pairs)
 
 
 def namespace(
