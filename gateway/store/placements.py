@@ -8,7 +8,7 @@ transaction and are always equal to a recount.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from sqlalchemy import Select, and_, bindparam, case, delete, func, insert, literal, select, update
@@ -16,7 +16,7 @@ from sqlalchemy import Select, and_, bindparam, case, delete, func, insert, lite
 from gateway.store.errors import StoreError, UidsExhausted
 from gateway.store.flags import DELETED, SEEN
 from gateway.store.mailboxes import MAX_UIDNEXT
-from gateway.store.statements import is_in
+from gateway.store.statements import Row, is_in
 from gateway.store.tables import mailboxes, messages, placements, tombstones
 from gateway.store.transaction import Transaction
 
@@ -42,6 +42,8 @@ HolderRow = tuple[int, int, int, int, str]
 NewPlacement = tuple[int, int, str, int | None, int | None]
 """(message id, flags, keywords, uid or None to allocate one, save date or None)"""
 
+_RUNS_LIMIT = 16
+
 _HERE = placements.c.mailbox_id == bindparam("mailbox_id")
 _THESE = and_(_HERE, is_in(placements.c.uid, "uids"))
 _FULL = (
@@ -63,7 +65,8 @@ _FULL = (
     .order_by(placements.c.uid)
 )
 _RANGE = _FULL.where(placements.c.uid > bindparam("after_uid")).limit(bindparam("limit"))
-_CHANGED = _FULL.where(placements.c.modseq > bindparam("modseq"))
+# Without ORDER BY, which would make SQLite walk the whole mailbox by UID instead of the index on (mailbox, modseq).
+_CHANGED = _FULL.order_by(None).where(placements.c.modseq > bindparam("modseq"))
 _OF_UIDS = _FULL.where(is_in(placements.c.uid, "uids"))
 _REFS: Select[Any] = (
     select(messages.c.ref, placements.c.uid, placements.c.message_id, placements.c.flags, placements.c.keywords)
@@ -86,7 +89,13 @@ _BY_UIDS: Select[Any] = (
     .where(_THESE)
     .order_by(placements.c.uid)
 )
-_BY_REFS = _REFS.where(is_in(messages.c.ref, "refs"))
+# Account and scope are named so that the refs are looked up in their unique index, not in the mailbox one by one.
+_BY_REFS = _REFS.order_by(None).where(
+    messages.c.account_id
+    == select(mailboxes.c.account_id).where(mailboxes.c.id == bindparam("mailbox_id")).scalar_subquery(),
+    messages.c.scope_mailbox_id == bindparam("scope_mailbox_id"),
+    is_in(messages.c.ref, "refs"),
+)
 _HOLDERS = (
     select(
         placements.c.mailbox_id, placements.c.uid, placements.c.message_id, placements.c.flags, placements.c.keywords
@@ -112,12 +121,17 @@ _COUNT_UP = (
         octets=mailboxes.c.octets + bindparam("more_octets"),
     )
 )
-_STATES = select(placements.c.uid, placements.c.flags, placements.c.keywords).where(_THESE)
-_SET_STATE = (
-    update(placements)
-    .where(_THESE)
-    .values(flags=bindparam("new_flags"), keywords=bindparam("new_keywords"), modseq=bindparam("new_modseq"))
-)
+_STATE = select(placements.c.uid, placements.c.flags, placements.c.keywords)
+_STATES = _STATE.where(_THESE)
+_RUN = and_(_HERE, placements.c.uid.between(bindparam("first_uid"), bindparam("last_uid")))
+_STATES_OF_RUN = _STATE.where(_RUN).order_by(placements.c.uid)
+_NEW_STATE: dict[str, Any] = {
+    "flags": bindparam("new_flags"),
+    "keywords": bindparam("new_keywords"),
+    "modseq": bindparam("new_modseq"),
+}
+_SET_STATE = update(placements).where(_THESE).values(_NEW_STATE)
+_SET_STATE_OF_RUN = update(placements).where(_RUN).values(_NEW_STATE)
 _is_unseen = case((placements.c.flags.op("&")(SEEN) == 0, 1), else_=0)
 _is_deleted = case((placements.c.flags.op("&")(DELETED) != 0, 1), else_=0)
 _TOTALS = (
@@ -154,7 +168,7 @@ async def load_range(tx: Transaction, mailbox_id: int, after_uid: int, limit: in
 
 async def changed_since(tx: Transaction, mailbox_id: int, modseq: int) -> list[PlacementRow]:
     """Return the placements added or changed after `modseq`, by ascending UID."""
-    return await tx.rows(_CHANGED, mailbox_id=mailbox_id, modseq=modseq)
+    return sorted(await tx.rows(_CHANGED, mailbox_id=mailbox_id, modseq=modseq))
 
 
 async def of_uids(tx: Transaction, mailbox_id: int, uids: Iterable[int]) -> list[PlacementRow]:
@@ -169,7 +183,11 @@ async def by_uids(tx: Transaction, mailbox_id: int, uids: Iterable[int]) -> list
 
 async def by_refs(tx: Transaction, mailbox_id: int, refs: Iterable[str]) -> list[RefRow]:
     """Return the mailbox's placements of those backend ids, by ascending UID."""
-    return await tx.rows(_BY_REFS, mailbox_id=mailbox_id, refs=list(refs))
+    wanted = list(refs)
+    found: list[RefRow] = []
+    for scope in (0, mailbox_id):
+        found += await tx.rows(_BY_REFS, mailbox_id=mailbox_id, scope_mailbox_id=scope, refs=wanted)
+    return sorted(found, key=lambda row: row[1])
 
 
 async def refs_of(tx: Transaction, mailbox_id: int) -> list[RefRow]:
@@ -265,37 +283,91 @@ async def set_flags(tx: Transaction, mailbox_id: int, states: Iterable[tuple[int
     """
     uidnext, modseq = await _numbers(tx, mailbox_id)
     wanted = {uid: (flags, keywords) for uid, flags, keywords in states}
-    by_state: dict[tuple[int, str], list[int]] = defaultdict(list)
-    unseen = deleted = 0
-    for uid, flags, keywords in await tx.rows(_STATES, mailbox_id=mailbox_id, uids=list(wanted)):
-        state = wanted[uid]
-        if state != (flags, keywords):
-            by_state[state].append(uid)
-            unseen += bool(flags & SEEN) - bool(state[0] & SEEN)
-            deleted += bool(state[0] & DELETED) - bool(flags & DELETED)
-    if not by_state:
+    changes = _Changes()
+    for uid, flags, keywords in await _states_around(tx, mailbox_id, wanted):
+        changes.note(uid, (flags, keywords), wanted.get(uid))
+    if not changes.uids:
         return modseq
     modseq += 1
-    for (flags, keywords), uids in by_state.items():
-        await tx.execute(
-            _SET_STATE,
-            mailbox_id=mailbox_id,
-            uids=uids,
-            new_flags=flags,
-            new_keywords=keywords,
-            new_modseq=modseq,
-        )
+    await changes.carry_out(tx, mailbox_id, modseq, is_dense=_is_dense(wanted))
     await tx.execute(
         _COUNT_UP,
         mailbox_id=mailbox_id,
         new_uidnext=uidnext,
         modseq=modseq,
         more_messages=0,
-        more_unseen=unseen,
-        more_deleted=deleted,
+        more_unseen=changes.more_unseen,
+        more_deleted=changes.more_deleted,
         more_octets=0,
     )
     return modseq
+
+
+def _is_dense(uids: Collection[int]) -> bool:
+    """Say whether reading everything between the lowest and the highest is no waste."""
+    return bool(uids) and max(uids) - min(uids) < 2 * len(uids)
+
+
+async def _states_around(tx: Transaction, mailbox_id: int, uids: Collection[int]) -> list[Row]:
+    """Return (uid, flags, keywords) of the UIDs; if they lie dense, of all between the ends too, ascending."""
+    if _is_dense(uids):
+        return await tx.rows(_STATES_OF_RUN, mailbox_id=mailbox_id, first_uid=min(uids), last_uid=max(uids))
+    return await tx.rows(_STATES, mailbox_id=mailbox_id, uids=list(uids))
+
+
+_State = tuple[int, str]
+
+
+class _Changes:
+    """Which placements take which new state, as UIDs and as runs of neighbours: one UPDATE of a range costs a third
+    less than one of a list, and STORE on `1:*` is the usual case."""
+
+    def __init__(self) -> None:
+        self.uids: dict[_State, list[int]] = defaultdict(list)
+        self.more_unseen = 0
+        self.more_deleted = 0
+        self._runs: list[list[int]] = []
+        self._states: list[_State] = []
+        self._previous: _State | None = None
+
+    def note(self, uid: int, old: _State, new: _State | None) -> None:
+        """Take note of the next placement, in ascending order; None leaves it as it is."""
+        if new is None or new == old:
+            self._previous = None
+            return
+        self.uids[new].append(uid)
+        self.more_unseen += bool(old[0] & SEEN) - bool(new[0] & SEEN)
+        self.more_deleted += bool(new[0] & DELETED) - bool(old[0] & DELETED)
+        if self._previous == new:
+            self._runs[-1][1] = uid
+        else:
+            self._runs.append([uid, uid])
+            self._states.append(new)
+        self._previous = new
+
+    async def carry_out(self, tx: Transaction, mailbox_id: int, modseq: int, *, is_dense: bool) -> None:
+        """Write the new states. `is_dense`: everything that lies between two noted placements was noted too."""
+        if is_dense and len(self._runs) <= _RUNS_LIMIT:
+            for (first, last), (flags, keywords) in zip(self._runs, self._states, strict=True):
+                await tx.execute(
+                    _SET_STATE_OF_RUN,
+                    mailbox_id=mailbox_id,
+                    first_uid=first,
+                    last_uid=last,
+                    new_flags=flags,
+                    new_keywords=keywords,
+                    new_modseq=modseq,
+                )
+            return
+        for (flags, keywords), uids in self.uids.items():
+            await tx.execute(
+                _SET_STATE,
+                mailbox_id=mailbox_id,
+                uids=uids,
+                new_flags=flags,
+                new_keywords=keywords,
+                new_modseq=modseq,
+            )
 
 
 async def remove_placements(tx: Transaction, mailbox_id: int, uids: Iterable[int]) -> int:

@@ -227,3 +227,30 @@ async def test_first_unseen_is_the_lowest_uid_without_seen(store: Store, place: 
         assert await placements.first_unseen(tx, place.inbox) == 2
 
     await store.write(body)
+
+
+async def test_flags_of_a_range_with_holes_and_different_states_are_set_one_by_one_or_together(
+    store: Store, place: Place
+) -> None:
+    async def body(tx: Transaction) -> None:
+        await fill(tx, place, 60)
+        await placements.remove_placements(tx, place.inbox, range(10, 20))
+        await placements.set_flags(tx, place.inbox, [(5, flags.SEEN, ""), (30, flags.DRAFT, "k")])
+        before = (await mailbox(tx, place.inbox)).highestmodseq
+        wanted = [(uid, flags.SEEN, "") for uid in range(1, 40)] + [(uid, flags.DELETED, "") for uid in range(41, 50)]
+        modseq = await placements.set_flags(tx, place.inbox, wanted)
+        rows = {row[0]: (row[2], row[3], row[4]) for row in await placements.load(tx, place.inbox)}
+        assert rows.pop(5) == (flags.SEEN, "", before)
+        for uid, row in rows.items():
+            if uid < 40:
+                assert row == (flags.SEEN, "", modseq), uid
+            elif 41 <= uid < 50:
+                assert row == (flags.DELETED, "", modseq), uid
+            else:
+                assert row[:2] == (0, ""), uid
+        # Alternating states make more runs than are worth an UPDATE each.
+        zebra = [(uid, uid % 2, "") for uid in range(1, 61)]
+        await placements.set_flags(tx, place.inbox, zebra)
+        assert all(row[2] == row[0] % 2 for row in await placements.load(tx, place.inbox))
+
+    await store.write(body)
