@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import errno
 import os
-import stat
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TypeVar
@@ -21,12 +20,12 @@ from connectors.api.types import SYSTEM_FLAGS, BatchResult, Cursor, MessageConte
 from connectors.maildir import content, filename, keywords
 from connectors.maildir.disk import Disk, Temporary, translate
 from connectors.maildir.filename import FileName, UniqueNames
+from connectors.maildir.scan import Scanner
 from connectors.maildir.snapshot import Entry, Snapshot, date_of
 
 T = TypeVar("T")
 
 ATTEMPTS = 8
-SETTLED_NS = 1_000_000_000  # a directory changed less than this ago may change again within the same tick of its clock
 TMP_LIFETIME_S = 36 * 3600  # as the Maildir description has it
 
 
@@ -47,12 +46,11 @@ class Folder:
         self.path = path
         self.lock = threading.RLock()
         self._cur = os.path.join(path, "cur")
-        self._new = os.path.join(path, "new")
         self._tmp = os.path.join(path, "tmp")
         self._disk = disk
         self._names = names
         self._snapshot = Snapshot()
-        self._seen: tuple[int, ...] | None = None
+        self._scanner = Scanner(path, self._snapshot, disk, names)
 
     # -- reading ------------------------------------------------------------------------------------------------------
 
@@ -67,7 +65,7 @@ class Folder:
             self.scan()
             return self._snapshot.refs()
 
-    def states(self, refs: Iterable[MessageRef], *, is_fresh: bool = True) -> list[MessageState]:
+    def states(self, refs: Sequence[MessageRef], *, is_fresh: bool = True) -> list[MessageState]:
         """Return the states of those messages that are there; without `is_fresh`, as of the last scan."""
         with self.lock:
             if is_fresh:
@@ -98,12 +96,13 @@ class Folder:
             entry.size = opened.size
             return opened
 
+        self._look_for([ref])
         found = self._on_file(ref, open_file)
         if found is None:
             raise NotFound(f"no message {ref!r} in {self.path}")
         return found
 
-    def outlines(self, refs: Iterable[MessageRef]) -> list[Outline]:
+    def outlines(self, refs: Sequence[MessageRef]) -> list[Outline]:
         """Return the header blocks of those messages that are there."""
 
         def outline(ref: MessageRef, entry: Entry) -> Outline:
@@ -111,12 +110,13 @@ class Folder:
             entry.size = entry.size if size is None else size
             return Outline(ref, header, entry.size, entry.date)
 
+        self._look_for(refs)
         found = (self._on_file(ref, lambda entry, ref=ref: outline(ref, entry)) for ref in refs)  # type: ignore[misc]
         return [each for each in found if each is not None]
 
     # -- writing ------------------------------------------------------------------------------------------------------
 
-    def store_flags(self, refs: Iterable[MessageRef], add: frozenset[str], remove: frozenset[str]) -> BatchResult:
+    def store_flags(self, refs: Sequence[MessageRef], add: frozenset[str], remove: frozenset[str]) -> BatchResult:
         """Add and remove flags by renaming. A keyword for which no letter is left is not in the state after it."""
         with self.lock:
             self._give_letters(add)
@@ -160,7 +160,7 @@ class Folder:
         unique = self._names.next()
         return Temporary(os.path.join(self._tmp, unique), unique, mode, self._disk)
 
-    def copy_to(self, refs: Iterable[MessageRef], destination: Folder) -> BatchResult:
+    def copy_to(self, refs: Sequence[MessageRef], destination: Folder) -> BatchResult:
         """Copy messages by hard links, or by their octets where links cannot be had."""
 
         def copy(ref: MessageRef, entry: Entry) -> MessageState:
@@ -170,7 +170,7 @@ class Folder:
 
         return self._transfer(refs, destination, copy)
 
-    def move_to(self, refs: Iterable[MessageRef], destination: Folder) -> BatchResult:
+    def move_to(self, refs: Sequence[MessageRef], destination: Folder) -> BatchResult:
         """Move messages by renaming; the base name stays unless the destination has it."""
 
         def move(ref: MessageRef, entry: Entry) -> MessageState:
@@ -184,7 +184,7 @@ class Folder:
         self._settle()
         return result
 
-    def expunge(self, refs: Iterable[MessageRef]) -> BatchResult:
+    def expunge(self, refs: Sequence[MessageRef]) -> BatchResult:
         """Unlink messages."""
 
         def unlink(ref: MessageRef, entry: Entry) -> None:
@@ -197,7 +197,7 @@ class Folder:
             return result
 
     def _transfer(
-        self, refs: Iterable[MessageRef], destination: Folder, work: Callable[[MessageRef, Entry], MessageState]
+        self, refs: Sequence[MessageRef], destination: Folder, work: Callable[[MessageRef, Entry], MessageState]
     ) -> BatchResult:
         # Two transfers in opposite directions take the locks in the same order.
         first, second = sorted((self, destination), key=lambda folder: folder.path)
@@ -251,120 +251,16 @@ class Folder:
             destination._settle()
             os.unlink(source)
 
-    # -- keeping up ---------------------------------------------------------------------------------------------------
+    # -- inside -------------------------------------------------------------------------------------------------------
 
     def scan(self, *, is_forced: bool = False) -> None:
-        """Bring the snapshot up to date. Costs three `stat` calls if nothing has changed for a second.
+        """Bring the snapshot up to date.
 
         Raises:
             FileNotFoundError: the folder is gone.
         """
-        began = time.time_ns()
-        times = self._times()
-        if times == self._seen and not is_forced:
-            return
-        self._snapshot.set_keywords(keywords.read(self.path))
-        self._take_in_new()
-        self._compare()
-        # What is seen of a directory that changed just now may be out of date without its times telling.
-        after = self._times()
-        newest = max(after[::2])
-        self._seen = after if after[1::2] == times[1::2] and newest < began - SETTLED_NS else None
-
-    def _times(self) -> tuple[int, ...]:
-        found: list[int] = []
-        for path in (self._cur, self._new, os.path.join(self.path, keywords.FILE)):
-            try:
-                status = os.stat(path)
-            except FileNotFoundError:
-                if path == self._cur:
-                    raise
-                found += (0, 0)
-            else:
-                found += (status.st_mtime_ns, status.st_ino)
-        return tuple(found)
-
-    def _take_in_new(self) -> None:
-        """Move what was delivered from new to cur, as whoever reads a Maildir first must."""
-        try:
-            with os.scandir(self._new) as found:
-                names = [each.name for each in found if not each.name.startswith(".")]
-        except FileNotFoundError:
-            os.makedirs(self._new, exist_ok=True)
-            return
-        for name in names:
-            target = os.path.join(self._cur, name if ":2," in name else f"{name}:2,")
-            if os.path.lexists(target):
-                target = os.path.join(self._cur, f"{self._names.next()}:2,")
-            with suppress(FileNotFoundError):
-                os.rename(os.path.join(self._new, name), target)
-        if names:
-            self._disk.sync_directory(self._cur)
-
-    def _compare(self) -> None:
-        entries = self._snapshot.entries
-        names = self._list_names()
-        missing = entries.keys() - names.keys()
-        if missing:
-            # A file that is renamed while the directory is read may not be shown under either name: look twice.
-            again = self._list_names()
-            names |= again
-            missing = entries.keys() - names.keys()
-        for ref in missing:
-            self._snapshot.drop(ref)
-        for ref, name in names.items():
-            known = entries.get(ref)
-            if known is None:
-                with suppress(FileNotFoundError):
-                    self._enter(name)
-            elif known.name != name:
-                self._snapshot.put(ref, Entry(name, known.mtime_ns, known.stored, known.size))
-
-    def _list_names(self) -> dict[MessageRef, str]:
-        names: dict[MessageRef, str] = {}
-        with os.scandir(self._cur) as found:
-            for each in found:
-                name = each.name
-                if name.startswith("."):
-                    continue
-                ref = filename.message_ref(name.partition(":")[0])
-                if ref in names:
-                    name = self._part_doubles(names[ref], name)
-                    ref = filename.message_ref(name.partition(":")[0])
-                names[ref] = name
-        return names
-
-    def _part_doubles(self, first: str, second: str) -> str:
-        """Return the name to use for `second`, which has the base name of `first`.
-
-        Two messages of one base name get two names. One file under two names is about to be renamed by another program.
-        """
-        try:
-            if os.path.samefile(os.path.join(self._cur, first), os.path.join(self._cur, second)):
-                return max(first, second)
-            parsed = filename.parse(second)
-            renamed = str(FileName(self._names.next(), parsed.letters, parsed.rest))
-            os.rename(os.path.join(self._cur, second), os.path.join(self._cur, renamed))
-        except FileNotFoundError:
-            return second if os.path.lexists(os.path.join(self._cur, second)) else first
-        return renamed
-
-    def _enter(self, name: str, size: int | None = None) -> MessageRef:
-        """Take a file of cur into the snapshot.
-
-        Raises:
-            FileNotFoundError: it is gone, or something else than a file.
-        """
-        status = os.stat(os.path.join(self._cur, name))
-        if not stat.S_ISREG(status.st_mode):
-            raise FileNotFoundError(errno.ENOENT, "not a message file", name)
-        base = filename.parse(name).base
-        ref = filename.message_ref(base)
-        told = filename.sizes(base)
-        if size is None and told.stored in (None, status.st_size):
-            size = told.served
-        self._snapshot.put(ref, Entry(name, status.st_mtime_ns, status.st_size, size))
-        return ref
+        with self.lock:
+            self._scanner.scan(is_forced=is_forced)
 
     def _arrived(self, name: str, size: int | None = None) -> MessageState:
         """Return the state of a message that was just put into cur, even if another program has renamed it since.
@@ -373,7 +269,7 @@ class Folder:
             OutcomeUnknown: it has been removed since.
         """
         try:
-            return self._snapshot.state(self._enter(name, size))
+            return self._snapshot.state(self._scanner.enter(name, size))
         except FileNotFoundError:
             self.scan(is_forced=True)
         ref = filename.message_ref(filename.parse(name).base)
@@ -392,8 +288,6 @@ class Folder:
         except OSError as exc:
             raise OutcomeUnknown(f"{self._cur} cannot be synced to the disk: {exc}") from exc
 
-    # -- inside -------------------------------------------------------------------------------------------------------
-
     def _file(self, entry: Entry) -> str:
         return os.path.join(self._cur, entry.name)
 
@@ -401,12 +295,18 @@ class Folder:
         if not flags <= self._snapshot.keywords.known | SYSTEM_FLAGS:
             self._snapshot.set_keywords(keywords.allocate(self.path, flags, self._disk))
 
+    def _look_for(self, refs: Sequence[MessageRef]) -> None:
+        """Look at the directory once if any of the messages is not known."""
+        with self.lock:
+            if any(ref not in self._snapshot.entries for ref in refs):
+                self.scan()
+
     def _on_file(self, ref: MessageRef, work: Callable[[Entry], T]) -> T | None:
         """Do the work on the file of a message, looking again where it has been renamed; None if it is gone."""
         for attempt in range(ATTEMPTS):
             with self.lock:
-                if attempt or ref not in self._snapshot.entries:
-                    self.scan(is_forced=bool(attempt))
+                if attempt:
+                    self.scan(is_forced=True)
                 entry = self._snapshot.entries.get(ref)
             if entry is None:
                 return None
@@ -417,10 +317,11 @@ class Folder:
         raise Unavailable(f"message {ref!r} in {self.path} is renamed faster than it can be read")
 
     def _each(
-        self, refs: Iterable[MessageRef], work: Callable[[MessageRef, Entry], MessageState | None]
+        self, refs: Sequence[MessageRef], work: Callable[[MessageRef, Entry], MessageState | None]
     ) -> BatchResult:
         """Do the work for each message and sort the outcomes. The folder itself must be there."""
         os.stat(self._cur)
+        self._look_for(refs)
         done: dict[MessageRef, MessageState | None] = {}
         missing: set[MessageRef] = set()
         failed: dict[MessageRef, ConnectorError] = {}

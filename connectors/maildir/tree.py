@@ -15,7 +15,7 @@ from pathlib import PurePath
 
 from connectors.api.errors import AlreadyExists, Denied, NotFound, Unavailable, Unsupported
 from connectors.api.types import SYSTEM_FLAGS, MailboxInfo, MailboxRef, Role
-from connectors.maildir import keywords
+from connectors.maildir import keywords, subscriptions
 from connectors.maildir.disk import Disk, read_text
 from connectors.maildir.filename import UniqueNames
 from connectors.maildir.folder import Folder
@@ -282,31 +282,22 @@ class Tree:
         return self._subscription_name(moved[directory]) if directory in moved else name
 
     def _subscribed(self) -> frozenset[str] | None:
-        """Return the subscribed names as on disk, or None if nobody has subscribed anything: then all are shown."""
-        text = read_text(os.path.join(self.root, SUBSCRIPTIONS_FILE))
-        if text is None:
-            return None
-        lines = text.splitlines()
-        if lines[:1] != ["V\t2"]:
-            return frozenset(filter(None, lines))
-        joined = (self.layout.separator.join(map(_untabbed, line.split("\t"))) for line in lines[1:] if line)
-        return frozenset(joined)
+        return subscriptions.read(self._subscriptions_file, self.layout)
 
     def _write_subscribed(self, change: Callable[[set[str]], set[str]], if_none: set[str] | None = None) -> None:
         """Change the file of subscriptions; where there is none, start with `if_none`, or leave it so."""
-        current = self._subscribed()
-        if current is None and if_none is None:
+        if if_none is None and self._subscribed() is None:
             return
-        with self.disk.replacing(os.path.join(self.root, SUBSCRIPTIONS_FILE)) as pieces:
+        with self.disk.replacing(self._subscriptions_file) as pieces:
             current = self._subscribed()
             before = set(if_none or () if current is None else current)
             after = change(before)
             if after != before or current is None:
-                separator = self.layout.separator
-                lines = ("\t".join(map(_tabbed, name.split(separator))) for name in sorted(after))
-                # The format of Dovecot since 2.2.33; older versions read it as well.
-                text = "V\t2\n\n" + "".join(f"{line}\n" for line in lines)
-                pieces.append(text.encode("utf-8", "surrogateescape"))
+                pieces.append(subscriptions.render(after, self.layout))
+
+    @property
+    def _subscriptions_file(self) -> str:
+        return os.path.join(self.root, SUBSCRIPTIONS_FILE)
 
     # -- roles --------------------------------------------------------------------------------------------------------
 
@@ -373,12 +364,3 @@ def _raw(ref: MailboxRef) -> str:
         with suppress(ValueError):
             return os.fsdecode(bytes.fromhex(ref[4:]))
     return ref
-
-
-def _tabbed(name: str) -> str:
-    """Return a component as in a version 2 file of subscriptions, where SOH is the escape (Dovecot's str_tabescape)."""
-    return name.replace("\1", "\x011").replace("\t", "\1t").replace("\r", "\1r").replace("\n", "\1n")
-
-
-def _untabbed(name: str) -> str:
-    return name.replace("\1n", "\n").replace("\1r", "\r").replace("\1t", "\t").replace("\x011", "\1")
