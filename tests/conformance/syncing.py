@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import random
+import re
+from collections.abc import Iterator
 
 import pytest
 
 from connectors.api.errors import CursorExpired
-from connectors.api.types import FLAGGED, SEEN, PushEvent
+from connectors.api.types import FLAGGED, SEEN, MessageRef, PushEvent
 from tests.conformance.base import Suite, require, require_push
 from tests.conformance.rig import INBOX, Ability, Probe, Rig, mail, message_id
 
@@ -147,6 +150,47 @@ class SyncingSuite(Suite):
         await here.check()
         await there.check()
 
+    @pytest.mark.parametrize("seed", range(3))
+    async def test_a_replica_follows_any_history(self, rig: Rig, inbox: Probe, other: Probe, seed: int) -> None:
+        chance = random.Random(seed)
+        here, there = inbox.replica(), other.replica()
+        numbers = iter(range(1000))
+        await here.begin()
+        await there.begin()
+        for _ in range(12):
+            for _ in range(chance.randrange(4)):
+                await self._happen(rig, inbox, other, chance, numbers)
+            await here.catch_up()
+            await there.catch_up()
+            await here.check()
+            await there.check()
+
+    @staticmethod
+    async def _happen(rig: Rig, inbox: Probe, other: Probe, chance: random.Random, numbers: Iterator[int]) -> None:
+        """Let one thing happen, from outside or by the connector."""
+        connector = inbox.connector
+        refs = await inbox.refs()
+        if len(refs) < 3 or chance.random() < 0.3:
+            if chance.random() < 0.5:
+                await rig.deliver(INBOX, mail(next(numbers)))
+            else:
+                await inbox.append(mail(next(numbers)), frozenset({SEEN}))
+            return
+        ref = chance.choice(refs)
+        match chance.randrange(6):
+            case 0:
+                await rig.set_flags(INBOX, await id_of(inbox, ref), frozenset({FLAGGED}))
+            case 1:
+                await rig.remove(INBOX, await id_of(inbox, ref))
+            case 2:
+                await connector.store_flags(inbox.ref, [ref], frozenset({SEEN}), frozenset({FLAGGED}))
+            case 3:
+                await connector.expunge(inbox.ref, [ref])
+            case 4:
+                await connector.copy(inbox.ref, [ref], other.ref)
+            case _:
+                await connector.move(inbox.ref, [ref], other.ref)
+
     async def test_changes_tell_the_whole_membership(self, rig: Rig, inbox: Probe, other: Probe) -> None:
         if not inbox.connector.capabilities.many_mailboxes:
             pytest.skip("lacks the capability: many_mailboxes")
@@ -204,3 +248,10 @@ class SyncingSuite(Suite):
         await push.set_interest(frozenset({inbox.ref}))
         await push.set_interest(frozenset())
         assert await inbox.listing() == []
+
+
+async def id_of(probe: Probe, ref: MessageRef) -> str:
+    """Return the Message-ID of a message."""
+    found = re.search(rb"Message-ID: (\S+)", await probe.read(ref))
+    assert found is not None
+    return found[1].decode()
