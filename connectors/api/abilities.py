@@ -23,10 +23,13 @@ class MailboxAdmin(ABC):
 
     @abstractmethod
     async def rename_mailbox(self, mailbox: MailboxRef, path: tuple[str, ...]) -> MailboxInfo:
-        """Rename a mailbox, its children with it; the returned ref may be a new one.
+        """Rename a mailbox, its children with it.
+
+        The returned ref may be a new one, and then those of the children are too: list the mailboxes again.
 
         Raises:
-            AlreadyExists, NotFound, Denied, Unsupported.
+            AlreadyExists, NotFound, Denied.
+            Unsupported: the name cannot be had, is below the mailbox itself, or the mailbox is INBOX.
         """
 
     @abstractmethod
