@@ -70,6 +70,13 @@ def test_there_is_a_fixture_of_every_released_schema() -> None:
     assert sorted(path.stem for path in SCHEMAS.glob("*.sql")) == sorted(REVISIONS)
 
 
+def test_the_fixture_of_the_present_schema_is_up_to_date(tmp_path: Path) -> None:
+    upgrade_sqlite(str(tmp_path / "upgraded.db"))
+    with contextlib.closing(sqlite3.connect(tmp_path / "fixture.db")) as connection:
+        connection.executescript((SCHEMAS / f"{REVISIONS[-1]}.sql").read_text("utf-8"))
+    assert schema_of(tmp_path / "fixture.db") == schema_of(tmp_path / "upgraded.db")
+
+
 @pytest.mark.parametrize("revision", REVISIONS)
 async def test_a_store_of_an_earlier_schema_keeps_every_number(tmp_path: Path, revision: str) -> None:
     path = tmp_path / "mail.db"
