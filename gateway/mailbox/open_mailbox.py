@@ -30,8 +30,8 @@ class Watcher(Protocol):
     def entries_removed(self, entries: list[Entry]) -> None:
         """These are gone."""
 
-    def entries_added(self) -> None:
-        """There are new UIDs at the end of the columns."""
+    def entries_added(self, lowest_uid: int) -> None:
+        """There are new UIDs in the columns, this one the lowest."""
 
     def became_defunct(self) -> None:
         """The UIDs are void, or the mailbox is gone."""
@@ -109,11 +109,11 @@ class OpenMailbox:
 
     def _apply(self, entries: list[Entry], gone: Iterable[int]) -> None:
         removed = self.columns.remove(gone)
-        has_new = False
+        added: list[int] = []
         changed: list[int] = []
         for entry in entries:
             if self.columns.put(entry):
-                has_new = True
+                added.append(entry.uid)
             else:
                 changed.append(entry.uid)
         for entry in removed:
@@ -124,8 +124,8 @@ class OpenMailbox:
                 watcher.entries_removed(removed)
             if changed:
                 watcher.entries_changed(changed)
-            if has_new:
-                watcher.entries_added()
+            if added:
+                watcher.entries_added(min(added))
 
     def _entry(self, row: PlacementRow) -> Entry:
         uid, message_id, flags, keywords, modseq, date, zone, size, size_is_exact, save_date = row[:10]

@@ -392,7 +392,10 @@ class View:
         self._expunged.update(entry.uid for entry in entries if self.sequence_number(entry.uid) is not None)
         self._ring()
 
-    def entries_added(self) -> None:
+    def entries_added(self, lowest_uid: int) -> None:
+        if lowest_uid <= max(self._top, self.uids[-1] if self.uids else 0):
+            # The backend let a message appear below one that this client knows: its numbers cannot be put right.
+            self.is_defunct = True
         self._ring()
 
     def became_defunct(self) -> None:

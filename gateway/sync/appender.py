@@ -20,7 +20,7 @@ from gateway.store.flags import FlagSet
 from gateway.store.intents import IntentRow
 from gateway.store.mailboxes import MailboxRow
 from gateway.store.placements import PlacementRow
-from gateway.sync.apply import insert, known_by_refs
+from gateway.sync.apply import follows_on, insert, known_by_refs
 from gateway.sync.context import AccountContext, policy_of, ref_of
 
 log = logging.getLogger(__name__)
@@ -100,7 +100,9 @@ class Appender:
             known = await known_by_refs(tx, row.id, [state.ref])
             if state.ref in known:
                 return known[state.ref].uid
-            if state.uid is None and context.account.capabilities.has_uids:
+            if context.account.capabilities.has_uids and (
+                state.uid is None or not await follows_on(tx, row.id, [state])
+            ):
                 return None
             return (await insert(tx, context.account_id, scope, row, [state], policy, now, {state.ref: local}))[
                 state.ref

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from connectors.api.types import MessageRef, MessageState
-from gateway.store import messages, placements
+from gateway.store import mailboxes, messages, placements
 from gateway.store.database import Transaction
 from gateway.store.flags import FlagSet
 from gateway.store.mailboxes import MailboxRow
@@ -67,6 +67,9 @@ async def insert(
     """
     if not states:
         return {}
+    if any(state.uid is not None for state in states):
+        # Clients learn of new messages in the order of UIDs, whatever order the backend tells them in.
+        states = sorted(states, key=lambda state: state.uid or 0)
     ids = await messages.upsert_messages(tx, account_id, scope, [values_of(state) for state in states])
     saved = int(now.timestamp())
     new: list[NewPlacement] = []
@@ -76,6 +79,17 @@ async def insert(
         new.append((ids[state.ref], flags.bits, flags.keywords, state.uid, saved))
     uids, _ = await placements.insert_placements(tx, row.id, new)
     return {state.ref: uid for state, uid in zip(states, uids, strict=True)}
+
+
+async def follows_on(tx: Transaction, mailbox_id: int, states: Iterable[MessageState]) -> bool:
+    """Tell whether the UIDs that a write gave, if the backend gives any, are the next ones of the mailbox.
+
+    If not, others came before them that are not in the store yet. Only reading the mailbox may then insert them: a
+    client that was told of a UID can never be told of a smaller one (RFC 9051 section 2.3.1.1).
+    """
+    uids = sorted(state.uid for state in states if state.uid is not None)
+    row = await mailboxes.mailbox_by_id(tx, mailbox_id)
+    return row is not None and uids == list(range(row.uidnext, row.uidnext + len(uids)))
 
 
 def values_of(state: MessageState) -> MessageValues:

@@ -25,6 +25,7 @@ from gateway.accounts.account import LOGIN_PAUSE_S
 from gateway.store import accounts, mailboxes, messages, tombstones
 from gateway.store.mailboxes import MailboxRow
 from gateway.sync.appender import Appender
+from gateway.sync.apply import known_by_refs
 from gateway.sync.bodies import Bodies
 from gateway.sync.context import AccountContext
 from gateway.sync.flag_writer import FlagAction, FlagOutcome, store_flags
@@ -203,11 +204,22 @@ class AccountEngine:
     ) -> MoveOutcome:
         """Copy or move within the account; see `mover.copy`."""
         outcome = await copy(self.context, source, uids, destination, is_move=is_move)
-        if outcome.is_incomplete or outcome.is_unknown:
-            self.request(destination.id, Urgency.WAITED_FOR)
+        if outcome.unplaced:
+            await self._find_unplaced(destination, outcome)
         if outcome.is_unknown:
+            self.request(destination.id, Urgency.WAITED_FOR)
             self.request(source.id, Urgency.WAITED_FOR)
         return outcome
+
+    async def _find_unplaced(self, destination: MailboxRow, outcome: MoveOutcome) -> None:
+        """Read the destination to learn the UIDs of what arrived there; what cannot be read now is read later."""
+        self.request(destination.id, Urgency.WAITED_FOR)
+        with contextlib.suppress(errors.ConnectorError):
+            await self._resync(destination)
+        refs = [ref for _, ref in outcome.unplaced if ref is not None]
+        known = await self.context.store.read_bulk(lambda tx: known_by_refs(tx, destination.id, refs))
+        outcome.pairs.extend((uid, known[ref].uid) for uid, ref in outcome.unplaced if ref in known)
+        outcome.pairs.sort()
 
     async def expunge(self, row: MailboxRow, uids: Sequence[int]) -> ExpungeOutcome:
         """Remove messages from a mailbox; see `mover.expunge`."""

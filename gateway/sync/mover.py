@@ -13,7 +13,7 @@ from gateway.store.database import Transaction
 from gateway.store.flags import FlagSet
 from gateway.store.mailboxes import MailboxRow
 from gateway.store.messages import MessageRow
-from gateway.sync.apply import insert, known_by_refs
+from gateway.sync.apply import follows_on, insert, known_by_refs
 from gateway.sync.batches import Outcome, in_batches
 from gateway.sync.context import AccountContext, policy_of, ref_of
 from gateway.sync.targets import Target, read_targets
@@ -23,14 +23,14 @@ from gateway.sync.targets import Target, read_targets
 class MoveOutcome:
     """`pairs` are (UID in the source, UID in the destination), ascending by source.
 
-    `failed` are UIDs the backend refused, and `error` why. `is_incomplete`: the destination has to be read to learn
-    what arrived there; `is_unknown`: so has the source.
+    `failed` are UIDs the backend refused, and `error` why. `unplaced` are (UID in the source, ref in the destination or
+    None) of what was done but can be placed only by reading the destination. `is_unknown`: both have to be read.
     """
 
     pairs: list[tuple[int, int]] = field(default_factory=list)
     failed: list[int] = field(default_factory=list)
     error: ConnectorError | None = None
-    is_incomplete: bool = False
+    unplaced: list[tuple[int, MessageRef | None]] = field(default_factory=list)
     is_unknown: bool = False
 
 
@@ -92,7 +92,8 @@ async def _copy(
         elif target.ref in placed:
             result.pairs.append((target.uid, placed[target.ref]))
         elif target.ref in outcome.done:
-            result.is_incomplete = True
+            state = outcome.done[target.ref]
+            result.unplaced.append((target.uid, state.ref if state is not None else None))
     return result
 
 
@@ -140,8 +141,8 @@ async def _place(
     # The sync may have been quicker in seeing what we did, and a label may have been there before.
     known = await known_by_refs(tx, destination.id, [state.ref for state in states.values()])
     new = [state for state in states.values() if state.ref not in known]
-    if any(state.uid is not None for state in new):
-        new.sort(key=lambda state: state.uid or 0)
+    if context.account.capabilities.has_uids and not await follows_on(tx, destination.id, new):
+        new = []
     local = {
         states[target.ref].ref: FlagSet.of(
             flag for flag in target.flags.names() if not policy.is_storable(flag) and flag != "\\Deleted"
@@ -153,7 +154,11 @@ async def _place(
     uids.update({ref: known_one.uid for ref, known_one in known.items()})
     if scope:
         await _copy_outlines(tx, scope, context.account_id, done, states)
-    return {target.ref: uids[states[target.ref].ref] for target in done if target.ref in states}
+    return {
+        target.ref: uids[states[target.ref].ref]
+        for target in done
+        if target.ref in states and states[target.ref].ref in uids
+    }
 
 
 async def _copy_outlines(

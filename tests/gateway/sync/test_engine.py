@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -7,10 +8,11 @@ from typing import Any
 import pytest
 
 from connectors.api import errors
+from connectors.api.types import BytesContent
+from connectors.memory.backend import Layout, MemoryBackend
 from connectors.memory.faults import Operation
 from gateway.errors import ErrorKind, MailError
 from gateway.mailbox.fetch import Needs
-from gateway.mailbox.service import MailSettings
 from gateway.mailbox.view import View
 from gateway.store import accounts, mailboxes
 from gateway.store.accounts import AccountState
@@ -219,17 +221,15 @@ async def test_mailboxes_made_and_deleted_outside_come_and_go(stack: Stack) -> N
     assert await eventually(view, lambda: view.is_defunct, bool)
 
 
-async def test_one_mailbox_that_is_refused_does_not_stop_the_others(tmp_path: Path) -> None:
-    async with running_stack(tmp_path, mail=MailSettings(first_listing_wait_s=0.2)) as stack:
-        await stack.add_account("other")
-        backend = await stack.add_account(layout="folders")
-        backend.faults.fail_next(Operation.LISTING, errors.Denied("not yours"))
-        backend.deliver(INBOX, message(1))
-        user = await stack.user()
-        entries = [entry.name for entry in await user.mailboxes() if entry.name.startswith("work/")]
-        opened = [await user.status(name) for name in entries]
-        assert sum(status.messages for status in opened) <= 1
-        assert stack.backends["work"].faults.calls[Operation.LISTING] >= len(entries)
+async def test_one_mailbox_that_is_refused_does_not_stop_the_others(stack: Stack) -> None:
+    backend = stack.backends["work"] = MemoryBackend(Layout.FOLDERS)
+    backend.deliver(("Archive",), message(1))
+    # INBOX comes first, and is refused for good.
+    backend.faults.fail_next(Operation.LISTING, errors.Denied("not yours"))
+    await stack.add_account("work", layout="folders")
+    view = await stack.open("Archive")
+    assert len(view.uids) == 1
+    assert stack.engine().context.account.is_open
 
 
 async def test_the_background_reads_headers_newest_first(tmp_path: Path) -> None:
@@ -258,3 +258,45 @@ async def test_a_store_of_many_messages_is_one_backend_call(stack: Stack) -> Non
 
 def test_flag_actions_do_not_look_at_case() -> None:
     assert FlagAction.REMOVE.apply(FlagSet.of(["$Label1", "\\Seen"]), ["$label1"]) == FlagSet.of(["\\Seen"])
+
+
+async def until_held(view: View, count: int) -> None:
+    """Take over changes until the view has so many messages."""
+
+    def held() -> int:
+        view.catch_up(allow_expunge=True)
+        return len(view.uids)
+
+    await eventually(view, held, lambda number: number == count)
+
+
+async def test_a_message_delivered_before_an_append_is_told_before_it(stack: Stack) -> None:
+    backend = await stack.add_account("work", layout="folders", uids=True)
+    view = await stack.open()
+    gate = backend.faults.hold(Operation.CHANGES)
+    backend.deliver(INBOX, message(1))
+    await gate.reached()
+    appended = asyncio.create_task(
+        (await stack.user()).append("INBOX", BytesContent(message(2)), (), datetime(2024, 1, 1, tzinfo=UTC))
+    )
+    backend.faults.release(Operation.CHANGES)
+    assert (await appended).uid == 2
+    await until_held(view, 2)
+    assert await subjects(view) == {1: message(1), 2: message(2)}
+    assert not view.is_defunct
+
+
+async def test_copies_between_which_another_message_fell_get_their_uids_from_the_backend(stack: Stack) -> None:
+    backend = await stack.add_account("work", layout="folders", uids=True)
+    for number in range(2):
+        backend.deliver(INBOX, message(number))
+    view, archive = await stack.open(), await stack.open("Archive")
+    gate = backend.faults.hold(Operation.CHANGES)
+    backend.deliver(("Archive",), message(7))
+    await gate.reached()
+    copying = asyncio.create_task(view.copy([1, 2], "Archive", is_move=True))
+    backend.faults.release(Operation.CHANGES)
+    assert (await copying).pairs == [(1, 2), (2, 3)]
+    await until_held(archive, 3)
+    assert await subjects(archive) == {1: message(7), 2: message(0), 3: message(1)}
+    assert await stack.check() == []
