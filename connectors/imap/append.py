@@ -1,0 +1,144 @@
+"""Storing a new message (RFC 9051 section 6.3.12)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+
+from connectors.api.errors import ConnectorError, OutcomeUnknown, Rejected, TooLarge
+from connectors.api.types import MailboxRef, MessageContent, MessageState
+from connectors.imap import names
+from connectors.imap.client import Connection
+from connectors.imap.pool import check_exists
+from connectors.imap.session import Session, ref_of, uid_set
+from connectors.imap.sync import search_uids, status
+from gateway.wire import dates
+from gateway.wire import flags as wire_flags
+from gateway.wire.codes import Code
+from gateway.wire.command_writer import Message, Text
+from gateway.wire.responses import AppendUid
+
+_HEADER_OCTETS = 65536
+_MESSAGE_ID = re.compile(rb"^message-id:[ \t]*(?:\r\n[ \t]+)?(<[^\r\n]*>)", re.IGNORECASE | re.MULTILINE)
+_FINGERPRINT = b"(UID RFC822.SIZE BODY.PEEK[HEADER.FIELDS (MESSAGE-ID)])"
+_FINGERPRINT_SECTION = b"BODY[HEADER.FIELDS (MESSAGE-ID)]"
+
+
+async def append(
+    session: Session,
+    mailbox: MailboxRef,
+    content: MessageContent,
+    flags: frozenset[str],
+    internal_date: datetime | None,
+) -> MessageState:
+    """Store the message, streamed; its UID is told by APPENDUID or found by looking.
+
+    Raises:
+        OutcomeUnknown: the connection was lost after the whole message was sent, or the stored message is not found.
+        NotFound, TooLarge, OverQuota, Denied, Rejected: not stored.
+    """
+    # A date is always given, so that what is reported needs no second look. IMAP has no fractions of a second.
+    date = (internal_date or datetime.now(UTC)).replace(microsecond=0)
+    noting = _NotingContent(content)
+    async with session.pool.connection(None) as connection:
+        _check_size(connection, content.size)
+        has_uidplus = bool(connection.capabilities & {"UIDPLUS", "IMAP4REV2"})
+        before = None if has_uidplus else await status(connection, mailbox)
+        try:
+            reply = await connection.run(
+                b"APPEND",
+                Text(names.ref_to_wire(mailbox)),
+                wire_flags.format_flags(sorted(flags)),
+                dates.format_internal_date(date),
+                Message(content.size),
+                content=noting,
+                is_write=True,
+            )
+        except Rejected as exc:
+            await check_exists(connection, mailbox, exc)
+            raise
+    code = reply.find_code(Code.APPENDUID)
+    uid = None
+    if code is not None and isinstance(code.argument, AppendUid) and len(code.argument.uids.ranges) == 1:
+        uid = code.argument.uids.ranges[0][0]
+    if uid is None:
+        uid = await _find(session, mailbox, before.uidnext if before is not None else None, noting)
+    return MessageState(ref=ref_of(uid), flags=flags, uid=uid, internal_date=date, size=content.size)
+
+
+def append_limit(capabilities: frozenset[str]) -> int | None:
+    """Return the limit of APPENDLIMIT=n (RFC 7889), in octets; None if there is none or it differs by mailbox."""
+    for name in capabilities:
+        if name.startswith("APPENDLIMIT=") and name[12:].isdigit():
+            return int(name[12:])
+    return None
+
+
+def _check_size(connection: Connection, size: int) -> None:
+    limit = append_limit(connection.capabilities)
+    if limit is not None and size > limit:
+        raise TooLarge(f"a message of {size} octets, and {connection.where} takes {limit}")
+
+
+async def _find(session: Session, mailbox: MailboxRef, uidnext: int | None, content: _NotingContent) -> int:
+    """Return the UID of the message just stored: the latest with its Message-ID and size.
+
+    Raises:
+        OutcomeUnknown: it is not there.
+    """
+    message_id = content.message_id()
+
+    async def look(connection: Connection) -> int | None:
+        low = uidnext
+        if low is None:
+            # UIDPLUS without an answer: the message is among the last ones.
+            low = max((await status(connection, mailbox)).uidnext - 100, 1)
+        uids = [uid for uid in await search_uids(connection, b"UID", b"%d:*" % low) if uid >= low]
+        if not uids:
+            return None
+        reply = await connection.run(b"UID FETCH", uid_set(uids), _FINGERPRINT)
+        found = None
+        for fetched in reply.fetches():
+            header = fetched.sections.get(_FINGERPRINT_SECTION)
+            if fetched.uid is None or not isinstance(header, bytes) or fetched.size != content.size:
+                continue
+            if _message_id(header) == message_id:
+                found = max(found or 0, fetched.uid)
+        return found
+
+    try:
+        uid = await session.pool.read(mailbox, look, is_fresh=True)
+    except ConnectorError as exc:
+        raise OutcomeUnknown(f"a message was stored and then not looked up: {exc.operator_text}") from exc
+    if uid is None:
+        raise OutcomeUnknown(f"a message stored in {names.readable(mailbox)} is not found there")
+    return uid
+
+
+def _message_id(header: bytes) -> bytes | None:
+    match = _MESSAGE_ID.search(header)
+    return match[1].strip() if match is not None else None
+
+
+class _NotingContent:
+    """Content that remembers its beginning while it passes, to be recognised by."""
+
+    def __init__(self, content: MessageContent) -> None:
+        self._content = content
+        self._beginning = b""
+
+    @property
+    def size(self) -> int:
+        return self._content.size
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        self._beginning = b""
+        async for chunk in self._content.chunks():
+            if len(self._beginning) < _HEADER_OCTETS:
+                self._beginning += chunk[: _HEADER_OCTETS - len(self._beginning)]
+            yield chunk
+
+    def message_id(self) -> bytes | None:
+        """Return the Message-ID of what has passed."""
+        return _message_id(self._beginning.partition(b"\r\n\r\n")[0])

@@ -1,0 +1,490 @@
+"""One connection to an IMAP server: commands out, replies in.
+
+A connection runs one command at a time. Whatever the server sends meanwhile goes to the state of the selected mailbox,
+whichever command is running. After a time-out, a BYE, the end of the stream, a reply against the grammar or a cancelled
+command the connection is closed and never used again, since nobody knows what the next octets belong to.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from connectors.api.errors import ConnectorError, OutcomeUnknown, Rejected
+from connectors.api.types import MailboxRef, MessageContent
+from connectors.imap import names
+from connectors.imap.errors import ConnectionLost, MalformedReply, SilentServer, from_status
+from connectors.imap.mailbox_state import SelectedMailbox
+from connectors.imap.transport import Transport
+from gateway.wire.codes import Code, Status
+from gateway.wire.command_writer import Argument, CommandWriter, LiteralMode, Segment, Text, UnsafeArgument
+from gateway.wire.response_reader import ResponseReader, ResponseStreamError
+from gateway.wire.responses import (
+    CapabilityData,
+    ContinuationRequest,
+    EnabledData,
+    Event,
+    FetchData,
+    LiteralChunk,
+    LiteralStart,
+    MalformedData,
+    Response,
+    ResponseCode,
+    SectionData,
+    StatusResponse,
+    StreamedLiteral,
+    TaggedResponse,
+)
+
+_SLICE_OCTETS = 32 * 1024
+_MAX_RESPONSES = 2_000_000
+_MAX_COLLECTED_OCTETS = 64 << 20
+
+
+class LiteralSink(Protocol):
+    """Takes a large literal as it arrives."""
+
+    async def write(self, data: bytes) -> None:
+        """Take the next octets; the connection is not read before this returns."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """All that came between a command and its end. `responses` are in the order sent, continuations left out."""
+
+    status: Status
+    code: ResponseCode | None
+    text: str
+    responses: list[Response] = field(default_factory=list)
+
+    def fetches(self) -> Iterator[FetchData]:
+        return (response for response in self.responses if isinstance(response, FetchData))
+
+    def find_code(self, code: Code) -> ResponseCode | None:
+        """Return the last response code of that name, from the tagged line or an untagged one."""
+        found = None
+        for response in self.responses:
+            if isinstance(response, StatusResponse) and response.code is not None and response.code.code is code:
+                found = response.code
+        return self.code if self.code is not None and self.code.code is code else found
+
+
+class Connection:
+    """See the module. `where` names the server in texts for the operator.
+
+    `has_rested` says that the connection was lent out before, so that it may have died unnoticed; kept by the pool, as
+    is `last_used`, in seconds of the loop's clock, by the connection.
+    """
+
+    def __init__(self, transport: Transport, where: str) -> None:
+        self.where = where
+        self.capabilities: frozenset[str] = frozenset()
+        self.enabled: frozenset[str] = frozenset()
+        self.mailbox: SelectedMailbox | None = None
+        self.has_rested = False
+        self.last_used = asyncio.get_running_loop().time()
+        self._transport = transport
+        self._reader = ResponseReader()
+        self._writer = CommandWriter()
+        self._pending = b""
+        self._tag_number = 0
+        self._is_broken = False
+        self._is_logging_out = False
+
+    # -- state --------------------------------------------------------------------------------------------------------
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether a command may be sent: no failure so far, and the server has not ended the stream."""
+        return not self._is_broken and not self._transport.is_ended
+
+    def can(self, *capabilities: str) -> bool:
+        """Tell whether the server offers all of these; IMAP4rev2 includes much (RFC 9051 appendix E)."""
+        return all(name in self.capabilities for name in capabilities)
+
+    @property
+    def has_condstore(self) -> bool:
+        return "CONDSTORE" in self.capabilities or self.has_qresync
+
+    @property
+    def has_qresync(self) -> bool:
+        """Whether QRESYNC is on: offered alone is not enough, some servers do not answer ENABLE with it."""
+        return "QRESYNC" in self.enabled
+
+    def set_capabilities(self, capabilities: frozenset[str]) -> None:
+        self.capabilities = capabilities
+        if "LITERAL+" in capabilities:
+            self._writer.mode = LiteralMode.PLUS
+        elif "LITERAL-" in capabilities or "IMAP4REV2" in capabilities:
+            self._writer.mode = LiteralMode.MINUS
+        else:
+            self._writer.mode = LiteralMode.SYNCHRONISING
+
+    def abort(self) -> None:
+        """Drop the connection; it must not be used any more."""
+        self._is_broken = True
+        self._transport.abort()
+
+    async def close(self) -> None:
+        """Log out politely if that can be, and close. Never raises."""
+        if self.is_usable:
+            self._is_logging_out = True
+            try:
+                async with asyncio.timeout(2.0):
+                    await self.run(b"LOGOUT")
+            except (ConnectorError, TimeoutError):
+                pass
+        self._is_broken = True
+        await self._transport.close()
+
+    # -- commands -----------------------------------------------------------------------------------------------------
+
+    async def run(
+        self,
+        name: bytes,
+        *arguments: Argument,
+        content: MessageContent | None = None,
+        on_literal: Callable[[LiteralStart], LiteralSink] | None = None,
+        is_write: bool = False,
+    ) -> Reply:
+        """Send a command and return the reply to it, which is OK.
+
+        `content` is sent where an argument is a `Message`. `on_literal` is asked where to put each large literal;
+        without it they are held in memory. `is_write` says that a reply that does not come leaves the outcome unknown.
+
+        Raises:
+            ConnectionLost: nothing was done; or, with `is_write` false, it does not matter.
+            OutcomeUnknown: the connection was lost after all had been sent.
+            ConnectorError: the server answered NO or BAD.
+        """
+        reply = await self.attempt(name, *arguments, content=content, on_literal=on_literal, is_write=is_write)
+        if reply.status is not Status.OK:
+            raise self.error(name, reply)
+        return reply
+
+    async def attempt(
+        self,
+        name: bytes,
+        *arguments: Argument,
+        content: MessageContent | None = None,
+        on_literal: Callable[[LiteralStart], LiteralSink] | None = None,
+        is_write: bool = False,
+    ) -> Reply:
+        """Do as `run`, but return the reply whether it is OK, NO or BAD."""
+        tag = self._next_tag()
+        try:
+            segments = self._writer.encode(tag, name, arguments)
+        except UnsafeArgument as exc:
+            raise from_status(f"{self._what(name)} not sent", Status.NO, None, str(exc)) from exc
+        exchange = _Exchange(tag, on_literal)
+        try:
+            reply = await self._send(segments, exchange, content)
+            return reply or await self._finish(exchange)
+        except ConnectionLost as exc:
+            self.abort()
+            if is_write and exchange.is_sent:
+                raise OutcomeUnknown(f"{self._what(name)}: {exc.operator_text}") from exc
+            raise
+        except BaseException:
+            self.abort()
+            raise
+        finally:
+            self.last_used = asyncio.get_running_loop().time()
+
+    def error(self, name: bytes, reply: Reply) -> ConnectorError:
+        """Return the error for a reply that is NO or BAD."""
+        return from_status(self._what(name), reply.status, reply.code, reply.text)
+
+    async def select(self, ref: MailboxRef) -> SelectedMailbox:
+        """Select a mailbox.
+
+        Raises:
+            NotFound, Denied, Rejected: it cannot be; then none is selected.
+        """
+        old, new = self.mailbox, SelectedMailbox(ref)
+        self.mailbox = new
+        arguments: list[Argument] = [Text(names.ref_to_wire(ref))]
+        if self.has_condstore and not self.enabled & {"CONDSTORE", "QRESYNC"}:
+            arguments.append(b"(CONDSTORE)")
+        try:
+            reply = await self.run(b"SELECT", *arguments)
+        except BaseException:
+            self.mailbox = None
+            raise
+        if old is not None:
+            self._replay_after_closed(new, reply)
+        return new
+
+    def _replay_after_closed(self, new: SelectedMailbox, reply: Reply) -> None:
+        """Take from `new` what belonged to the mailbox before it (CLOSED, RFC 7162 section 3.2.11)."""
+        positions = [
+            position
+            for position, response in enumerate(reply.responses)
+            if isinstance(response, StatusResponse) and response.code is not None and response.code.code is Code.CLOSED
+        ]
+        if not positions:
+            return
+        clean = SelectedMailbox(new.ref)
+        for response in reply.responses[positions[-1] + 1 :]:
+            clean.apply(response)
+        clean.apply(TaggedResponse(b"", reply.status, reply.code, reply.text))
+        self.mailbox = clean
+
+    # -- waiting for news (RFC 2177) ----------------------------------------------------------------------------------
+
+    async def idle_begin(self) -> bytes:
+        """Start IDLE; return its tag.
+
+        Raises:
+            ConnectionLost, ConnectorError: the server closed, or does not do it.
+        """
+        tag = self._next_tag()
+        try:
+            self._transport.send(tag + b" IDLE\r\n")
+            await self._transport.drain()
+            while True:
+                event = await self._next_event()
+                if isinstance(event, ContinuationRequest):
+                    return tag
+                if isinstance(event, TaggedResponse):
+                    raise from_status(self._what(b"IDLE"), event.status, event.code, event.text)
+                self._note(event)
+        except ConnectionLost:
+            self.abort()
+            raise
+        except asyncio.CancelledError:
+            self.abort()
+            raise
+
+    async def idle_wait(self, duration_s: float) -> bool:
+        """Wait until the mailbox changes; False if it does not within `duration_s` seconds."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + duration_s
+        try:
+            while (left_s := deadline - loop.time()) > 0:
+                try:
+                    event = await self._next_event(left_s)
+                except SilentServer:
+                    return False
+                if isinstance(event, TaggedResponse):
+                    raise ConnectionLost(f"{self._what(b'IDLE')} ended by the server: {event.text}")
+                if self._note(event):
+                    return True
+            return False
+        except ConnectionLost:
+            self.abort()
+            raise
+        except asyncio.CancelledError:
+            self.abort()
+            raise
+
+    async def idle_end(self, tag: bytes) -> bool:
+        """End IDLE; return whether something came meanwhile."""
+        has_changed = False
+        try:
+            self._transport.send(b"DONE\r\n")
+            while True:
+                event = await self._next_event()
+                if isinstance(event, TaggedResponse) and event.tag == tag:
+                    return has_changed
+                has_changed |= self._note(event)
+        except ConnectionLost:
+            self.abort()
+            raise
+        except asyncio.CancelledError:
+            self.abort()
+            raise
+
+    # -- logging in (see connectors.imap.login) -----------------------------------------------------------------------
+
+    async def greeting(self) -> StatusResponse:
+        """Return the server's first line: OK or PREAUTH.
+
+        Raises:
+            ConnectionLost: BYE, silence, or no IMAP.
+        """
+        event = await self._next_event()
+        if not isinstance(event, StatusResponse) or event.status not in (Status.OK, Status.PREAUTH):
+            raise MalformedReply(f"{self.where} does not greet like an IMAP server")
+        self._note(event)
+        return event
+
+    async def converse(self, name: bytes, first: bytes | None, answer: Callable[[bytes], bytes]) -> Reply:
+        """Run AUTHENTICATE `name`: send `first` at once if it is given, and answer each challenge. All in base64."""
+        tag = self._next_tag()
+        exchange = _Exchange(tag, None)
+        line = tag + b" AUTHENTICATE " + name + (b"" if first is None else b" " + (first or b"=")) + b"\r\n"
+        try:
+            self._transport.send(line)
+            while True:
+                await self._transport.drain()
+                reply = await self._until(exchange, wants_continuation=True)
+                if reply is not None:
+                    return reply
+                self._transport.send(answer(exchange.challenge) + b"\r\n")
+        except BaseException:
+            self.abort()
+            raise
+
+    @property
+    def transport(self) -> Transport:
+        return self._transport
+
+    def forget_input(self) -> None:
+        """Drop whatever has arrived and was not read, as after STARTTLS, with all that was said before."""
+        self._pending = b""
+        self._reader.discard_input()
+        self.set_capabilities(frozenset())
+
+    # -- inside -------------------------------------------------------------------------------------------------------
+
+    async def _send(
+        self, segments: Sequence[Segment], exchange: _Exchange, content: MessageContent | None
+    ) -> Reply | None:
+        """Send all segments; return a reply only if the server ended the command before all was sent."""
+        for position, segment in enumerate(segments):
+            self._transport.send(segment.data)
+            exchange.is_sent = position == len(segments) - 1
+            await self._transport.drain()
+            if segment.is_asking:
+                reply = await self._until(exchange, wants_continuation=True)
+                if reply is not None:
+                    return reply
+            if segment.message_octets is not None:
+                await self._send_content(segment.message_octets, content)
+        return None
+
+    async def _send_content(self, size: int, content: MessageContent | None) -> None:
+        sent = 0
+        if content is not None and size:
+            async for chunk in content.chunks():
+                sent += len(chunk)
+                if sent > size:
+                    break
+                self._transport.send(chunk)
+                await self._transport.drain()
+        if sent != size:
+            # A literal cannot be ended early: only closing keeps the server from storing a torn message.
+            raise Rejected(f"message content has not the {size} octets it claims")
+
+    async def _finish(self, exchange: _Exchange) -> Reply:
+        reply = await self._until(exchange, wants_continuation=False)
+        assert reply is not None
+        return reply
+
+    async def _until(self, exchange: _Exchange, *, wants_continuation: bool) -> Reply | None:
+        """Read until the command ends, and return its reply; or, if wanted, until `+`, and return None."""
+        while True:
+            event = await self._next_event()
+            if isinstance(event, ContinuationRequest):
+                if not wants_continuation:
+                    raise MalformedReply(f"{self.where} asks for data out of turn")
+                exchange.challenge = event.text
+                return None
+            if isinstance(event, LiteralStart):
+                exchange.begin_literal(event)
+                continue
+            if isinstance(event, LiteralChunk):
+                await exchange.write(event.data)
+                continue
+            self._note(event)
+            if isinstance(event, TaggedResponse):
+                if event.tag != exchange.tag:
+                    raise MalformedReply(f"{self.where} ends a command that was not sent")
+                return Reply(event.status, event.code, event.text, exchange.responses)
+            exchange.add(event)
+
+    def _note(self, event: Event) -> bool:
+        """Take note of what concerns the connection or the mailbox; return whether the mailbox has changed."""
+        match event:
+            case MalformedData(reason, line):
+                raise MalformedReply(f"{self.where} sent what is no IMAP ({reason}): {line[:80]!r}")
+            case CapabilityData(capabilities):
+                self.set_capabilities(capabilities)
+            case EnabledData(capabilities):
+                self.enabled |= capabilities
+            case LiteralStart() | LiteralChunk() | ContinuationRequest():
+                pass
+            case _:
+                return self.mailbox is not None and self.mailbox.apply(event)
+        return False
+
+    async def _next_event(self, timeout_s: float | None = None) -> Event:
+        while True:
+            try:
+                event = self._reader.next_event()
+            except ResponseStreamError as exc:
+                raise MalformedReply(f"{self.where}: {exc}") from exc
+            if event is not None:
+                if isinstance(event, StatusResponse) and event.status is Status.BYE and not self._is_logging_out:
+                    raise ConnectionLost(f"{self.where} said BYE: {event.text}")
+                return event
+            if self._pending:
+                # Let others run while a long reply is read.
+                await asyncio.sleep(0)
+            else:
+                self._pending = await self._transport.read(timeout_s)
+                if not self._pending:
+                    torn = "" if self._reader.is_between_responses else " in the middle of a response"
+                    raise ConnectionLost(f"{self.where} closed the connection{torn}")
+            self._reader.feed(self._pending[:_SLICE_OCTETS])
+            self._pending = self._pending[_SLICE_OCTETS:]
+
+    def _next_tag(self) -> bytes:
+        if not self.is_usable:
+            raise ConnectionLost(f"the connection to {self.where} is closed")
+        self._tag_number += 1
+        return b"G%d" % self._tag_number
+
+    def _what(self, name: bytes) -> str:
+        mailbox = f" ({names.readable(self.mailbox.ref)})" if self.mailbox is not None else ""
+        return f"{name.decode('ascii')} at {self.where}{mailbox}"
+
+
+class _Exchange:
+    """A command in progress."""
+
+    def __init__(self, tag: bytes, on_literal: Callable[[LiteralStart], LiteralSink] | None) -> None:
+        self.tag = tag
+        self.responses: list[Response] = []
+        self.challenge = b""
+        self.is_sent = False
+        self._on_literal = on_literal
+        self._sink: LiteralSink | None = None
+        self._collected: list[bytearray] = []
+        self._collected_octets = 0
+
+    def begin_literal(self, start: LiteralStart) -> None:
+        if self._on_literal is not None:
+            self._sink = self._on_literal(start)
+            return
+        self._collected_octets += start.size
+        if self._collected_octets > _MAX_COLLECTED_OCTETS:
+            raise MalformedReply("the server sends more than was asked for")
+        self._collected.append(bytearray())
+
+    async def write(self, data: bytes) -> None:
+        if self._sink is not None:
+            await self._sink.write(data)
+        else:
+            self._collected[-1] += data
+
+    def add(self, response: Event) -> None:
+        """Keep a response, with the literals that were collected for it put in."""
+        if isinstance(response, (LiteralStart, LiteralChunk)):
+            return
+        if len(self.responses) >= _MAX_RESPONSES:
+            raise MalformedReply("the server sends more responses than was asked for")
+        if self._collected and isinstance(response, FetchData):
+            collected = iter(self._collected)
+            sections: dict[bytes, SectionData] = {
+                item: bytes(next(collected)) if isinstance(data, StreamedLiteral) else data
+                for item, data in response.sections.items()
+            }
+            response = dataclasses.replace(response, sections=sections)
+            self._collected = []
+            self._collected_octets = 0
+        self.responses.append(response)

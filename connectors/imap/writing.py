@@ -1,0 +1,170 @@
+"""Changing messages where they are: flags and expunging."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+
+from connectors.api.errors import ConnectorError
+from connectors.api.types import DELETED, BatchResult, MailboxRef, MessageRef, MessageState
+from connectors.imap.client import Connection, Reply
+from connectors.imap.session import Session, merge, ref_of, state_items, uid_of, uid_set
+from connectors.imap.sync import search_uids
+from gateway.wire import flags as wire_flags
+from gateway.wire.codes import Status
+from gateway.wire.responses import FetchData
+
+_log = logging.getLogger(__name__)
+
+
+async def store_flags(
+    session: Session, mailbox: MailboxRef, refs: Sequence[MessageRef], add: frozenset[str], remove: frozenset[str]
+) -> BatchResult:
+    """Add and remove flags on all the messages in at most two commands."""
+    uids = valid_uids(refs)
+    if not uids:
+        return BatchResult(missing=frozenset(refs))
+    async with session.pool.connection(mailbox) as connection:
+        session.check_uidvalidity(connection)
+        known = await present_states(connection, uids)
+        if not known:
+            return BatchResult(missing=frozenset(refs))
+        error = await _store(connection, known, add, remove)
+        if error is None:
+            return outcome(refs, known)
+        # What was done before the refusal has to be looked up.
+        known = await present_states(connection, list(known))
+        done = {uid: state for uid, state in known.items() if _has(state, add, remove)}
+        return outcome(refs, done, failed=dict.fromkeys(known.keys() - done.keys(), error))
+
+
+async def _store(
+    connection: Connection, known: dict[int, MessageState], add: frozenset[str], remove: frozenset[str]
+) -> ConnectorError | None:
+    """Store the flags and update `known` from what the server answers; return its refusal, if it refuses."""
+    fetches: list[FetchData] = []
+    numbers = uid_set(list(known))
+    for operation, flags in ((b"+FLAGS", add), (b"-FLAGS", remove)):
+        if not flags:
+            continue
+        reply = await connection.attempt(
+            b"UID STORE", numbers, operation, wire_flags.format_flags(sorted(flags)), is_write=True
+        )
+        if reply.status is not Status.OK:
+            return connection.error(b"UID STORE", reply)
+        fetches = [fetched for fetched in reply.fetches() if fetched.flags is not None]
+    told = merge(fetches)
+    # Servers need not tell of messages whose flags did not change, and some tell without the UID.
+    if silent := [uid for uid in known if uid not in told]:
+        told |= merge(list((await connection.run(b"UID FETCH", uid_set(silent), b"(UID FLAGS)")).fetches()))
+    for uid in list(known):
+        if uid in told:
+            known[uid] = _with_flags(known[uid], told[uid].flags)
+        else:
+            # Expunged by someone else meanwhile.
+            del known[uid]
+    return None
+
+
+async def expunge(session: Session, mailbox: MailboxRef, refs: Sequence[MessageRef]) -> BatchResult:
+    """Remove exactly these messages."""
+    uids = valid_uids(refs)
+    if not uids:
+        return BatchResult(missing=frozenset(refs))
+    async with restoring_marks(session, mailbox), session.pool.connection(mailbox) as connection:
+        session.check_uidvalidity(connection)
+        present = list(await present_states(connection, uids))
+        if not present:
+            return BatchResult(missing=frozenset(refs))
+        await expunge_uids(session, connection, present)
+        return outcome(refs, dict.fromkeys(present))
+
+
+async def expunge_uids(session: Session, connection: Connection, uids: Sequence[int]) -> None:
+    """Mark the messages as deleted and expunge them, and no others. To be called within `restoring_marks`.
+
+    Raises:
+        OutcomeUnknown, ConnectorError: some or all may be left; those left may be marked.
+    """
+    numbers = uid_set(uids)
+    if connection.capabilities & {"UIDPLUS", "IMAP4REV2"}:
+        await _mark(connection, numbers, b"+FLAGS.SILENT")
+        await connection.run(b"UID EXPUNGE", numbers, is_write=True)
+        return
+    # EXPUNGE takes whatever is marked: others' marks are lifted meanwhile. Should all connections die in between, those
+    # messages are left without the mark, which is the harmless side.
+    others = set(await search_uids(connection, b"DELETED")) - set(uids)
+    if others and connection.mailbox is not None:
+        session.lifted_marks.setdefault(connection.mailbox.ref, set()).update(others)
+        await _mark(connection, uid_set(sorted(others)), b"-FLAGS.SILENT")
+    await _mark(connection, numbers, b"+FLAGS.SILENT")
+    await connection.run(b"EXPUNGE", is_write=True)
+
+
+@asynccontextmanager
+async def restoring_marks(session: Session, mailbox: MailboxRef) -> AsyncIterator[None]:
+    """Give others' messages back the mark of deletion that `expunge_uids` had to lift, whatever happened.
+
+    To be entered before a connection is borrowed, so that another one can be had if that one is lost.
+    """
+    try:
+        yield
+    finally:
+        uids = session.lifted_marks.pop(mailbox, None)
+        if uids:
+            await asyncio.shield(_restore_marks(session, mailbox, sorted(uids)))
+
+
+async def _restore_marks(session: Session, mailbox: MailboxRef, uids: Sequence[int]) -> None:
+    try:
+        async with session.pool.connection(mailbox) as connection:
+            session.check_uidvalidity(connection)
+            await _mark(connection, uid_set(uids), b"+FLAGS.SILENT")
+    except ConnectorError as exc:
+        _log.warning("%d messages of %s have lost the flag %s: %s", len(uids), mailbox, DELETED, exc.operator_text)
+
+
+async def _mark(connection: Connection, numbers: bytes, operation: bytes) -> Reply:
+    return await connection.run(b"UID STORE", numbers, operation, b"(\\Deleted)", is_write=True)
+
+
+async def present_states(connection: Connection, uids: Sequence[int]) -> dict[int, MessageState]:
+    """Return the states of those of the messages that are there."""
+    reply = await connection.run(b"UID FETCH", uid_set(uids), state_items(connection))
+    wanted = frozenset(uids)
+    return {uid: state for uid, state in merge(list(reply.fetches())).items() if uid in wanted}
+
+
+def valid_uids(refs: Iterable[MessageRef]) -> list[int]:
+    """Return the UIDs in the refs, ascending; what is no ref of ours is left out."""
+    return sorted({uid for uid in map(uid_of, refs) if uid})
+
+
+def outcome(
+    refs: Sequence[MessageRef],
+    done: Mapping[int, MessageState | None],
+    failed: Mapping[int, ConnectorError] | None = None,
+) -> BatchResult:
+    """Return the result by ref; what is neither done nor failed is missing."""
+    done_by_ref = {ref_of(uid): state for uid, state in done.items()}
+    failed_by_ref = {ref_of(uid): error for uid, error in (failed or {}).items()}
+    missing = frozenset(ref for ref in refs if ref not in done_by_ref and ref not in failed_by_ref)
+    return BatchResult(done=done_by_ref, missing=missing, failed=failed_by_ref)
+
+
+def _with_flags(state: MessageState, flags: frozenset[str] | None) -> MessageState:
+    return MessageState(
+        ref=state.ref,
+        flags=state.flags if flags is None else flags,
+        uid=state.uid,
+        internal_date=state.internal_date,
+        size=state.size,
+        email_id=state.email_id,
+        thread_id=state.thread_id,
+    )
+
+
+def _has(state: MessageState, add: frozenset[str], remove: frozenset[str]) -> bool:
+    return state.flags is not None and add <= state.flags and not remove & state.flags
