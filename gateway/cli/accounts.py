@@ -15,7 +15,15 @@ from gateway.cli.options import DEFAULT_CONFIG, PROGRAM, ConfigOption, YesOption
 from gateway.cli.users import required_user
 from gateway.config import Config, check_account_name, load
 from gateway.errors import OperatorError
-from gateway.store.accounts import AccountRow, account_by_name, accounts_of, add_account, all_accounts, remove_account
+from gateway.store.accounts import (
+    AccountRow,
+    account_by_name,
+    accounts_of,
+    add_account,
+    all_accounts,
+    remove_account,
+    set_credentials,
+)
 from gateway.store.database import Store, Transaction
 from gateway.store.errors import Conflict
 from gateway.store.users import list_users
@@ -45,6 +53,7 @@ def build() -> typer.Typer:
     program.command("add")(add)
     program.command("list")(show)
     program.command("test")(try_login)
+    program.command("passwd")(passwd)
     program.command("remove")(remove)
     return program
 
@@ -131,7 +140,7 @@ async def _add(
             raise OperatorError(f"{login} has an account {name!r} already", key="NAME") from None
 
 
-# -- list, test, remove ------------------------------------------------------------------------------------------------
+# -- list, test, passwd, remove ------------------------------------------------------------------------------------------------
 
 
 def show(user: _OptionalUserOption = None, config: ConfigOption = DEFAULT_CONFIG) -> None:
@@ -184,6 +193,38 @@ async def _try_login(config: Config, name: str, login: str) -> None:
     counted = [mailbox.messages for mailbox in mailboxes if mailbox.messages is not None]
     total = f", {sum(counted)} messages" if counted else ""
     typer.echo(f"{name}: {len(mailboxes)} mailboxes{total}")
+
+
+def passwd(
+    name: _NameArgument,
+    user: _UserOption,
+    username: _UsernameOption = None,
+    secret_stdin: _SecretStdinOption = False,
+    config: ConfigOption = DEFAULT_CONFIG,
+) -> None:
+    """Give an account a new secret.
+
+    What is known of its mail stays. A running gateway uses the new secret after SIGHUP.
+    """
+    run(_passwd(load(config), name, user, username, secret_stdin))
+    typer.echo(f"Changed the secret of {name}; a running gateway uses it after SIGHUP.")
+
+
+async def _passwd(config: Config, name: str, login: str, username: str | None, secret_stdin: bool) -> None:
+    async with opened_store(config) as store:
+        account = await _required_account(store, name, login)
+        if account.is_declared:
+            raise OperatorError("is declared in the configuration; change the secret there", key=name)
+        if account.credentials is None:
+            raise OperatorError(f"connector {account.connector!r} takes no credentials", key=name)
+        vault = open_vault(config)
+        if username is None:
+            credential = await open_credentials(vault, name, account.credentials).get()
+            assert credential is not None, "the account has credentials"
+            username = credential.username
+        secret = read_password(f"New password of {username}", from_stdin=secret_stdin, key="--secret-stdin")
+        sealed = seal_password(vault, name, username, secret)
+        await store.write(lambda tx: set_credentials(tx, account.id, sealed))
 
 
 def remove(

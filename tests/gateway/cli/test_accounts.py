@@ -115,3 +115,24 @@ def test_an_account_is_removed(command_line: CommandLine) -> None:
     assert stored(command_line) == []
     again = command_line.with_config("account", "remove", "home", "--user", "alice", "--yes")
     assert again.err == ["imap-gateway: NAME: alice has no account 'home'; see imap-gateway account list"]
+
+
+def test_a_new_secret_keeps_the_account_and_the_user_name(command_line: CommandLine) -> None:
+    add(command_line, "work", *IMAP, stdin="first\n")
+    (before,) = stored(command_line)
+    words = ("account", "passwd", "work", "--user", "alice", "--secret-stdin")
+    assert command_line.with_config(*words, stdin="second\n").status == 0
+    (after,) = stored(command_line)
+    assert after.id == before.id
+    vault = open_vault(load(command_line.config))
+    credential = asyncio.run(open_credentials(vault, "work", after.credentials).get())
+    assert credential == PasswordCredential("alice@example.org", Secret("second"))
+    command_line.with_config(*words, "--username", "bob", stdin="third\n")
+    credential = asyncio.run(open_credentials(vault, "work", stored(command_line)[0].credentials).get())
+    assert credential == PasswordCredential("bob", Secret("third"))
+
+
+def test_an_account_without_credentials_takes_no_secret(command_line: CommandLine) -> None:
+    add(command_line, "home", "--connector", "memory")
+    outcome = command_line.with_config("account", "passwd", "home", "--user", "alice", "--secret-stdin", stdin="x\n")
+    assert outcome.err == ["imap-gateway: home: connector 'memory' takes no credentials"]
