@@ -86,7 +86,6 @@ class SqliteEngine:
                 cached_statements=512,
             )
             self._connections.append(connection)
-            connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute("PRAGMA foreign_keys = ON")
             connection.execute("PRAGMA temp_store = MEMORY")

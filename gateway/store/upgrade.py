@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
+import time
 from importlib.resources import files
 
 from gateway.store.errors import StoreError
 from gateway.store.migrations import REVISIONS
 
 _BUSY_S = 60.0
+_RETRY_S = 0.01
 
 
 def upgrade_sqlite(path: str) -> None:
@@ -20,11 +22,31 @@ def upgrade_sqlite(path: str) -> None:
         sqlite3.Error: it cannot be read or written.
     """
     with contextlib.closing(sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None)) as connection:
-        connection.execute("PRAGMA journal_mode = WAL")
+        _use_log(connection, path)
         revision = _revision(connection, path)
     if revision == REVISIONS[-1]:
         return
     _run_alembic(path)
+
+
+def _use_log(connection: sqlite3.Connection, path: str) -> None:
+    """Switch the file to a write-ahead log, which it then keeps.
+
+    SQLite does not wait its turn for this change as it does for every other: two processes that open a new file at the
+    same moment get in each other's way for a moment.
+    """
+    deadline = time.monotonic() + _BUSY_S
+    while True:
+        try:
+            (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
+        except sqlite3.OperationalError as exc:
+            if exc.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(_RETRY_S)
+            continue
+        if mode != "wal":
+            raise StoreError("cannot have a write-ahead log there; network file systems do not do", source=path)
+        return
 
 
 def _revision(connection: sqlite3.Connection, path: str) -> str | None:

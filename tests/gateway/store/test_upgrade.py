@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -159,3 +160,18 @@ async def test_a_second_process_may_use_the_store_meanwhile(tmp_path: Path) -> N
     await stores[1].write(lambda tx: users.add_user(tx, "bert"))
     for store in stores:
         await store.close()
+
+
+def test_opening_waits_for_another_process_that_is_setting_the_file_up(tmp_path: Path) -> None:
+    path = tmp_path / "mail.db"
+    with (
+        contextlib.closing(sqlite3.connect(path, isolation_level=None)) as other,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        other.execute("BEGIN EXCLUSIVE")
+        opening = pool.submit(upgrade_sqlite, str(path))
+        with pytest.raises(TimeoutError):
+            opening.result(0.05)
+        other.execute("ROLLBACK")
+        opening.result(30)
+    assert "placements" in schema_of(path)
