@@ -16,6 +16,7 @@ from gateway.accounts.credentials import open_credentials
 from gateway.app.backends import check_settings, find_connector
 from gateway.app.declared import apply_declared
 from gateway.app.event_loop import new_event_loop
+from gateway.app.resealing import reseal
 from gateway.app.settings import imap_settings, mail_settings, sync_settings
 from gateway.app.storage import open_vault, opened_store
 from gateway.auth.users import UserDirectory
@@ -90,6 +91,7 @@ class Application:
         config = self._config
         self._vault = open_vault(config)
         self._store = await stack.enter_async_context(opened_store(config))
+        await reseal(self._store, self._vault)
         await apply_declared(self._store, self._vault, config, self._source)
         self._mail = MailService(
             self._store,

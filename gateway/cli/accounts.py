@@ -140,7 +140,7 @@ async def _add(
             raise OperatorError(f"{login} has an account {name!r} already", key="NAME") from None
 
 
-# -- list, test, passwd, remove ------------------------------------------------------------------------------------------------
+# -- list, test, passwd, remove ----------------------------------------------------------------------------------------
 
 
 def show(user: _OptionalUserOption = None, config: ConfigOption = DEFAULT_CONFIG) -> None:

@@ -1,0 +1,35 @@
+from __future__ import annotations
+
+import pytest
+
+from connectors.api.credentials import PasswordCredential, Secret
+from gateway.accounts.credentials import open_credentials, seal_password
+from gateway.app.resealing import reseal
+from gateway.app.storage import opened_store
+from gateway.auth.vault import Vault
+from gateway.store.accounts import add_account, all_accounts
+from gateway.store.users import add_user
+from tests.gateway.app.conftest import Configurations
+
+OLD, NEW, LOST = (Secret(bytes([number]) * 32) for number in (1, 2, 3))
+PASSWORD = PasswordCredential("alice", Secret("s3cret"))
+
+
+async def test_what_an_older_key_sealed_is_sealed_with_the_newest(
+    configurations: Configurations, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with opened_store(configurations.make()) as store:
+        user = await store.write(lambda tx: add_user(tx, "alice"))
+        for name, key in (("old", OLD), ("new", NEW), ("lost", LOST)):
+            sealed = seal_password(Vault([key]), name, PASSWORD.username, PASSWORD.password)
+            await store.write(
+                lambda tx, name=name, sealed=sealed: add_account(tx, user.id, name, "imap", {}, credentials=sealed)  # type: ignore[misc]
+            )
+        await store.write(lambda tx: add_account(tx, user.id, "none", "memory", {}))
+        before = {row.name: row.credentials for row in await store.read(all_accounts)}
+        assert await reseal(store, Vault([NEW, OLD])) == 1
+        after = {row.name: row.credentials for row in await store.read(all_accounts)}
+        assert {name for name in after if after[name] != before[name]} == {"old"}
+        assert await open_credentials(Vault([NEW]), "old", after["old"]).get() == PASSWORD
+        assert "the credentials of account lost cannot be opened" in caplog.text
+        assert await reseal(store, Vault([NEW, OLD])) == 0
