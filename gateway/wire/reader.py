@@ -7,7 +7,7 @@ It is pulled: the session asks for one command, acts on it, and asks again. So w
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -30,6 +30,7 @@ __all__ = [
 ]
 
 _ANNOUNCEMENT = re.compile(rb"(~?)\{([0-9]+)(\+?)\}$")
+_ONLY_NAME = re.compile(rb" *[^ ]+ +[A-Za-z]+ +")
 # An announcement fits in this many octets at the end of a line: `~{`, 20 digits, `+}`, CR.
 _TAIL_OCTETS = 32
 _HEAD_OCTETS = 256
@@ -108,13 +109,14 @@ Event = ReadCommand | BadCommand | ContinuationNeeded | FatalError
 class _Command:
     """A command of which part has been read."""
 
-    __slots__ = ("drained", "inline", "line_octets", "literals", "octets", "refusal", "spool", "texts")
+    __slots__ = ("drained", "inline", "line_octets", "literals", "name", "octets", "refusal", "spool", "texts")
 
     def __init__(self) -> None:
         self.texts: list[bytes] = []
         self.literals: list[AnyLiteral] = []
         self.inline = bytearray()  # the literal being read
         self.line_octets = 0
+        self.name = ""  # known from the first literal on
         self.octets = 0  # announced as inline literals
         self.drained = 0
         self.spool: Spool | None = None
@@ -240,7 +242,7 @@ class CommandReader:
         if end < 0:
             self._scanned = len(buffer)
             if self._head is not None or len(buffer) - start > limit + 1:
-                self._skip()
+                self._skip(limit)
             return None
         stop = end - 1 if end > start and buffer[end - 1] == 0x0D else end
         line = bytes(buffer[start:stop])
@@ -249,13 +251,13 @@ class CommandReader:
             head, self._head = self._head, None
             return LineTooLong(head, line[-_TAIL_OCTETS:])
         if len(line) > limit:
-            return LineTooLong(line[:_HEAD_OCTETS], line[-_TAIL_OCTETS:])
+            return LineTooLong(line[: min(limit, _HEAD_OCTETS)], line[-_TAIL_OCTETS:])
         return line
 
-    def _skip(self) -> None:
+    def _skip(self, limit: int) -> None:
         """Drop the line read so far, but for its head, for the tag, and its tail, which may announce a literal."""
         if self._head is None:
-            self._head = bytes(self._buffer[self._offset : self._offset + _HEAD_OCTETS])
+            self._head = bytes(self._buffer[self._offset : self._offset + min(limit, _HEAD_OCTETS)])
         if len(self._buffer) - self._offset > _TAIL_OCTETS:
             del self._buffer[:-_TAIL_OCTETS]
             self._offset = 0
@@ -277,7 +279,9 @@ class CommandReader:
         if isinstance(line, LineTooLong):
             if command.refusal is None:
                 head = command.texts[0] if command.texts else line.head
-                command.refuse(BadCommand(_tag_of(head), "Command line too long", Code.LIMIT))
+                # A head without a space may have cut the tag short.
+                tag = _tag_of(head) if b" " in head else None
+                command.refuse(BadCommand(tag, "Command line too long", Code.LIMIT))
             line = line.tail
         command.line_octets += len(line)
         announcement = _ANNOUNCEMENT.search(line, max(len(line) - _TAIL_OCTETS, 0)) if line.endswith(b"}") else None
@@ -321,25 +325,30 @@ class CommandReader:
     def _prepare(self, command: _Command, size: int, is_binary: bool) -> BadCommand | None:
         """Make room for the literal just announced; return the refusal if the command cannot become a good one."""
         tag = _tag_of(command.texts[0])
-        literals = [*command.literals, MessageLiteral(size, is_binary)]
-        cursor = Cursor([*command.texts, b""], literals, limits=self._limits, utf8=self.utf8)
+        if command.spool is not None:
+            return BadCommand(tag, "Only one message can be appended at a time")
         try:
-            grammar.read_tag(cursor)
-            name = grammar.read_name(cursor)
-            if command.spool is not None:
-                return BadCommand(tag, "Only one message can be appended at a time")
-            if name == "APPEND":
+            if not command.name:
+                command.name = self._name_of(command.texts[0])
+            if command.name == "APPEND" and not _ends_behind_name(command):
+                literals = [*command.literals, MessageLiteral(size, is_binary)]
+                cursor = self._cursor([*command.texts, b""], literals)
+                grammar.read_tag(cursor)
+                grammar.read_name(cursor)
                 cursor.space()
-                is_mailbox_name = cursor.is_at_literal() and not command.literals
-                if not is_mailbox_name:
-                    append.read_head(cursor)
-                    return self._prepare_message(command, tag, size)
+                append.read_head(cursor)
+                return self._prepare_message(command, tag, size)
         except SyntaxFault as fault:
             return _bad_command(tag, fault)
         command.octets += size
         if command.octets > self._limits.literal_octets:
             return BadCommand(tag, "Literal too large", Code.LIMIT, Status.NO)
         return None
+
+    def _name_of(self, text: bytes) -> str:
+        cursor = self._cursor([text], [])
+        grammar.read_tag(cursor)
+        return grammar.read_name(cursor)
 
     def _prepare_message(self, command: _Command, tag: str | None, size: int) -> BadCommand | None:
         if size > self._limits.append_octets:
@@ -385,8 +394,11 @@ class CommandReader:
 
     # -- commands -----------------------------------------------------------------------------------------------------
 
+    def _cursor(self, texts: Sequence[bytes], literals: Sequence[AnyLiteral]) -> Cursor:
+        return Cursor(texts, literals, limits=self._limits, utf8=self.utf8)
+
     def _parse(self, command: _Command) -> ReadCommand | BadCommand:
-        cursor = Cursor(command.texts, command.literals, limits=self._limits, utf8=self.utf8)
+        cursor = self._cursor(command.texts, command.literals)
         tag: str | None = None
         try:
             tag = grammar.read_tag(cursor)
@@ -401,6 +413,11 @@ class CommandReader:
             command.abort()
             return _unstorable(tag)
         return ReadCommand(tag, parsed, name)
+
+
+def _ends_behind_name(command: _Command) -> bool:
+    """Tell whether what was announced is the first argument: APPEND's mailbox name."""
+    return len(command.texts) == 1 and _ONLY_NAME.fullmatch(command.texts[0]) is not None
 
 
 def _tag_of(text: bytes) -> str | None:

@@ -100,6 +100,11 @@ def test_very_long_line_is_skipped_without_being_kept() -> None:
     assert reader.next_command() == ReadCommand("a2", Noop(), "NOOP")
 
 
+def test_tag_that_was_cut_short_is_not_told() -> None:
+    refused = BadCommand(None, "Command line too long", Code.LIMIT)
+    assert read_all(b"x" * 300 + b" NOOP\r\n", SMALL) == [refused]
+
+
 def test_literal_behind_a_line_too_long_is_not_taken_for_commands() -> None:
     data = b"a1 LOGIN " + b"x" * 100 + b" {9+}\r\nb1 NOOP\r\n\r\na2 NOOP\r\n"
     assert read_all(data, SMALL) == [
@@ -367,6 +372,16 @@ def test_big_pipeline_is_read_in_linear_time() -> None:
         return time.process_time() - start
 
     # Ten times the input; a quadratic reader would take a hundred times as long.
+    assert seconds(20_000) < 30 * max(seconds(2_000), 0.01)
+
+
+def test_many_empty_literals_are_read_in_linear_time() -> None:
+    def seconds(count: int) -> float:
+        reader = make_reader(Limits(line_octets=1 << 20))
+        start = time.process_time()
+        assert len(events(reader, [b"a1 SEARCH " + b"{0+}\r\n" * count + b"\r\n"])) == 1
+        return time.process_time() - start
+
     assert seconds(20_000) < 30 * max(seconds(2_000), 0.01)
 
 

@@ -27,6 +27,7 @@ MONDAY = datetime(1994, 2, 7, 21, 52, 25, tzinfo=timezone(timedelta(hours=-8)))
         ),
         (b"APPEND {3+}\r\na b {2}\r\n\r\n", Append("a b", Stored(b"\r\n"))),
         (b"APPEND Sent (\\Seen) UTF8 (~{4+}\r\nabcd)", Append("Sent", Stored(b"abcd"), ("\\Seen",), is_utf8=True)),
+        (b"APPEND APPEND {2}\r\n\0x", Append("APPEND", Stored(b"\0x"))),
         (b"append Sent utf8 (~{4}\r\na)b))", Append("Sent", Stored(b"a)b)"), is_utf8=True)),
         (b"APPEND UTF8 UTF8 (~{1}\r\nx)", Append("UTF8", Stored(b"x"), is_utf8=True)),
     ],
