@@ -109,7 +109,7 @@ def _namespaces(group: Sequence[tuple[str, str | None]], utf8: bool) -> bytes:
 
 
 def mailbox(name: str, *, utf8: bool = False) -> bytes:
-    """Return a mailbox name, always quoted: imaplib mishandles literals in LIST (cpython issue 153317)."""
+    """Return a mailbox name, always quoted: imaplib mishandled literals in LIST until 2026."""
     return quote(mailbox_name.to_wire(name, utf8), utf8=utf8)
 
 
