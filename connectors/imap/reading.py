@@ -61,9 +61,12 @@ def _collect(fetches: Iterable[FetchData], wanted: frozenset[int]) -> dict[int, 
         if fetched.uid not in wanted or b"BODY[HEADER]" not in fetched.sections:
             continue
         header = fetched.sections[b"BODY[HEADER]"]
+        if not isinstance(header, bytes):
+            # NIL: expunged, and this connection has not been told yet.
+            continue
         found[fetched.uid] = Outline(
             ref=ref_of(fetched.uid),
-            header=header if isinstance(header, bytes) else b"",
+            header=header,
             size=fetched.size,
             internal_date=fetched.internal_date,
             body_structure=canonical_structure(fetched.structure),
@@ -105,7 +108,8 @@ async def _content(session: Session, connection: Connection, uid: int) -> Messag
             return spools[-1]
         if data is not None:
             return BytesContent(data)
-        raise Rejected(f"{connection.where} has no content for message {uid}")
+        # NIL: expunged, and this connection has not been told yet.
+        return None
     if reply.status.value != b"OK":
         raise connection.error(b"UID FETCH", reply)
     return None
