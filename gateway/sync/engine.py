@@ -124,7 +124,8 @@ class AccountEngine:
                     f"account {self.context.account.name}: no list of mailboxes within {timeout_s:g} s"
                 )
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(attempt.wait(), left_s)
+                async with asyncio.timeout(left_s):
+                    await attempt.wait()
 
     def request(self, mailbox_id: int, urgency: Urgency = Urgency.OPEN) -> None:
         """Ask for a mailbox to be read soon."""
@@ -153,7 +154,8 @@ class AccountEngine:
             if left_s <= 0 or not self.is_working:
                 return False
             try:
-                await asyncio.wait_for(progress.changed.wait(), min(left_s, 0.5))
+                async with asyncio.timeout(min(left_s, 0.5)):
+                    await progress.changed.wait()
             except TimeoutError:
                 continue
         return progress.error is None
@@ -238,9 +240,12 @@ class AccountEngine:
         backoff = Backoff()
         while True:
             pause_s = await self._run_connected(backoff)
+            if _is_being_cancelled():
+                return
             self._retry_now.clear()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._retry_now.wait(), pause_s)
+                async with asyncio.timeout(pause_s):
+                    await self._retry_now.wait()
 
     async def _sweep(self, rows: Sequence[MailboxRow]) -> None:
         """Forget what nothing points to any more. Only before any session can hold such a message in its view."""
@@ -456,6 +461,12 @@ class AccountEngine:
             rows = await self.context.store.read(lambda tx: mailboxes.mailboxes_of(tx, account_id))
             return next((row for row in rows if row.is_selectable), None)
         return None
+
+
+def _is_being_cancelled() -> bool:
+    """Whether this task was told to stop: a task group whose member fails at that moment reports the failure only."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 def _first(group: BaseExceptionGroup[errors.ConnectorError]) -> errors.ConnectorError:

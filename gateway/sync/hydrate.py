@@ -94,8 +94,10 @@ class Hydrator:
                 await self._wait_for_news()
 
     async def _wait_for_news(self) -> None:
+        # Not wait_for: before Python 3.12 it loses a cancellation that comes together with the news.
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._news.wait(), IDLE_CHECK_S)
+            async with asyncio.timeout(IDLE_CHECK_S):
+                await self._news.wait()
         self._news.clear()
 
     def wake(self) -> None:
