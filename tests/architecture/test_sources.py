@@ -69,6 +69,17 @@ def test_library_code_does_not_print() -> None:
     assert printing == set()
 
 
+def test_waits_are_bounded_by_asyncio_timeout() -> None:
+    """Before Python 3.12 `asyncio.wait_for` loses a cancellation that comes together with what it waits for."""
+    waiting = {
+        name_of(path)
+        for path in SOURCES
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Attribute) and node.attr == "wait_for" and ast.unparse(node.value) == "asyncio"
+    }
+    assert waiting == set()
+
+
 def test_every_module_says_what_it_is() -> None:
     silent = {
         name_of(path)
