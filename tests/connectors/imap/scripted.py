@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
-from connectors.api.credentials import CredentialSource, FixedCredential, PasswordCredential, Secret
+from connectors.api.credentials import FixedCredential, PasswordCredential, Secret
+from connectors.api.spec import SettingValue
 from connectors.imap.connector import ImapConnector, make_connector
 from connectors.imap.settings import ImapSettings, parse_settings
 
@@ -119,20 +120,17 @@ async def scripted(*scripts: Script) -> AsyncIterator[Server]:
         listener.close()
 
 
-def settings_for(server: Server, **values: str | int | float | bool) -> ImapSettings:
-    return parse_settings({"host": "127.0.0.1", "port": server.port, "tls": "none", "timeout_s": 10.0} | values)
+def settings_for(server: Server, **values: SettingValue) -> ImapSettings:
+    return parse_settings(_values(server) | values)
 
 
-def connector_for(
-    server: Server, credentials: CredentialSource = CREDENTIALS, **values: str | int | float | bool
-) -> ImapConnector:
-    settings = {"host": "127.0.0.1", "port": server.port, "tls": "none", "timeout_s": 10.0}
-    return make_connector(settings | values, credentials)
+def _values(server: Server) -> dict[str, SettingValue]:
+    return {"host": "127.0.0.1", "port": server.port, "tls": "none", "timeout_s": 10.0}
 
 
 @asynccontextmanager
-async def opened(server: Server, **values: str | int | float | bool) -> AsyncIterator[ImapConnector]:
-    connector = connector_for(server, **values)
+async def opened(server: Server, **values: SettingValue) -> AsyncIterator[ImapConnector]:
+    connector = make_connector(_values(server) | values, CREDENTIALS)
     await connector.open()
     try:
         yield connector

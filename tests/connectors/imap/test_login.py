@@ -10,11 +10,13 @@ import pytest
 
 from connectors.api.credentials import BearerCredential, Credential, FixedCredential, PasswordCredential, Secret
 from connectors.api.errors import AuthExpired, ConnectorError, Denied, RateLimited, Unavailable, Unsupported
+from connectors.api.spec import SettingValue
 from connectors.imap.login import connect
 from connectors.imap.settings import parse_settings
 from tests.connectors.imap.scripted import CREDENTIALS, Peer, scripted, settings_for
 from tests.servers.dovecot import PASSWORD, Dovecot
 
+Values = dict[str, SettingValue]
 TOKEN = FixedCredential(BearerCredential("ann@example.org", Secret("tok")))
 
 
@@ -231,7 +233,7 @@ async def test_id_is_sent_and_qresync_enabled_where_offered() -> None:
 @pytest.mark.parametrize("auth", ["auto", "login", "plain"])
 @pytest.mark.parametrize("tls", ["none", "starttls", "implicit"])
 async def test_dovecot_lets_in(dovecot: Dovecot, tls: str, auth: str) -> None:
-    values = {"host": dovecot.host, "tls": tls, "auth": auth, "ca_file": str(dovecot.ca_file)}
+    values: Values = {"host": dovecot.host, "tls": tls, "auth": auth, "ca_file": str(dovecot.ca_file)}
     port = dovecot.tls_port if tls == "implicit" else dovecot.port
     credentials = FixedCredential(PasswordCredential(dovecot.fresh_user(), Secret(PASSWORD)))
     connection = await connect(parse_settings(values | {"port": port}), credentials)
@@ -243,7 +245,7 @@ async def test_dovecot_lets_in(dovecot: Dovecot, tls: str, auth: str) -> None:
 @pytest.mark.parametrize("tls", ["starttls", "implicit"])
 async def test_an_untrusted_certificate_is_refused_unless_told_otherwise(dovecot: Dovecot, tls: str) -> None:
     port = dovecot.tls_port if tls == "implicit" else dovecot.port
-    values = {"host": dovecot.host, "port": port, "tls": tls}
+    values: Values = {"host": dovecot.host, "port": port, "tls": tls}
     credentials = FixedCredential(PasswordCredential(dovecot.fresh_user(), Secret(PASSWORD)))
     with pytest.raises(Unavailable, match=r"(?i)certificate"):
         await connect(parse_settings(values), credentials)
@@ -252,7 +254,7 @@ async def test_an_untrusted_certificate_is_refused_unless_told_otherwise(dovecot
 
 
 async def test_a_wrong_password_is_auth_expired(dovecot: Dovecot, tmp_path: Path) -> None:
-    values = {"host": dovecot.host, "port": dovecot.port, "tls": "none"}
+    values: Values = {"host": dovecot.host, "port": dovecot.port, "tls": "none"}
     credentials = FixedCredential(PasswordCredential(dovecot.fresh_user(), Secret("wrong")))
     with pytest.raises(AuthExpired) as raised:
         await connect(parse_settings(values), credentials)
