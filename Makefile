@@ -11,12 +11,13 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 TEST_PACKAGES := dovecot-imapd isync curl openssl
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format lock servers e2e-client clean
+.PHONY: help demo test lint bench format lock servers e2e-client clean
 
 help:
 	@echo "make demo     serve generated mail on 127.0.0.1:$(PORT), login demo, password demo (PORT=... moves it)"
 	@echo "make test     run the tests"
 	@echo "make lint     ruff, mypy and the import contracts"
+	@echo "make bench    time the gateway against the Dovecot behind it"
 	@echo "make format   let ruff format and mend what it can"
 	@echo "make lock     pin the newest allowed packages in requirements/ (needs uv)"
 	@echo "make clean    remove what the other targets made"
@@ -32,6 +33,9 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
+
+bench: $(VENV)/.dev servers
+	$(BIN)/python -m bench.run
 
 format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .
