@@ -43,7 +43,7 @@ class MailSettings:
     tree_wait_s: float = 20.0
     first_listing_wait_s: float = 120.0
     fresh_wait_s: float = 1.0
-    fresh_age_s: float = 3.0
+    fresh_age_s: float = 1.0
 
 
 class MailService:

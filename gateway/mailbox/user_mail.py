@@ -320,6 +320,8 @@ class UserMail(Transfer):
             MailError: it is not stored; NO_SUCH_DESTINATION if the mailbox does not exist.
         """
         row = await self._find(name, ErrorKind.NO_SUCH_DESTINATION)
+        if not content.size:
+            raise MailError(ErrorKind.REJECTED, "An empty message cannot be stored.")
         if content.size > self._limit_of(row.account_id):
             raise MailError(ErrorKind.TOO_LARGE, "The message is larger than this account takes.")
         try:
