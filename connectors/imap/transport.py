@@ -153,12 +153,13 @@ class Transport(asyncio.Protocol):
     def abort(self) -> None:
         """Drop the connection at once."""
         self._is_ended = True
-        if self._transport is not None:
+        # Under TLS, asyncio's transport of Python 3.11.2 cannot be closed or aborted once it is lost.
+        if self._transport is not None and not self._closed.is_set():
             self._transport.abort()
 
     async def close(self) -> None:
         """Close the connection and wait for that, for a second at most."""
-        if self._transport is None:
+        if self._transport is None or self._closed.is_set():
             return
         self._transport.close()
         with contextlib.suppress(TimeoutError):
