@@ -17,7 +17,7 @@ from gateway.store.database import Store, Transaction
 from gateway.store.errors import Conflict
 from gateway.store.users import UserRow, add_user, list_users, remove_user, set_password_hash, user_by_login
 
-_LoginArgument = Annotated[str, typer.Argument(metavar="LOGIN", help="The name that mail clients log in with.")]
+LoginArgument = Annotated[str, typer.Argument(metavar="LOGIN", help="The name that mail clients log in with.")]
 _PasswordStdinOption = Annotated[
     bool, typer.Option("--password-stdin", help="Read the password from standard input, one line.")
 ]
@@ -46,7 +46,7 @@ async def required_user(store: Store, login: str, *, key: str) -> UserRow:
 
 
 def add(
-    login: _LoginArgument, password_stdin: _PasswordStdinOption = False, config: ConfigOption = DEFAULT_CONFIG
+    login: LoginArgument, password_stdin: _PasswordStdinOption = False, config: ConfigOption = DEFAULT_CONFIG
 ) -> None:
     """Add a user.
 
@@ -91,7 +91,7 @@ async def _show(config: Config) -> None:
 
 
 def passwd(
-    login: _LoginArgument, password_stdin: _PasswordStdinOption = False, config: ConfigOption = DEFAULT_CONFIG
+    login: LoginArgument, password_stdin: _PasswordStdinOption = False, config: ConfigOption = DEFAULT_CONFIG
 ) -> None:
     """Change a password."""
     run(_passwd(load(config), login, password_stdin))
@@ -108,7 +108,7 @@ async def _passwd(config: Config, login: str, from_stdin: bool) -> None:
         await store.write(lambda tx: set_password_hash(tx, user.id, hashed))
 
 
-def remove(login: _LoginArgument, yes: YesOption = False, config: ConfigOption = DEFAULT_CONFIG) -> None:
+def remove(login: LoginArgument, yes: YesOption = False, config: ConfigOption = DEFAULT_CONFIG) -> None:
     """Remove a user.
 
     Their accounts and what is known of their mail go too; the mail itself stays at the backends.
