@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import time
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -363,36 +361,27 @@ def test_buffered_octets_are_those_not_read_yet() -> None:
 # -- cost --------------------------------------------------------------------------------------------------------------
 
 
-def test_big_pipeline_is_read_in_linear_time() -> None:
-    def seconds(count: int) -> float:
-        reader = make_reader()
-        reader.feed(b"".join(b"a%d UID FETCH %d (FLAGS)\r\n" % (n, n) for n in range(1, count + 1)))
-        start = time.process_time()
-        assert len(events(reader, [b""])) == count
-        return time.process_time() - start
-
-    # Ten times the input; a quadratic reader would take a hundred times as long.
-    assert seconds(20_000) < 30 * max(seconds(2_000), 0.01)
+# Inputs so large that moving the rest of the buffer for each piece of it would take minutes; once read takes seconds.
 
 
-def test_many_empty_literals_are_read_in_linear_time() -> None:
-    def seconds(count: int) -> float:
-        reader = make_reader(Limits(line_octets=1 << 20))
-        start = time.process_time()
-        assert len(events(reader, [b"a1 SEARCH " + b"{0+}\r\n" * count + b"\r\n"])) == 1
-        return time.process_time() - start
-
-    assert seconds(20_000) < 30 * max(seconds(2_000), 0.01)
+@pytest.mark.timeout(20)
+def test_a_big_pipeline_is_not_moved_for_each_command() -> None:
+    count = 120_000
+    reader = make_reader()
+    reader.feed(b"".join(b"a%d UID FETCH %d (FLAGS)\r\n" % (n, n) for n in range(1, count + 1)))
+    assert len(events(reader, [b""])) == count
 
 
-def test_line_fed_byte_by_byte_is_read_in_linear_time() -> None:
-    def seconds(length: int) -> float:
-        reader = make_reader(Limits(line_octets=1 << 20))
-        start = time.process_time()
-        assert len(events(reader, byte_by_byte(b"a1 LOGIN bob " + b"x" * length + b"\r\n"))) == 1
-        return time.process_time() - start
+@pytest.mark.timeout(20)
+def test_a_long_line_is_not_moved_for_each_literal() -> None:
+    reader = make_reader(Limits(line_octets=1 << 22))
+    assert len(events(reader, [b"a1 SEARCH " + b"{0+}\r\n" * 200_000 + b"\r\n"])) == 1
 
-    assert seconds(100_000) < 30 * max(seconds(10_000), 0.01)
+
+@pytest.mark.timeout(20)
+def test_a_line_is_not_searched_anew_for_each_octet() -> None:
+    reader = make_reader(Limits(line_octets=1 << 21))
+    assert len(events(reader, byte_by_byte(b"a1 LOGIN bob " + b"x" * 700_000 + b"\r\n"))) == 1
 
 
 # -- whatever comes ----------------------------------------------------------------------------------------------------
