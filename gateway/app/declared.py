@@ -1,7 +1,8 @@
 """Users and accounts that the configuration declares, brought into the store at the start.
 
-Rows in the store say whether they are declared. Those that are follow the configuration and go with it; those made on
-the command line are never touched.
+Rows in the store say whether they are declared. Those that are follow the configuration; those made on the command
+line are never touched. What is no longer declared cannot be used but stays, with its UIDs: a slip in the configuration
+must not make every client load its mail anew. `imap-gateway account remove` forgets an account for good.
 """
 
 from __future__ import annotations
@@ -17,10 +18,12 @@ from gateway.config import AccountConfig, Config, UserConfig, read_secret
 from gateway.errors import OperatorError
 from gateway.store.accounts import (
     AccountRow,
+    AccountState,
     accounts_of,
     add_account,
     all_accounts,
     remove_account,
+    set_account_state,
     set_credentials,
     set_settings,
 )
@@ -100,9 +103,9 @@ async def _replace_accounts(tx: Transaction, declared: list[_DeclaredAccount], s
         rows = {row.name: row for row in await accounts_of(tx, user.id)}
         kept.add(await _replace_account(tx, user.id, rows.get(account.name), account, source))
     for row in await all_accounts(tx):
-        if row.is_declared and row.id not in kept:
-            log.warning("account %s is no longer declared and is removed", row.name)
-            await remove_account(tx, row.id)
+        if row.is_declared and row.id not in kept and row.state is not AccountState.DISABLED:
+            log.warning("account %s is no longer declared and is not used any more", row.name)
+            await set_account_state(tx, row.id, AccountState.DISABLED, "it is no longer declared")
 
 
 async def _replace_account(
@@ -130,4 +133,6 @@ async def _replace_account(
         return row.id
     await set_settings(tx, row.id, account.connector, account.settings, is_declared=True, is_primary=account.is_primary)
     await set_credentials(tx, row.id, account.credentials)
+    if row.state is AccountState.DISABLED:
+        await set_account_state(tx, row.id, AccountState.NEW, None)
     return row.id

@@ -13,7 +13,7 @@ from gateway.app.storage import open_vault
 from gateway.auth.passwords import verify_password
 from gateway.auth.vault import Vault
 from gateway.errors import OperatorError
-from gateway.store.accounts import AccountRow, add_account, all_accounts
+from gateway.store.accounts import AccountRow, AccountState, add_account, all_accounts
 from gateway.store.database import Store
 from gateway.store.users import UserRow, add_user, list_users
 from tests.gateway.app.conftest import CHEAP_HASH, Configurations
@@ -118,15 +118,17 @@ async def test_credentials_are_sealed(case: Case, vault: Vault, monkeypatch: pyt
     )
 
 
-async def test_what_is_no_longer_declared_goes(case: Case) -> None:
+async def test_what_is_no_longer_declared_cannot_be_used_but_keeps_its_place(case: Case) -> None:
     await case.apply(users=[ALICE], accounts=[WORK])
+    before = (await case.accounts())["work"]
     await case.apply()
-    assert await case.accounts() == {}
+    assert (await case.accounts())["work"].state is AccountState.DISABLED
     alice = (await case.users())["alice"]
     assert alice.password_hash is None
     assert not alice.is_declared
     await case.apply(users=[ALICE], accounts=[WORK])
     assert (await case.users())["alice"].id == alice.id
+    assert (await case.accounts())["work"] == before
 
 
 async def test_what_the_command_line_made_is_not_touched(case: Case) -> None:
