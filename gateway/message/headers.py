@@ -49,11 +49,11 @@ def iter_fields(block: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 
 def select_fields(block: bytes, names: Collection[bytes], is_exclude: bool) -> bytes:
-    """Return the fields named, or all but those, octet for octet in their order, closed by an empty line.
+    """Return the fields named, or all but those, octet for octet in their order, and the empty line.
 
     Names are compared without regard to ASCII case. Lines that are no field belong to the excluding form only. The
-    empty line is the block's own; where the block has none (a message without body) it is supplied, and so is the
-    line end of a last field cut short, because clients parse up to that line.
+    empty line is there if the block has it, so not for a message that has neither it nor a body (RFC 9051 section
+    7.5.2).
     """
     wanted = {name.lower() for name in names}
     fields, close = split_block(block)
@@ -62,10 +62,7 @@ def select_fields(block: bytes, names: Collection[bytes], is_exclude: bool) -> b
         named = _NAMED.match(raw)
         if (named is not None and named[1].lower() in wanted) is not is_exclude:
             chosen.append(raw)
-    if chosen and not chosen[-1].endswith(b"\n"):
-        chosen.append(b"\r\n")
-    chosen.append(close or b"\r\n")
-    return b"".join(chosen)
+    return b"".join((*chosen, close))
 
 
 def unfold(value: bytes) -> bytes:

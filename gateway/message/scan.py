@@ -74,15 +74,14 @@ class _Scanner:
         part = Part(header_start=start)
         limit, _ = self._next_boundary()
         end = header_end(self.buffer, start, min(limit + 1, self.size))
-        if end > limit:
+        header = take(self.buffer, start, min(end, start + MAX_HEADER_OCTETS))
+        read_content_fields(part, header, is_in_digest)
+        self.line_feed = end - 1
+        if end > limit and not (end == limit + 1 and self._begins_own_body(part, limit)):
             # The header runs into a boundary: the line end before that, also an empty line, belongs to the boundary.
             end = max(start, self._line_end(limit))
             self.line_feed = limit
-        else:
-            self.line_feed = end - 1
         part.body_start = end
-        header = take(self.buffer, start, min(end, start + MAX_HEADER_OCTETS))
-        read_content_fields(part, header, is_in_digest)
         if self.chain and _is_message(self.chain[-1]):
             self.chain[-1].envelope = render_envelope(header)
         self.parts += 1
@@ -91,10 +90,20 @@ class _Scanner:
             self._bound(part)
         return part
 
+    def _begins_own_body(self, part: Part, line_feed: int) -> bool:
+        """Tell whether a boundary line right behind a header is the header's own, having an outer one as its prefix."""
+        boundary = boundary_of(part.parameters) if part.type.lower() == b"multipart" else None
+        if boundary is None:
+            return False
+        end = line_feed + 3 + len(boundary)
+        if take(self.buffer, line_feed, end) != b"\n--" + boundary:
+            return False
+        return all(len(outer.needle) <= len(boundary) + 3 for outer in self.open if outer.found == line_feed)
+
     def _bound(self, part: Part) -> None:
         """Show a part that could hold others as a plain one if there is no room for them."""
-        if len(self.chain) > MAX_DEPTH or self.parts >= MAX_PARTS:
-            part.type, part.subtype, part.parameters = b"application", b"octet-stream", ()
+        if len(self.chain) >= MAX_DEPTH or self.parts >= MAX_PARTS:
+            part.type, part.subtype = b"application", b"octet-stream"
 
     def _open_multipart(self, part: Part) -> None:
         boundary = boundary_of(part.parameters)

@@ -96,10 +96,21 @@ class _Maker:
         self.boundaries = 0
         # Shares of 100, so that every kind comes often enough in a few hundred.
         self.kinds: Sequence[tuple[int, Callable[[], _Entity]]] = (
-            (22, self.plain), (6, self.flowed), (6, self.eight_bit), (8, self.quoted_printable_text),
-            (4, self.base64_text), (16, self.alternative), (8, self.related), (12, self.attachments), (6, self.forwarded), (3, self.calendar),
-            (3, self.signed), (3, self.delivery_report), (1, self.digest), (2, self.large_attachment),
-        )  # fmt: skip
+            (22, self.plain),
+            (6, self.flowed),
+            (6, self.eight_bit),
+            (8, self.quoted_printable_text),
+            (4, self.base64_text),
+            (16, self.alternative),
+            (8, self.related),
+            (12, self.attachments),
+            (6, self.forwarded),
+            (3, self.calendar),
+            (3, self.signed),
+            (3, self.delivery_report),
+            (1, self.digest),
+            (2, self.large_attachment),
+        )
 
     # -- the message ---------------------------------------------------------------------------------------------------
 
