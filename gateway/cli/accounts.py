@@ -17,6 +17,7 @@ from gateway.config import Config, check_account_name, load
 from gateway.errors import OperatorError
 from gateway.store.accounts import (
     AccountRow,
+    AccountState,
     account_by_name,
     accounts_of,
     add_account,
@@ -241,7 +242,7 @@ def remove(
 async def _remove(config: Config, name: str, login: str, is_confirmed: bool) -> None:
     async with opened_store(config) as store:
         account = await _required_account(store, name, login)
-        if account.is_declared:
+        if account.is_declared and account.state is not AccountState.DISABLED:
             raise OperatorError("is declared in the configuration; remove the entry there", key=name)
         confirm(f"Remove account {name} of {login} and its UID map?", is_confirmed=is_confirmed)
         await store.write(lambda tx: remove_account(tx, account.id))
