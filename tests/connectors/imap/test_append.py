@@ -1,0 +1,118 @@
+"""Storing messages."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+
+from connectors.api.errors import ConnectorError, Denied, NotFound, OutcomeUnknown, OverQuota, TooLarge
+from connectors.api.types import SEEN, BytesContent
+from connectors.imap.names import INBOX
+from tests.connectors.imap.scripted import Peer, opened, scripted
+
+MESSAGE = b"Subject: x\r\nMessage-ID:\r\n <a@b>\r\n\r\nbody\r\n"
+DATE = datetime(2020, 2, 3, 4, 5, 6, 789, tzinfo=timezone(timedelta(hours=2)))
+NONE: frozenset[str] = frozenset()
+SECTION = b"BODY[HEADER.FIELDS (MESSAGE-ID)]"
+
+
+def look(uid: int, size: int, message_id: bytes) -> bytes:
+    header = b"Message-ID: " + message_id + b"\r\n\r\n"
+    return b"* 1 FETCH (UID %d RFC822.SIZE %d %b {%d}\r\n%b)\r\n" % (uid, size, SECTION, len(header), header)
+
+
+async def take(peer: Peer, ending: bytes = b"OK done") -> None:
+    """Take the message as a synchronising literal."""
+    tag = await peer.expect(b"APPEND INBOX ")
+    await peer.send(b"+ go on\r\n")
+    assert await peer.exactly(len(MESSAGE) + 2) == MESSAGE + b"\r\n"
+    await peer.send(tag + b" " + ending + b"\r\n")
+
+
+async def test_flags_and_date_go_along_and_appenduid_is_the_ref() -> None:
+    async def script(peer: Peer) -> None:
+        await peer.welcome(b"UIDPLUS LITERAL+")
+        tag = await peer.expect(b'APPEND INBOX (\\Seen x) " 3-Feb-2020 04:05:06 +0200" {%d+}' % len(MESSAGE))
+        assert await peer.exactly(len(MESSAGE) + 2) == MESSAGE + b"\r\n"
+        await peer.send(tag + b" OK [APPENDUID 1 77] done\r\n")
+
+    async with scripted(script) as server, opened(server) as connector:
+        state = await connector.append(INBOX, BytesContent(MESSAGE), frozenset({SEEN, "x"}), DATE)
+        assert (state.ref, state.uid, state.size) == ("77", 77, len(MESSAGE))
+        assert state.internal_date == DATE.replace(microsecond=0)
+        assert state.flags == frozenset({SEEN, "x"})
+
+
+async def test_without_a_date_the_message_is_dated_now() -> None:
+    async def script(peer: Peer) -> None:
+        await peer.welcome(b"UIDPLUS")
+        await take(peer, b"OK [APPENDUID 1 77] done")
+
+    before = datetime.now(UTC).replace(microsecond=0)
+    async with scripted(script) as server, opened(server) as connector:
+        state = await connector.append(INBOX, BytesContent(MESSAGE), NONE, None)
+        assert state.internal_date is not None
+        assert before <= state.internal_date <= datetime.now(UTC)
+
+
+async def test_without_uidplus_the_message_is_found_by_its_message_id_and_size() -> None:
+    size = len(MESSAGE)
+
+    async def script(peer: Peer) -> None:
+        await peer.welcome()
+        await peer.answer(b"STATUS INBOX", b"* STATUS INBOX (MESSAGES 3 UIDNEXT 10 UIDVALIDITY 1)\r\n")
+        await take(peer)
+        await peer.select()
+        await peer.answer(b"UID SEARCH UID 10:*", b"* SEARCH 10 11 12\r\n")
+        await peer.answer(
+            b"UID FETCH 10:12 ", look(10, size, b"<a@b>") + look(11, size, b"<other@b>") + look(12, size + 1, b"<a@b>")
+        )
+
+    async with scripted(script) as server, opened(server) as connector:
+        assert (await connector.append(INBOX, BytesContent(MESSAGE), NONE, DATE)).uid == 10
+
+
+async def test_a_stored_message_that_is_not_found_has_an_unknown_outcome() -> None:
+    async def script(peer: Peer) -> None:
+        await peer.welcome(b"UIDPLUS")
+        await take(peer)
+        await peer.select()
+        await peer.answer(b"STATUS INBOX", b"* STATUS INBOX (MESSAGES 3 UIDNEXT 10 UIDVALIDITY 1)\r\n")
+        await peer.answer(b"UID SEARCH UID 1:*", b"* SEARCH 9\r\n")
+        await peer.answer(b"UID FETCH 9 ", look(9, 5, b"<a@b>"))
+
+    async with scripted(script) as server, opened(server) as connector:
+        with pytest.raises(OutcomeUnknown):
+            await connector.append(INBOX, BytesContent(MESSAGE), NONE, DATE)
+
+
+async def test_a_message_above_the_servers_limit_is_not_sent() -> None:
+    async def script(peer: Peer) -> None:
+        await peer.welcome(b"UIDPLUS APPENDLIMIT=10")
+
+    async with scripted(script) as server, opened(server) as connector:
+        assert connector.capabilities.append_limit == 10
+        with pytest.raises(TooLarge):
+            await connector.append(INBOX, BytesContent(MESSAGE), NONE, DATE)
+
+
+@pytest.mark.parametrize(
+    ("ending", "kind"),
+    [
+        (b"NO [OVERQUOTA] full", OverQuota),
+        (b"NO [TOOBIG] too big", TooLarge),
+        (b"NO [TRYCREATE] none", NotFound),
+        (b"NO [NOPERM] no", Denied),
+    ],
+)
+async def test_a_refusal_before_the_message_is_told_by_its_reason(ending: bytes, kind: type[ConnectorError]) -> None:
+    async def script(peer: Peer) -> None:
+        await peer.welcome(b"UIDPLUS")
+        await peer.answer(b"APPEND INBOX ", ending=ending)
+        await peer.answer(b"APPEND INBOX ", ending=ending)
+
+    async with scripted(script) as server, opened(server) as connector:
+        for _ in range(2):
+            with pytest.raises(kind):
+                await connector.append(INBOX, BytesContent(MESSAGE), NONE, DATE)

@@ -1,0 +1,176 @@
+"""Which connection is used for what."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from connectors.api.errors import AuthExpired, ConnectorError, Unavailable
+from connectors.api.types import MailboxRef
+from connectors.imap import pool as pool_module
+from connectors.imap.client import Connection
+from connectors.imap.names import INBOX
+from connectors.imap.pool import Pool
+from tests.connectors.imap.scripted import CREDENTIALS, Peer, Script, Server, scripted, settings_for
+
+OTHER = MailboxRef("Other")
+
+
+def pool_for(server: Server, **values: int) -> Pool:
+    return Pool(settings_for(server, **values), CREDENTIALS, lambda _selected: None)
+
+
+async def noop(connection: Connection) -> Connection:
+    return connection
+
+
+async def test_a_selected_mailbox_is_selected_once() -> None:
+    async def script(peer: Peer) -> None:
+        await peer.welcome()
+        await peer.select()
+        await peer.answer(b"NOOP")
+        await peer.select(b"Other")
+
+    async with scripted(script) as server:
+        pool = pool_for(server)
+        await pool.open()
+        await pool.read(INBOX, noop)
+        await pool.read(INBOX, noop)
+        await pool.read(INBOX, noop, is_fresh=True)
+        await pool.read(OTHER, noop)
+        await pool.close()
+
+
+async def test_of_two_resting_connections_the_one_with_the_mailbox_is_taken() -> None:
+    async def first(peer: Peer) -> None:
+        await peer.welcome()
+        await peer.select()
+        await peer.answer(b"NOOP")
+
+    async def second(peer: Peer) -> None:
+        await peer.welcome()
+        await peer.select(b"Other")
+        await peer.answer(b"NOOP")
+
+    async with scripted(first, second) as server:
+        pool = pool_for(server)
+        await pool.open()
+        async with pool.connection(INBOX) as one, pool.connection(OTHER) as two:
+            assert one is not two
+        async with pool.connection(INBOX) as again:
+            assert again is one
+        async with pool.connection(OTHER) as again:
+            assert again is two
+        await pool.close()
+
+
+async def test_beyond_the_cap_one_waits_and_is_served_in_turn() -> None:
+    async def script(peer: Peer) -> None:
+        await peer.welcome()
+        await peer.gone()
+
+    order: list[int] = []
+    async with scripted(script) as server:
+        pool = pool_for(server, max_connections=1)
+        await pool.open()
+
+        async def use(number: int) -> None:
+            async with pool.connection(None, is_fresh=False):
+                order.append(number)
+                await asyncio.sleep(0)
+
+        async with pool.connection(None, is_fresh=False):
+            tasks = [asyncio.create_task(use(number)) for number in range(5)]
+            await asyncio.sleep(0)
+            assert order == []
+        await asyncio.gather(*tasks)
+        await pool.close()
+    assert order == [0, 1, 2, 3, 4]
+
+
+async def test_a_connection_that_rested_too_long_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def script(peer: Peer) -> None:
+        await peer.welcome()
+        await peer.gone()
+
+    monkeypatch.setattr(pool_module, "REST_LIMIT_S", -1.0)
+    async with scripted(script, script) as server:
+        pool = pool_for(server)
+        await pool.open()
+        await pool.read(None, noop)
+        await pool.close()
+
+
+async def test_a_failed_operation_gives_its_connection_back_if_it_is_sound() -> None:
+    async def script(peer: Peer) -> None:
+        await peer.welcome()
+        await peer.answer(b"SELECT Nope", ending=b"NO [NONEXISTENT] none")
+        await peer.select()
+
+    async with scripted(script) as server:
+        pool = pool_for(server, max_connections=1)
+        await pool.open()
+        with pytest.raises(ConnectorError):
+            await pool.read(MailboxRef("Nope"), noop)
+        await pool.read(INBOX, noop)
+        await pool.close()
+
+
+async def test_a_failed_login_leaves_room_for_the_next() -> None:
+    async def fine(peer: Peer) -> None:
+        await peer.welcome()
+        peer.cut()
+
+    async def refuse(peer: Peer) -> None:
+        await peer.send(b"* OK [CAPABILITY IMAP4rev1] x\r\n")
+        await peer.answer(b"LOGIN", ending=b"NO wrong")
+
+    async def again(peer: Peer) -> None:
+        await peer.welcome()
+        await peer.select()
+
+    scripts: tuple[Script, ...] = (fine, refuse, again)
+    async with scripted(*scripts) as server:
+        pool = pool_for(server, max_connections=1)
+        await pool.open()
+        with pytest.raises(AuthExpired):
+            await pool.read(INBOX, noop)
+        await pool.read(INBOX, noop)
+        await pool.close()
+
+
+async def test_closing_fails_whoever_uses_a_connection_at_once() -> None:
+    async def script(peer: Peer) -> None:
+        await peer.welcome()
+        await peer.expect(b"NOOP")
+        await peer.gone()
+
+    async with scripted(script) as server:
+        pool = pool_for(server)
+        await pool.open()
+
+        async def hang(connection: Connection) -> None:
+            await connection.run(b"NOOP")
+
+        task = asyncio.create_task(pool.read(None, hang))
+        await asyncio.sleep(0)
+        await pool.close()
+        with pytest.raises(Unavailable):
+            await task
+        with pytest.raises(Unavailable):
+            await pool.read(None, noop)
+
+
+async def test_a_mailbox_about_to_go_is_selected_nowhere() -> None:
+    async def script(peer: Peer) -> None:
+        await peer.welcome()
+        await peer.select()
+        await peer.answer(b"LOGOUT", b"* BYE x\r\n")
+
+    async with scripted(script) as server:
+        pool = pool_for(server)
+        await pool.open()
+        await pool.read(INBOX, noop)
+        await pool.evict(lambda ref: ref == INBOX)
+        await pool.close()

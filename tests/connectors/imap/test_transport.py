@@ -1,0 +1,99 @@
+"""The stream below IMAP: flow control, ends and loops of either kind."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+import uvloop
+
+from connectors.api.types import BytesContent
+from connectors.imap.errors import ConnectionLost, SilentServer
+from connectors.imap.names import INBOX
+from connectors.imap.transport import PAUSE_OCTETS, Transport
+from tests.conformance.rig import mail, octets
+from tests.connectors.imap.rig import DovecotRig
+from tests.connectors.imap.scripted import Peer, scripted
+from tests.servers.dovecot import Dovecot
+
+
+async def connected(port: int, timeout_s: float = 5.0) -> Transport:
+    return await Transport.connect("127.0.0.1", port, None, timeout_s)
+
+
+async def test_a_server_faster_than_the_reader_is_held_back() -> None:
+    sent = 0
+
+    async def script(peer: Peer) -> None:
+        nonlocal sent
+        for _ in range(400):
+            await peer.send(b"x" * 65536)
+            sent += 65536
+
+    async with scripted(script) as server:
+        transport = await connected(server.port)
+        received = len(await transport.read())
+        # As long as nobody reads, no more than the buffers of both kernels' sides and ours is under way.
+        for _ in range(50):
+            await asyncio.sleep(0)
+        assert sent < 400 * 65536
+        while data := await transport.read():
+            assert len(data) <= PAUSE_OCTETS + 256 * 1024
+            received += len(data)
+        assert received == 400 * 65536
+        transport.abort()
+        await transport.close()
+
+
+async def test_what_came_before_the_end_is_read_first() -> None:
+    async def script(peer: Peer) -> None:
+        await peer.send(b"last words")
+
+    async with scripted(script) as server:
+        transport = await connected(server.port)
+        assert await transport.read() == b"last words"
+        assert await transport.read() == b""
+        assert transport.is_ended
+        await transport.close()
+
+
+async def test_silence_and_a_server_that_takes_nothing_are_given_up() -> None:
+    stop = asyncio.Event()
+
+    async def script(_peer: Peer) -> None:
+        await stop.wait()
+
+    async with scripted(script) as server:
+        transport = await connected(server.port, timeout_s=0.1)
+        with pytest.raises(SilentServer):
+            await transport.read()
+        transport.send(b"x" * (64 << 20))
+        with pytest.raises(ConnectionLost, match="took no data"):
+            await transport.drain()
+        transport.abort()
+        await transport.close()
+        stop.set()
+
+
+async def test_nothing_is_sent_on_a_closed_connection() -> None:
+    async with scripted(Peer.gone) as server:
+        transport = await connected(server.port)
+        await transport.close()
+        with pytest.raises(ConnectionLost):
+            transport.send(b"x")
+
+
+@pytest.mark.parametrize("tls", ["none", "starttls", "implicit"])
+def test_uvloop_carries_it_as_well(dovecot: Dovecot, tls: str) -> None:
+    async def session() -> None:
+        rig = DovecotRig(dovecot)
+        port = dovecot.tls_port if tls == "implicit" else dovecot.port
+        connector = rig.connector(tls=tls, port=port, ca_file=str(dovecot.ca_file))
+        await connector.open()
+        message = mail(1, b"0123456789abcde\r\n" * 100_000)
+        state = await connector.append(INBOX, BytesContent(message), frozenset(), None)
+        assert await octets(await connector.fetch(INBOX, state.ref)) == message
+        await connector.close()
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(session())

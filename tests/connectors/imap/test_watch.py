@@ -1,0 +1,186 @@
+"""Being told of changes."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from connectors.api.errors import Unavailable
+from connectors.api.types import MailboxRef, PushEvent
+from connectors.imap.names import INBOX
+from tests.connectors.imap.scripted import Peer, opened, scripted
+
+OTHER = MailboxRef("Other")
+PATIENCE_S = 5.0
+
+
+async def idle(peer: Peer, name: bytes = b"INBOX") -> None:
+    await peer.select(name)
+    await peer.expect(b"IDLE")
+    await peer.send(b"+ idling\r\n")
+
+
+async def begin(peer: Peer) -> None:
+    await peer.welcome(b"IDLE")
+
+
+async def test_the_beginning_of_a_watch_and_each_change_are_told() -> None:
+    go_on = asyncio.Event()
+
+    async def script(peer: Peer) -> None:
+        await begin(peer)
+        await idle(peer)
+        await go_on.wait()
+        await peer.send(b"* OK still here\r\n* 4 EXISTS\r\n")
+        await peer.gone()
+
+    async with scripted(script) as server, opened(server) as connector:
+        events = connector.watch()
+        async with asyncio.timeout(PATIENCE_S):
+            assert await anext(events) == PushEvent(INBOX)
+            go_on.set()
+            assert await anext(events) == PushEvent(INBOX)
+        await events.aclose()  # type: ignore[attr-defined]
+
+
+async def test_a_lost_watch_is_begun_again_and_told() -> None:
+    async def first(peer: Peer) -> None:
+        await begin(peer)
+        await idle(peer)
+        peer.close()
+
+    async def second(peer: Peer) -> None:
+        await begin(peer)
+        await idle(peer)
+        await peer.gone()
+
+    async with scripted(first, second) as server, opened(server) as connector:
+        events = connector.watch()
+        async with asyncio.timeout(PATIENCE_S):
+            assert await anext(events) == PushEvent(INBOX)
+            assert await anext(events) == PushEvent(INBOX)
+        await events.aclose()  # type: ignore[attr-defined]
+
+
+async def test_a_watch_that_cannot_be_begun_again_is_unavailable() -> None:
+    async def first(peer: Peer) -> None:
+        await begin(peer)
+        await idle(peer)
+        peer.close()
+
+    async def second(peer: Peer) -> None:
+        await peer.send(b"* BYE shutting down\r\n")
+
+    async with scripted(first, second) as server, opened(server) as connector:
+        events = connector.watch()
+        async with asyncio.timeout(PATIENCE_S):
+            assert await anext(events) == PushEvent(INBOX)
+            with pytest.raises(Unavailable, match="shutting down"):
+                await anext(events)
+
+
+async def test_the_server_closing_instead_of_idling_is_unavailable() -> None:
+    async def script(peer: Peer) -> None:
+        await begin(peer)
+        await peer.select()
+        await peer.expect(b"IDLE")
+        peer.close()
+
+    async with scripted(script) as server, opened(server) as connector:
+        async with asyncio.timeout(PATIENCE_S):
+            with pytest.raises(Unavailable):
+                await anext(connector.watch())
+
+
+async def test_mailboxes_of_interest_are_watched_as_far_as_connections_reach() -> None:
+    async def first(peer: Peer) -> None:
+        await begin(peer)
+        await idle(peer)
+        await peer.gone()
+
+    async def second(peer: Peer) -> None:
+        await begin(peer)
+        await idle(peer, b"Other")
+        await peer.gone()
+
+    async with scripted(first, second) as server, opened(server, max_connections=4) as connector:
+        await connector.set_interest(frozenset({OTHER, MailboxRef("Zoo"), INBOX}))
+        events = connector.watch()
+        async with asyncio.timeout(PATIENCE_S):
+            assert {await anext(events), await anext(events)} == {PushEvent(INBOX), PushEvent(OTHER)}
+        await events.aclose()  # type: ignore[attr-defined]
+
+
+async def test_a_mailbox_that_is_gone_is_not_watched_and_hinders_nothing() -> None:
+    go_on = asyncio.Event()
+
+    async def first(peer: Peer) -> None:
+        await begin(peer)
+        await idle(peer)
+        await go_on.wait()
+        await peer.send(b"* 4 EXISTS\r\n")
+        await peer.gone()
+
+    async def second(peer: Peer) -> None:
+        await begin(peer)
+        await peer.answer(b"SELECT Other", ending=b"NO [NONEXISTENT] none")
+        go_on.set()
+        await peer.gone()
+
+    async with scripted(first, second) as server, opened(server, max_connections=4) as connector:
+        await connector.set_interest(frozenset({OTHER}))
+        events = connector.watch()
+        async with asyncio.timeout(PATIENCE_S):
+            assert [await anext(events), await anext(events)] == [PushEvent(INBOX)] * 2
+        await events.aclose()  # type: ignore[attr-defined]
+
+
+async def test_idle_is_renewed_and_news_at_that_moment_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("connectors.imap.watch.IDLE_RENEW_S", 0.05)
+
+    async def script(peer: Peer) -> None:
+        await begin(peer)
+        await peer.select()
+        tag = await peer.expect(b"IDLE")
+        await peer.send(b"+ idling\r\n")
+        assert await peer.line() == b"DONE"
+        await peer.send(b"* 4 EXISTS\r\n" + tag + b" OK done\r\n")
+        await peer.expect(b"IDLE")
+        # No continuation: nothing but the news at the end of the first IDLE is told now.
+        await peer.gone()
+
+    async with scripted(script) as server, opened(server) as connector:
+        events = connector.watch()
+        async with asyncio.timeout(PATIENCE_S):
+            assert await anext(events) == PushEvent(INBOX)
+            assert await anext(events) == PushEvent(INBOX)
+        await events.aclose()  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(("capabilities", "connections"), [(b"", 8), (b"IDLE", 1)])
+async def test_where_nothing_can_be_watched_the_watch_waits_for_the_end(capabilities: bytes, connections: int) -> None:
+    async def script(peer: Peer) -> None:
+        await peer.welcome(capabilities)
+
+    async with scripted(script) as server, opened(server, max_connections=connections) as connector:
+        waiting = asyncio.ensure_future(anext(connector.watch(), None))
+        await asyncio.sleep(0)
+        assert not waiting.done()
+        await connector.close()
+        async with asyncio.timeout(PATIENCE_S):
+            assert await waiting is None
+
+
+async def test_closing_ends_the_watch() -> None:
+    async def script(peer: Peer) -> None:
+        await begin(peer)
+        await idle(peer)
+        await peer.gone()
+
+    async with scripted(script) as server, opened(server) as connector:
+        events = connector.watch()
+        async with asyncio.timeout(PATIENCE_S):
+            assert await anext(events) == PushEvent(INBOX)
+            await connector.close()
+            assert await anext(events, None) is None
