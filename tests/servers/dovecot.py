@@ -43,7 +43,7 @@ ssl = yes
 ssl_cert = <{root}/cert.pem
 ssl_key = <{root}/key.pem
 first_valid_uid = 1
-mail_location = sdbox:~/mail
+mail_location = {storage}
 mail_fsync = never
 mail_max_userip_connections = 200
 mailbox_list_index = yes
@@ -149,8 +149,11 @@ def dovecot() -> Iterator[Dovecot]:
 
 
 @contextlib.contextmanager
-def running_dovecot(separator: str = "/", prefix: str = "") -> Iterator[Dovecot]:
-    """Start a server of its own and stop it at the end; skip the test if Dovecot is not installed."""
+def running_dovecot(separator: str = "/", prefix: str = "", storage: str = "sdbox:~/mail") -> Iterator[Dovecot]:
+    """Start a server of its own and stop it at the end; skip the test if Dovecot is not installed.
+
+    `storage` is its `mail_location`; the home of a user is the folder `mail/NAME` beside the log.
+    """
     program = shutil.which("dovecot", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
     if program is None:
         pytest.skip("Dovecot is not installed (Debian package dovecot-imapd)")
@@ -158,7 +161,7 @@ def running_dovecot(separator: str = "/", prefix: str = "") -> Iterator[Dovecot]
     root = Path(tempfile.mkdtemp(prefix="dc-", dir="/tmp"))
     try:
         for attempt in range(_ATTEMPTS):
-            process, server = _start(program, root, separator, prefix)
+            process, server = _start(program, root, separator, prefix, storage)
             if _wait_for_greeting(process, server):
                 break
             _stop(process)
@@ -173,7 +176,9 @@ def running_dovecot(separator: str = "/", prefix: str = "") -> Iterator[Dovecot]
         shutil.rmtree(root, ignore_errors=True)
 
 
-def _start(program: str, root: Path, separator: str, prefix: str) -> tuple[subprocess.Popen[bytes], Dovecot]:
+def _start(
+    program: str, root: Path, separator: str, prefix: str, storage: str
+) -> tuple[subprocess.Popen[bytes], Dovecot]:
     port, tls_port = _free_ports(2)
     server = Dovecot("127.0.0.1", port, tls_port, root / "ca.pem", root / "dovecot.log")
     for directory in (root, root / "run", root / "state", root / "mail"):
@@ -194,6 +199,7 @@ def _start(program: str, root: Path, separator: str, prefix: str) -> tuple[subpr
             gid=gid,
             separator=separator,
             prefix=prefix,
+            storage=storage,
             port=port,
             tls_port=tls_port,
         )

@@ -1,60 +1,21 @@
-"""A real Dovecot over a Maildir, for comparison. Needs Debian's dovecot-imapd and root."""
+"""What a real Dovecot says of message files, for comparison."""
 
 from __future__ import annotations
 
 import os
 import re
-import shutil
-import signal
 import socket
-import subprocess
-import tempfile
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-import pytest
-
 from tests.gateway.message.grammar import Value, read_any
+from tests.servers.dovecot import PASSWORD, Dovecot, running_dovecot
 
 _LITERAL_AT_END = re.compile(rb"\{(\d+)\}\r\n\Z")
-_CONFIGURATION = """
-base_dir = {run}
-state_dir = {run}
-log_path = {home}/dovecot.log
-protocols = imap
-listen = 127.0.0.1
-ssl = no
-disable_plaintext_auth = no
-auth_mechanisms = plain
-first_valid_uid = 1
-mail_location = maildir:{home}/mail
-default_vsz_limit = 512M
-passdb {{
-  driver = static
-  args = nopassword=y
-}}
-userdb {{
-  driver = static
-  args = uid=mail gid=mail home={home}
-}}
-service imap-login {{
-  inet_listener imap {{
-    port = {port}
-  }}
-  inet_listener imaps {{
-    port = 0
-  }}
-}}
-service anvil {{
-  unix_listener anvil-auth-penalty {{
-    mode = 0
-  }}
-}}
-"""
+_USER = "reader"
 
 
 @dataclass
@@ -90,7 +51,7 @@ class _Connection:
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=60)
         self.file: BinaryIO = self.socket.makefile("rb")
         assert self.file.readline().startswith(b"* OK")
-        self.command(b"LOGIN user password")
+        self.command(f"LOGIN {_USER} {PASSWORD}".encode())
 
     def command(self, text: bytes) -> tuple[list[bytes], bytes]:
         """Return the untagged lines, with their literals, and the tagged line without its tag."""
@@ -117,25 +78,25 @@ class _Connection:
 
 
 @dataclass
-class Dovecot:
-    """A running server; every mailbox made of it is new."""
+class MaildirServer:
+    """A running Dovecot that serves files as they are; every mailbox made of it is new."""
 
-    home: Path
-    port: int
-    made: list[str] = field(default_factory=list)
+    server: Dovecot
+    made: int = 0
 
     @contextmanager
     def mailbox(self, contents: Sequence[bytes]) -> Iterator[Box]:
         """Put messages into a new mailbox, as files whose octets they are, and select it."""
-        name = f"box{len(self.made)}"
-        self.made.append(name)
-        folder = self.home / "mail" / f".{name}"
+        name = f"box{self.made}"
+        self.made += 1
+        home = self.server.log.parent / "mail" / _USER
+        folder = home / "Maildir" / f".{name}"
         for sub in ("cur", "new", "tmp"):
             (folder / sub).mkdir(parents=True)
         for number, data in enumerate(contents):
             (folder / "cur" / f"{1_700_000_000 + number}.M{number}.host:2,").write_bytes(data)
-        subprocess.run(["chown", "-R", "mail:mail", self.home / "mail"], check=True)
-        connection = _Connection(self.port)
+        _give_to_owner(home)
+        connection = _Connection(self.server.port)
         try:
             _, tagged = connection.command(f"SELECT {name}".encode())
             assert tagged.startswith(b"OK"), tagged
@@ -144,40 +105,15 @@ class Dovecot:
             connection.close()
 
 
+def _give_to_owner(home: Path) -> None:
+    """Let the files belong to whom the folder above belongs to, which is who Dovecot reads them as."""
+    owner = home.parent.stat()
+    for path in (home, *home.rglob("*")):
+        os.chown(path, owner.st_uid, owner.st_gid)
+
+
 @contextmanager
-def running_dovecot(home: Path) -> Iterator[Dovecot]:
-    """Start a Dovecot with its data in `home`, and end it."""
-    binary = shutil.which("dovecot") or "/usr/sbin/dovecot"
-    if not os.path.exists(binary) or os.geteuid() != 0:
-        pytest.skip("needs the package dovecot-imapd and root")
-    # The path of a Unix socket holds 107 octets, which a test's own folder exceeds.
-    run = Path(tempfile.mkdtemp(prefix="dc", dir="/tmp"))
-    run.chmod(0o755)
-    for folder in (home, *home.parents[:2]):
-        folder.chmod(0o755)
-    (home / "mail").mkdir()
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    configuration = home / "dovecot.conf"
-    configuration.write_text(_CONFIGURATION.format(run=run, home=home, port=port))
-    process = subprocess.Popen([binary, "-F", "-c", configuration])
-    try:
-        _wait_until_it_answers(port, process, home / "dovecot.log")
-        yield Dovecot(home, port)
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(timeout=20)
-        shutil.rmtree(run, ignore_errors=True)
-
-
-def _wait_until_it_answers(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
-    give_up = time.monotonic() + 20
-    while time.monotonic() < give_up and process.poll() is None:
-        try:
-            with socket.create_connection(("127.0.0.1", port), timeout=5) as probe:
-                if probe.recv(4).startswith(b"* OK"):
-                    return
-        except OSError:
-            time.sleep(0.05)
-    pytest.fail(f"Dovecot did not start: {log.read_text() if log.exists() else 'no log'}")
+def running_maildir_server() -> Iterator[MaildirServer]:
+    """Start a Dovecot over Maildirs, and end it; skip the test where Dovecot is not installed."""
+    with running_dovecot(storage="maildir:~/Maildir") as server:
+        yield MaildirServer(server)

@@ -6,7 +6,6 @@ Every difference is listed with its reason; a difference that is not listed fail
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 
 import pytest
 
@@ -20,7 +19,7 @@ from gateway.message.structure import render_structure
 from gateway.wire.fetch import Section, SectionText
 from tests.corpus.generate import messages
 from tests.gateway.message.differences import DIFFERENCES
-from tests.gateway.message.dovecot import Dovecot, running_dovecot
+from tests.gateway.message.dovecot import MaildirServer, running_maildir_server
 from tests.gateway.message.grammar import Value, read_body, read_envelope
 from tests.gateway.message.samples import many_parts, nested_messages, nested_multiparts, vectors
 
@@ -29,8 +28,8 @@ MOST_PARTS_COMPARED = 40
 
 
 @pytest.fixture(scope="module")
-def dovecot(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dovecot]:
-    with running_dovecot(Path(tmp_path_factory.mktemp("dovecot"))) as server:
+def dovecot() -> Iterator[MaildirServer]:
+    with running_maildir_server() as server:
         yield server
 
 
@@ -102,7 +101,7 @@ def _ours(data: bytes) -> dict[bytes, Value]:
     return answer
 
 
-def _differences(dovecot: Dovecot, samples: Mapping[str, bytes]) -> dict[tuple[str, str], tuple[Value, Value]]:
+def _differences(dovecot: MaildirServer, samples: Mapping[str, bytes]) -> dict[tuple[str, str], tuple[Value, Value]]:
     """Return (name, item) of every difference, with our value and Dovecot's."""
     found: dict[tuple[str, str], tuple[Value, Value]] = {}
     with dovecot.mailbox(list(samples.values())) as box:
@@ -115,7 +114,7 @@ def _differences(dovecot: Dovecot, samples: Mapping[str, bytes]) -> dict[tuple[s
     return found
 
 
-def test_broken_mail_is_answered_as_dovecot_does(dovecot: Dovecot) -> None:
+def test_broken_mail_is_answered_as_dovecot_does(dovecot: MaildirServer) -> None:
     found = _differences(dovecot, vectors())
     listed = {(name, item) for difference in DIFFERENCES for name in difference.vectors for item in difference.items}
     unexpected = {key: values for key, values in found.items() if key not in listed}
@@ -123,12 +122,12 @@ def test_broken_mail_is_answered_as_dovecot_does(dovecot: Dovecot) -> None:
     assert listed - found.keys() == set()
 
 
-def test_ordinary_mail_is_answered_as_dovecot_does(dovecot: Dovecot) -> None:
+def test_ordinary_mail_is_answered_as_dovecot_does(dovecot: MaildirServer) -> None:
     samples = {f"message {number}": message.data for number, message in enumerate(messages(300, seed=20240101))}
     assert _differences(dovecot, samples) == {}
 
 
-def test_limits_are_those_of_dovecot(dovecot: Dovecot) -> None:
+def test_limits_are_those_of_dovecot(dovecot: MaildirServer) -> None:
     samples = {
         "parts at the limit": many_parts(9_999),
         "parts beyond the limit": many_parts(10_020),
@@ -141,7 +140,7 @@ def test_limits_are_those_of_dovecot(dovecot: Dovecot) -> None:
 
 
 @pytest.mark.parametrize("section", [b"2", b"1.1", b"1.HEADER", b"1.TEXT", b"1.HEADER.FIELDS (SUBJECT)", b"3.1.MIME"])
-def test_a_missing_section_is_nil_where_dovecot_says_something(dovecot: Dovecot, section: bytes) -> None:
+def test_a_missing_section_is_nil_where_dovecot_says_something(dovecot: MaildirServer, section: bytes) -> None:
     """A part that does not exist has no text, so it is NIL (RFC 9051 section 9, `nstring`), not an empty string."""
     data = b"Subject: one\r\n\r\nText.\r\n"
     words = section.split(b" ")[0].split(b".")
