@@ -71,13 +71,13 @@ class Appender:
             try:
                 state = await connector.append(ref_of(row), content, policy.split(flags), internal_date)
             except errors.OutcomeUnknown as error:
-                await context.account.failed(error)
+                await context.failed(row, error)
                 uid = await self._settle(row, intent)
                 if uid is None:
                     raise errors.Unavailable(error.operator_text) from error
                 return uid
             except errors.ConnectorError as error:
-                await context.account.failed(error)
+                await context.failed(row, error)
                 await self._forget(intent)
                 raise
             context.guard.wrote([context.key_of(row)(state.ref)])

@@ -149,6 +149,7 @@ class Bodies:
 
     async def _fetch(self, row: MailboxRow, message_id: int, ref: MessageRef) -> Callable[[], OpenBody | None]:
         """Read the message from the backend; return how to open it, which gives None if it has left the cache."""
+        await self._context.ensure_current(row)
         connector = await self._context.account.open()
         try:
             content = await connector.fetch(ref_of(row), ref)
@@ -157,7 +158,7 @@ class Bodies:
             else:
                 opener = await self._read_into_cache(message_id, content)
         except errors.ConnectorError as error:
-            await self._context.account.failed(error)
+            await self._context.failed(row, error)
             raise
         body = opener()
         if body is not None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
+from connectors.api import errors
 from connectors.api.capabilities import Scope
 from connectors.api.types import MailboxRef, MessageRef
 from gateway.accounts.account import Account
 from gateway.clock import Clock
+from gateway.store import mailboxes
 from gateway.store.body_cache import BodyCache
 from gateway.store.database import Store
 from gateway.store.mailboxes import MailboxRow
@@ -29,6 +31,8 @@ class AccountContext:
     clock: Clock
     guard: WriteGuard = field(default_factory=WriteGuard)
     write_locks: dict[int, asyncio.Lock] = field(default_factory=dict)
+    current: set[int] = field(default_factory=set)
+    read_mailbox: Callable[[int], Awaitable[bool]] | None = None
 
     @property
     def account_id(self) -> int:
@@ -46,6 +50,31 @@ class AccountContext:
     def write_lock(self, mailbox_id: int) -> asyncio.Lock:
         """Return the lock that keeps writes to one mailbox in one order, at the backend and in the store alike."""
         return self.write_locks.setdefault(mailbox_id, asyncio.Lock())
+
+    async def ensure_current(self, row: MailboxRow) -> None:
+        """Have the mailbox read once in this process before any message of it is named to the backend.
+
+        While the gateway was not looking, the UID that is a backend's ref may have come to name another message, and
+        only reading the mailbox tells (RFC 9051 section 2.3.1.1, UIDVALIDITY).
+
+        Raises:
+            Unavailable: the mailbox cannot be read now.
+            NotFound: the messages of `row` are gone, UIDs and all.
+        """
+        if row.id in self.current or self.read_mailbox is None:
+            return
+        if not await self.read_mailbox(row.id):
+            raise errors.Unavailable(f"mailbox {row.ref!r} could not be read yet")
+        fresh = await self.store.read(lambda tx: mailboxes.mailbox_by_id(tx, row.id))
+        if fresh is None or fresh.uidvalidity != row.uidvalidity:
+            raise errors.NotFound(f"the UIDs of mailbox {row.ref!r} are void")
+
+    async def failed(self, row: MailboxRow, error: errors.ConnectorError) -> None:
+        """Take note of an error of the backend about a mailbox."""
+        await self.account.failed(error)
+        if isinstance(error, errors.CursorExpired) and self.read_mailbox is not None:
+            # The backend has voided the UIDs; the mailbox has to be read before anything else is done in it.
+            self.current.discard(row.id)
 
     def changed(self, *mailbox_ids: int) -> None:
         """Tell the process that mailboxes have changed; call it after the commit."""

@@ -13,9 +13,10 @@ import asyncio
 import contextlib
 import logging
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any, TypeVar
 
 from connectors.api import errors
 from connectors.api.abilities import Push
@@ -37,8 +38,16 @@ from gateway.sync.tree import sync_tree
 
 log = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
 KEPT_TOMBSTONES = 50_000
 """Expunged UIDs remembered per mailbox; a client that was away for longer is told of all that is missing."""
+
+WRITE_GRACE_S = 10.0
+"""How long a stop waits for writes that the backend has been asked for."""
+
+FIRST_READ_S = 60.0
+"""How long a write waits for its mailbox to be read for the first time in this process."""
 
 SWEEP_ROWS = 500
 """Messages forgotten per transaction at the start."""
@@ -55,17 +64,26 @@ class SyncSettings:
 
 @dataclass(slots=True)
 class MailboxProgress:
-    """How far a mailbox has got. `listed` counts while its first listing runs."""
+    """How far a mailbox has got. `listed` counts while its first listing runs.
+
+    `begun` counts the readings begun, and `ended` is the number of the last one that came to an end, well or not.
+    """
 
     listed: int = 0
     synced_at: float | None = None
     error: errors.ConnectorError | None = None
-    generation: int = 0
+    begun: int = 0
+    ended: int = 0
     changed: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def tell(self) -> None:
-        """Wake whoever waits for this mailbox."""
-        self.generation += 1
+    def begin(self) -> int:
+        """Count a reading that begins and return its number."""
+        self.begun += 1
+        return self.begun
+
+    def end(self, number: int) -> None:
+        """Take note that a reading has ended, and wake whoever waits for this mailbox."""
+        self.ended = max(self.ended, number)
         self.changed.set()
         self.changed = asyncio.Event()
 
@@ -75,6 +93,7 @@ class AccountEngine:
 
     def __init__(self, context: AccountContext, settings: SyncSettings) -> None:
         self.context = context
+        context.read_mailbox = lambda mailbox_id: self.wait_until_read(mailbox_id, FIRST_READ_S)
         self.bodies = Bodies(context)
         self.hydrator = Hydrator(context, self.bodies)
         self.appender = Appender(context, self._resync, self.bodies.hash_of)
@@ -91,6 +110,7 @@ class AccountEngine:
         self._account_lock = asyncio.Lock()
         self._interest: frozenset[int] = frozenset()
         self._task: asyncio.Task[None] | None = None
+        self._writes: set[asyncio.Task[Any]] = set()
 
     # -- what others ask ----------------------------------------------------------------------------------------------
 
@@ -100,7 +120,13 @@ class AccountEngine:
             self._task = asyncio.get_running_loop().create_task(self._run(), name=f"sync {self.context.account.name}")
 
     async def stop(self) -> None:
-        """End the task and close the connector."""
+        """End the task, let writes that were begun come to their end for a while, and close the connector."""
+        if self._writes:
+            _, late = await asyncio.wait(tuple(self._writes), timeout=WRITE_GRACE_S)
+            for write in late:
+                # What the backend did is found by reading at the next start; an APPEND has left its intent.
+                write.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
@@ -146,10 +172,11 @@ class AccountEngine:
         Returns early, with False, when the backend is known to be out of reach.
         """
         progress = self._progress[mailbox_id]
-        generation = progress.generation
+        begun = progress.begun
         self.request(mailbox_id, Urgency.WAITED_FOR)
         deadline = asyncio.get_running_loop().time() + timeout_s
-        while progress.generation == generation:
+        # A reading that is under way may have missed what the caller has in mind.
+        while progress.ended <= begun:
             left_s = deadline - asyncio.get_running_loop().time()
             if left_s <= 0 or not self.is_working:
                 return False
@@ -181,6 +208,19 @@ class AccountEngine:
 
     # -- writes -------------------------------------------------------------------------------------------------------
 
+    async def _to_the_end(self, write: Coroutine[Any, Any, T]) -> T:
+        """Carry out a write even if whoever asked for it goes away: the store must learn what the backend has done."""
+        task = asyncio.get_running_loop().create_task(write)
+        self._writes.add(task)
+        task.add_done_callback(self._write_ended)
+        return await asyncio.shield(task)
+
+    def _write_ended(self, task: asyncio.Task[Any]) -> None:
+        self._writes.discard(task)
+        if not task.cancelled():
+            # Taken note of here, as there may be nobody left who waits for it.
+            task.exception()
+
     async def append(
         self, row: MailboxRow, content: MessageContent, flags: Sequence[str], internal_date: datetime | None
     ) -> int:
@@ -196,7 +236,7 @@ class AccountEngine:
         unchanged_since: int | None = None,
     ) -> FlagOutcome:
         """Change flags; see `flag_writer.store_flags`."""
-        outcome = await store_flags(self.context, row, uids, action, flags, unchanged_since)
+        outcome = await self._to_the_end(store_flags(self.context, row, uids, action, flags, unchanged_since))
         if outcome.is_unknown:
             self.request(row.id, Urgency.WAITED_FOR)
         return outcome
@@ -205,6 +245,11 @@ class AccountEngine:
         self, source: MailboxRow, uids: Sequence[int], destination: MailboxRow, *, is_move: bool
     ) -> MoveOutcome:
         """Copy or move within the account; see `mover.copy`."""
+        return await self._to_the_end(self._copy(source, uids, destination, is_move=is_move))
+
+    async def _copy(
+        self, source: MailboxRow, uids: Sequence[int], destination: MailboxRow, *, is_move: bool
+    ) -> MoveOutcome:
         outcome = await copy(self.context, source, uids, destination, is_move=is_move)
         if outcome.unplaced:
             await self._find_unplaced(destination, outcome)
@@ -225,7 +270,7 @@ class AccountEngine:
 
     async def expunge(self, row: MailboxRow, uids: Sequence[int]) -> ExpungeOutcome:
         """Remove messages from a mailbox; see `mover.expunge`."""
-        outcome = await expunge(self.context, row, uids)
+        outcome = await self._to_the_end(expunge(self.context, row, uids))
         if outcome.is_unknown:
             self.request(row.id, Urgency.WAITED_FOR)
         return outcome
@@ -287,7 +332,7 @@ class AccountEngine:
         self._tell_attempt()
         for progress in self._progress.values():
             progress.error = error
-            progress.tell()
+            progress.end(progress.begun)
 
     def _tell_attempt(self) -> None:
         self._attempt.set()
@@ -302,6 +347,8 @@ class AccountEngine:
         self._tree_error = None
         self._tree_known.set()
         self._tell_attempt()
+        for mailbox_id in self._progress.keys() - {row.id for row in rows}:
+            self._forget(mailbox_id)
         selectable = [row for row in rows if row.is_selectable]
         if self._has_account_cursor:
             # One reading of the changes serves all; only what was never listed needs its own turn.
@@ -360,10 +407,13 @@ class AccountEngine:
             row = await self._row(mailbox_id)
             if row is not None and row.is_selectable:
                 await self._read_mailbox(row)
+            else:
+                self._forget(mailbox_id)
 
     async def _read_mailbox(self, row: MailboxRow) -> None:
         """Read one mailbox; an error that is only its own is set aside, any other ends the connection's work."""
         progress = self._progress[row.id]
+        number = progress.begin()
         try:
             outcome = await self._sync_mailbox(row)
         except errors.NotFound:
@@ -374,6 +424,7 @@ class AccountEngine:
             progress.error = error
         else:
             progress.error = None
+            self.context.current.add(row.id)
             progress.synced_at = self.context.clock.monotonic()
             if self._has_account_cursor:
                 for other in self._progress.values():
@@ -383,10 +434,22 @@ class AccountEngine:
             if not outcome.is_settled:
                 self.request(row.id, Urgency.PUSHED)
             self.hydrator.wake()
-        progress.tell()
+        progress.end(number)
+
+    def _forget(self, mailbox_id: int) -> None:
+        """Let go of what is kept of a mailbox that is gone; whoever waits for it learns so."""
+        self._queue.discard(mailbox_id)
+        progress = self._progress.pop(mailbox_id, None)
+        if progress is not None:
+            progress.error = errors.NotFound(f"mailbox {mailbox_id}")
+            progress.end(progress.begin())
+        for locks in (self._mailbox_locks, self.context.write_locks):
+            if mailbox_id in locks and not locks[mailbox_id].locked():
+                del locks[mailbox_id]
 
     async def _resync(self, row: MailboxRow) -> None:
         outcome = await self._sync_mailbox(row)
+        self.context.current.add(row.id)
         if outcome.tree_changed:
             self.request_tree()
 

@@ -72,6 +72,7 @@ async def store_flags(
     Raises:
         ConnectorError: the backend cannot be reached; nothing was changed.
     """
+    await context.ensure_current(row)
     policy, key = policy_of(row), context.key_of(row)
     async with context.write_lock(row.id):
         targets = await read_targets(context.store, row.id, uids)
@@ -131,7 +132,7 @@ async def _send(
 
     outcome = await in_batches(refs, context.account.capabilities.batch_limit, call)
     if outcome.error is not None:
-        await context.account.failed(outcome.error)
+        await context.failed(row, outcome.error)
     return outcome
 
 

@@ -153,6 +153,9 @@ class Hydrator:
             await self._outlines(row, left)
 
     async def _read_outlines(self, row: MailboxRow, wanted: Sequence[Wanted]) -> None:
+        if not wanted:
+            return
+        await self._context.ensure_current(row)
         limit = self._context.account.capabilities.outline_limit
         for start in range(0, len(wanted), limit):
             batch = wanted[start : start + limit]
@@ -163,7 +166,7 @@ class Hydrator:
                 await self._each_body(row, batch)
                 continue
             except errors.ConnectorError as error:
-                await self._context.account.failed(error)
+                await self._context.failed(row, error)
                 raise
             await self._save(row, batch, found)
 

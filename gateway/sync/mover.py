@@ -55,6 +55,7 @@ async def copy(
         NotFound: the destination is gone.
         ConnectorError: the backend cannot be reached; nothing was done.
     """
+    await context.ensure_current(source)
     first, second = sorted({source.id, destination.id})[0], sorted({source.id, destination.id})[-1]
     if first == second:
         async with context.write_lock(first):
@@ -80,7 +81,7 @@ async def _copy(
     with context.guard.writing([here(target.ref) for target in targets]):
         outcome = await in_batches([t.ref for t in targets], context.account.capabilities.batch_limit, call)
         if outcome.error is not None:
-            await context.account.failed(outcome.error)
+            await context.failed(source, outcome.error)
             if isinstance(outcome.error, NotFound) and not outcome.done:
                 raise outcome.error
         context.guard.wrote([there(state.ref) for state in outcome.done.values() if state is not None])
@@ -195,6 +196,7 @@ async def expunge(context: AccountContext, row: MailboxRow, uids: Sequence[int])
     Raises:
         ConnectorError: the backend cannot be reached; nothing was done.
     """
+    await context.ensure_current(row)
     key = context.key_of(row)
     async with context.write_lock(row.id):
         targets = await read_targets(context.store, row.id, uids)
@@ -208,7 +210,7 @@ async def expunge(context: AccountContext, row: MailboxRow, uids: Sequence[int])
         with context.guard.writing([key(target.ref) for target in targets]):
             outcome = await in_batches([t.ref for t in targets], context.account.capabilities.batch_limit, call)
             if outcome.error is not None:
-                await context.account.failed(outcome.error)
+                await context.failed(row, outcome.error)
             gone = [target.uid for target in targets if target.ref not in outcome.failed]
             if gone:
                 await context.store.write(lambda tx: placements.remove_placements(tx, row.id, gone))

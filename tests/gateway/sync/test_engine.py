@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 
 from connectors.api import errors
-from connectors.api.types import BytesContent
+from connectors.api.types import BytesContent, MessageRef
 from connectors.memory.backend import Layout, MemoryBackend
 from connectors.memory.faults import Operation
 from gateway.errors import ErrorKind, MailError
 from gateway.mailbox.fetch import Needs
+from gateway.mailbox.service import MailSettings
 from gateway.mailbox.view import View
 from gateway.store import accounts, mailboxes
 from gateway.store.accounts import AccountState
@@ -300,3 +301,27 @@ async def test_copies_between_which_another_message_fell_get_their_uids_from_the
     await until_held(archive, 3)
     assert await subjects(archive) == {1: message(7), 2: message(0), 3: message(1)}
     assert await stack.check() == []
+
+
+async def test_after_a_restart_no_uid_is_named_to_the_backend_before_the_mailbox_was_read(tmp_path: Path) -> None:
+    async with running_stack(tmp_path) as stack:
+        backend = await stack.add_account("work", layout="folders", uids=True)
+        backend.deliver(INBOX, message(1))
+        backend.deliver(INBOX, message(2))
+        view = await stack.open()
+        assert list(view.uids) == [1, 2]
+    # While nobody looks, UID 1 comes to name the other message.
+    first, second = backend.messages(INBOX)
+    assert (first.data, second.data) == (message(1), message(2))
+    backend.remove(INBOX, MessageRef("1"))
+    backend.invalidate_uidvalidity(INBOX)
+    gate = backend.faults.hold(Operation.LIST_MAILBOXES)
+    mail = MailSettings(fresh_wait_s=0, first_listing_wait_s=0)
+    async with running_stack(tmp_path, backends=stack.backends, mail=mail) as stack:
+        view = await stack.open()
+        storing = asyncio.create_task(view.store([1], StoreAction.ADD, ["\\Deleted"]))
+        await gate.reached()
+        backend.faults.release(Operation.LIST_MAILBOXES)
+        with pytest.raises(MailError):
+            await storing
+        assert [one.flags for one in backend.messages(INBOX)] == [frozenset()]
