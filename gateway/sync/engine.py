@@ -110,6 +110,7 @@ class AccountEngine:
         self._account_lock = asyncio.Lock()
         self._interest: frozenset[int] = frozenset()
         self._task: asyncio.Task[None] | None = None
+        self._is_stopping = False
         self._writes: set[asyncio.Task[Any]] = set()
 
     # -- what others ask ----------------------------------------------------------------------------------------------
@@ -127,6 +128,7 @@ class AccountEngine:
                 # What the backend did is found by reading at the next start; an APPEND has left its intent.
                 write.cancel()
             await asyncio.gather(*late, return_exceptions=True)
+        self._is_stopping = True
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
@@ -281,11 +283,14 @@ class AccountEngine:
         rows = await self.context.store.read(lambda tx: mailboxes.mailboxes_of(tx, self.context.account_id))
         if rows:
             self._tree_known.set()
+            self._tell_attempt()
         await self._sweep(rows)
         backoff = Backoff()
         while True:
             pause_s = await self._run_connected(backoff)
-            if _is_being_cancelled():
+            if self._is_stopping:
+                # A task group whose member fails while it is cancelled reports the failure only. The task's count of
+                # cancellations does not tell either: before Python 3.13 a failed group leaves it raised.
                 return
             self._retry_now.clear()
             with contextlib.suppress(TimeoutError):
@@ -524,12 +529,6 @@ class AccountEngine:
             rows = await self.context.store.read(lambda tx: mailboxes.mailboxes_of(tx, account_id))
             return next((row for row in rows if row.is_selectable), None)
         return None
-
-
-def _is_being_cancelled() -> bool:
-    """Whether this task was told to stop: a task group whose member fails at that moment reports the failure only."""
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
 
 
 def _first(group: BaseExceptionGroup[errors.ConnectorError]) -> errors.ConnectorError:
