@@ -162,6 +162,12 @@ class MailService:
         await self._trim()
         return mailbox
 
+    async def refresh_mailbox(self, mailbox_id: int) -> None:
+        """Let the views of a mailbox, if there are any, learn at once of what was just written to it."""
+        mailbox = self._open.get(mailbox_id)
+        if mailbox is not None:
+            await mailbox.refresh()
+
     async def _load(self, mailbox_id: int) -> OpenMailbox:
         loading = self._loading.get(mailbox_id)
         if loading is None:

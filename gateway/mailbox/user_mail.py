@@ -328,6 +328,7 @@ class UserMail(Transfer):
             uid = await self._engine(row.account_id).append(row, content, flags, internal_date)
         except errors.ConnectorError as error:
             raise from_connector(error) from error
+        await self._service.refresh_mailbox(row.id)
         return AppendUid(row.uidvalidity, uid)
 
     async def copy(self, source: MailboxRow, uids: Sequence[int], destination: str, *, is_move: bool) -> CopyOutcome:
@@ -335,14 +336,17 @@ class UserMail(Transfer):
         engine = self._engine(source.account_id)
         try:
             if target.account_id == source.account_id:
-                return await copy_within(engine, source, uids, target, is_move=is_move)
-            other = self._engine(target.account_id)
-            return await copy_across(engine, source, uids, other, target, is_move=is_move)
+                outcome = await copy_within(engine, source, uids, target, is_move=is_move)
+            else:
+                other = self._engine(target.account_id)
+                outcome = await copy_across(engine, source, uids, other, target, is_move=is_move)
         except errors.NotFound as error:
             engine.request_tree()
             raise MailError(ErrorKind.NO_SUCH_DESTINATION, error.client_text, error.operator_text) from error
         except errors.ConnectorError as error:
             raise from_connector(error) from error
+        await self._service.refresh_mailbox(target.id)
+        return outcome
 
     def view_closed(self, view: View) -> None:
         task = asyncio.get_running_loop().create_task(self._service.view_closed(view.account_id, view.mailbox_id))

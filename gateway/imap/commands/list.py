@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from gateway.errors import MailError
 from gateway.imap.commands.special_use import SPECIAL_USES, XLIST_USES
 from gateway.imap.completion import Completion, ok
 from gateway.imap.name_pattern import SEPARATOR, NamePattern
@@ -15,8 +13,6 @@ from gateway.mailbox.namespace import MailboxEntry, MailboxStatus
 from gateway.wire import commands, write
 from gateway.wire.commands import ListKind, ListReturn, ListSelection, StatusItem
 from gateway.wire.mailbox_name import fold_first_level
-
-log = logging.getLogger(__name__)
 
 MAILBOXES_PER_BLOCK = 200
 """So many are listed before the client is waited for."""
@@ -29,11 +25,16 @@ async def list_mailboxes(session: Session, command: commands.List) -> Completion
         # The hierarchy separator and the root of the reference, which is empty as no name is absolute.
         session.write(write.mailbox_list("", ["\\Noselect"], kind=command.kind))
         return ok(f"{word} completed")
-    entries = await session.require_user().mailboxes()
-    for count, line in enumerate(listed(command, entries), start=1):
+    user = session.require_user()
+    lines = list(listed(command, await user.mailboxes()))
+    statuses: dict[str, MailboxStatus] = {}
+    if command.status:
+        # One that is gone meanwhile has no STATUS (RFC 5819 section 2).
+        statuses = await user.statuses([line.entry.name for line in lines if line.entry.is_selectable])
+    for count, line in enumerate(lines, start=1):
         session.write(line.render(command.kind))
-        if command.status and line.entry.is_selectable:
-            await _write_status(session, line.entry.name, command.status)
+        if line.entry.name in statuses:
+            _write_status(session, line.entry.name, command.status, statuses[line.entry.name])
         if count % MAILBOXES_PER_BLOCK == 0:
             await session.drain()
     return ok(f"{word} completed")
@@ -42,7 +43,7 @@ async def list_mailboxes(session: Session, command: commands.List) -> Completion
 async def status(session: Session, command: commands.Status) -> Completion:
     """Tell figures of a mailbox without selecting it."""
     values = await session.require_user().status(command.mailbox)
-    _write_status_line(session, command.mailbox, command.items, values)
+    _write_status(session, command.mailbox, command.items, values)
     return ok("Status completed")
 
 
@@ -145,17 +146,7 @@ def _names_above(names: set[str]) -> set[str]:
     return above
 
 
-async def _write_status(session: Session, name: str, items: Sequence[StatusItem]) -> None:
-    """Write STATUS within LIST; a mailbox that fails is left without one (RFC 5819 section 2)."""
-    try:
-        values = await session.require_user().status(name)
-    except MailError as error:
-        log.info("no status of %s in LIST: %s", name, error.operator_text)
-        return
-    _write_status_line(session, name, items, values)
-
-
-def _write_status_line(session: Session, name: str, items: Sequence[StatusItem], values: MailboxStatus) -> None:
+def _write_status(session: Session, name: str, items: Sequence[StatusItem], values: MailboxStatus) -> None:
     if StatusItem.HIGHESTMODSEQ in items:
         session.enable_condstore()
     pairs = [(item, _status_value(item, values)) for item in items]
