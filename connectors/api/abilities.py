@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
-from connectors.api.types import MailboxInfo, MailboxRef, MessageRef, PushEvent, Role
+from connectors.api.types import MailboxInfo, MailboxRef, MessageContent, MessageRef, PushEvent, Role
 
 
 class MailboxAdmin(ABC):
@@ -69,6 +69,20 @@ class Push(ABC):
         """Say which mailboxes somebody has open, to be watched first where the backend cannot watch all.
 
         Returns at once; may be called at any time, also while nothing is watched.
+        """
+
+
+class BatchFetch(ABC):
+    """Several whole messages can be had in one request."""
+
+    @abstractmethod
+    def fetch_many(
+        self, mailbox: MailboxRef, refs: Sequence[MessageRef]
+    ) -> AsyncIterator[tuple[MessageRef, MessageContent]]:
+        """Yield the messages in any order, octet for octet as the backend holds them; those that are gone are left out.
+
+        Meant for small messages: a content is valid until the next one is asked for, and is read at once by the
+        caller. At most `Capabilities.outline_limit` refs.
         """
 
 

@@ -14,7 +14,7 @@ from gateway.errors import from_connector
 from gateway.mailbox.columns import UNKNOWN, Columns
 from gateway.mailbox.flag_sets import RECENT
 from gateway.message.scan import scan
-from gateway.message.text import body_text, header_text, normalise, sent_date
+from gateway.message.text import all_header_text, body_text, header_text, normalise, sent_date
 from gateway.store import messages, outlines
 from gateway.sync.context import ref_of
 from gateway.sync.hydrate import Wanted
@@ -248,7 +248,7 @@ class Searcher:
             part = scan(buffer)
             if not body_only:
                 header = bytes(buffer[part.header_start : part.body_start])
-                if any(needle in normalise(value) for value in header_text(header, "")):
+                if any(needle in normalise(field) for field in all_header_text(header)):
                     return True
             return any(needle in normalise(piece) for piece in body_text(buffer, part))
         finally:

@@ -7,6 +7,7 @@ import pytest
 from connectors.api import errors
 from connectors.memory.faults import Operation
 from gateway.errors import ErrorKind, MailError
+from gateway.mailbox.fetch import Needs
 from gateway.mailbox.view import View
 from gateway.wire import search as k
 from gateway.wire.commands import StoreAction
@@ -109,3 +110,16 @@ async def test_a_search_that_needs_a_dead_backend_is_refused(stack: Stack) -> No
     with pytest.raises(MailError) as refused:
         await view.search(k.TextContains("nothing like it"))
     assert refused.value.kind is ErrorKind.UNAVAILABLE
+
+
+async def test_text_at_hand_is_looked_for_in_headers_too(stack: Stack) -> None:
+    view = await opened(stack)
+    async for block in view.fetch(list(view.uids), Needs(body=True)):
+        for row in block:
+            assert row.body is not None
+            async with row.body:
+                pass
+    assert await view.search(k.TextContains("x-odd: YES")) == [3]
+    assert await view.search(k.TextContains("grüße")) == [2]
+    assert await view.search(k.BodyContains("x-odd")) == []
+    assert stack.backends["work"].faults.calls[Operation.SEARCH_TEXT] == 0
