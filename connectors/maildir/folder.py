@@ -82,7 +82,8 @@ class Folder:
                 everything = snapshot.refs()
                 return Changes(snapshot.states(everything), [], frozenset(everything), snapshot.cursor)
             gone = [ref for ref in refs if ref not in snapshot.entries]
-            return Changes(snapshot.states(refs), gone, None, snapshot.cursor)
+            # New ones get their UIDs in this order, and the journal has them as the directory was read.
+            return Changes(snapshot.states(snapshot.in_order(refs)), gone, None, snapshot.cursor)
 
     def open(self, ref: MessageRef) -> MessageContent:
         """Open a message for reading.

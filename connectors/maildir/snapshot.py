@@ -92,7 +92,12 @@ class Snapshot:
 
     def refs(self) -> list[MessageRef]:
         """Return all refs in the order of delivery."""
-        keys = {ref: filename.order(entry.name, entry.mtime_ns) for ref, entry in self.entries.items()}
+        return self.in_order(self.entries)
+
+    def in_order(self, refs: Iterable[MessageRef]) -> list[MessageRef]:
+        """Return those of the refs that are there, in the order of delivery."""
+        found = {ref: entry for ref in refs if (entry := self.entries.get(ref)) is not None}
+        keys = {ref: filename.order(entry.name, entry.mtime_ns) for ref, entry in found.items()}
         return sorted(keys, key=keys.__getitem__)
 
     def state(self, ref: MessageRef) -> MessageState:

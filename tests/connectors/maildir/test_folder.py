@@ -46,6 +46,18 @@ def behind_our_back(monkeypatch: pytest.MonkeyPatch, function: str, act: Callabl
     monkeypatch.setattr(os, function, interrupted)
 
 
+# -- order -----------------------------------------------------------------------------------------------------------
+
+
+def test_messages_delivered_together_are_told_in_the_order_of_delivery(folder: Folder, path: Path) -> None:
+    cursor = folder.cursor()
+    moments = [7, 3, 9, 1, 8, 2, 6, 4, 5]
+    for moment in moments:
+        put(path, f"cur/170000000{moment}.M{moment}P1.host:2,", b"a\n\nb\n")
+    told = [state.ref for state in folder.changes(cursor).changed]
+    assert told == [f"170000000{moment}.M{moment}P1.host" for moment in sorted(moments)]
+
+
 # -- sizes ------------------------------------------------------------------------------------------------------------
 
 
