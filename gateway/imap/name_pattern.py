@@ -13,7 +13,7 @@ class NamePattern:
 
     Matching keeps the set of positions in the name that the pattern read so far can reach, as the bits of one integer.
     It takes time in proportion to the pattern, whatever the pattern is: a regular expression would take exponential
-    time on `*a*a*a*a*b`. INBOX, and nothing else, matches in any case.
+    time on `*a*a*a*a*b`. INBOX, and nothing else, matches in any case, as the first level of a name too.
     """
 
     text: str
@@ -21,7 +21,9 @@ class NamePattern:
     def matches(self, name: str) -> bool:
         """Say whether the whole of `name` matches."""
         pattern = self.text
-        if name.partition(SEPARATOR)[0] == "INBOX" and pattern[:5].upper() == "INBOX":
+        if name == "INBOX":
+            pattern = pattern.upper()
+        elif name.startswith("INBOX" + SEPARATOR) and pattern[:5].upper() == "INBOX":
             pattern = "INBOX" + pattern[5:]
         if len(pattern) - pattern.count("*") - pattern.count("%") > len(name):
             return False

@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+import pytest
+
+from gateway.imap.errors import ClientError
+from gateway.imap.fetch_plan import BodyItem, RowItem, plan
+from gateway.mailbox.fetch import FetchRow, Needs
+from gateway.wire.fetch import BinarySection, BodySection, FetchAttribute, FetchItem, Section, SectionText
+
+HEADER = b"From: a@example.org\r\nSubject: Hi\r\n there\r\nTo: b@example.org\r\n\r\n"
+ROW = FetchRow(
+    sequence_number=3,
+    uid=77,
+    flags=b"(\\Seen)",
+    modseq=9,
+    internal_date=b'"17-Jul-2025 02:44:25 -0700"',
+    size=1234,
+    envelope=b"(NIL)",
+    structure=b'("text" "plain" NIL NIL NIL "7bit" 5 1 NIL NIL NIL NIL)',
+    header=HEADER,
+    body=None,
+)
+FIELDS = Section(text=SectionText.HEADER_FIELDS, fields=(b"subject",))
+
+
+def line(*items: FetchItem, with_uid: bool = False, with_modseq: bool = False) -> bytes:
+    write_row = plan(items, with_uid=with_uid, with_modseq=with_modseq).row_writer()
+    assert write_row is not None
+    return write_row(ROW)
+
+
+@pytest.mark.parametrize(
+    ("item", "written"),
+    [
+        (FetchAttribute.UID, b"UID 77"),
+        (FetchAttribute.FLAGS, b"FLAGS (\\Seen)"),
+        (FetchAttribute.INTERNALDATE, b'INTERNALDATE "17-Jul-2025 02:44:25 -0700"'),
+        (FetchAttribute.RFC822_SIZE, b"RFC822.SIZE 1234"),
+        (FetchAttribute.ENVELOPE, b"ENVELOPE (NIL)"),
+        (FetchAttribute.BODY, b'BODY ("text" "plain" NIL NIL NIL "7bit" 5 1)'),
+        (FetchAttribute.MODSEQ, b"MODSEQ (9)"),
+        (FetchAttribute.RFC822_HEADER, b"RFC822.HEADER {%d}\r\n%b" % (len(HEADER), HEADER)),
+        (BodySection(Section(text=SectionText.HEADER)), b"BODY[HEADER] {%d}\r\n%b" % (len(HEADER), HEADER)),
+        (
+            BodySection(FIELDS, is_peek=True),
+            b"BODY[HEADER.FIELDS (subject)] {23}\r\nSubject: Hi\r\n there\r\n\r\n",
+        ),
+        (BodySection(FIELDS, (3, 5)), b"BODY[HEADER.FIELDS (subject)]<3> {5}\r\nject:"),
+        (BodySection(FIELDS, (900, 5)), b"BODY[HEADER.FIELDS (subject)]<900> {0}\r\n"),
+    ],
+)
+def test_an_item_of_a_row_is_written_under_the_name_it_was_asked_by(item: FetchItem, written: bytes) -> None:
+    assert line(item) == b"* 3 FETCH (" + written + b")\r\n"
+
+
+def test_items_are_answered_in_the_order_asked() -> None:
+    assert line(FetchAttribute.RFC822_SIZE, FetchAttribute.FLAGS, FetchAttribute.UID) == (
+        b"* 3 FETCH (RFC822.SIZE 1234 FLAGS (\\Seen) UID 77)\r\n"
+    )
+
+
+def test_uid_and_modseq_are_added_once_where_the_command_implies_them() -> None:
+    assert line(FetchAttribute.FLAGS, with_uid=True, with_modseq=True) == (
+        b"* 3 FETCH (UID 77 FLAGS (\\Seen) MODSEQ (9))\r\n"
+    )
+    assert line(FetchAttribute.MODSEQ, FetchAttribute.UID, with_uid=True, with_modseq=True) == (
+        b"* 3 FETCH (MODSEQ (9) UID 77)\r\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("items", "needs"),
+    [
+        ([FetchAttribute.UID, FetchAttribute.FLAGS, FetchAttribute.INTERNALDATE], Needs()),
+        ([FetchAttribute.RFC822_SIZE], Needs(size=True)),
+        ([FetchAttribute.ENVELOPE], Needs(envelope=True)),
+        ([FetchAttribute.BODY], Needs(structure=True)),
+        ([FetchAttribute.BODYSTRUCTURE], Needs(structure=True)),
+        ([BodySection(FIELDS, is_peek=True)], Needs(header=True)),
+        ([FetchAttribute.RFC822_HEADER], Needs(header=True)),
+        ([BodySection(Section(), is_peek=True)], Needs(body=True)),
+        ([BodySection(Section(part=(1,), text=SectionText.HEADER))], Needs(body=True)),
+        ([FetchAttribute.RFC822_PEEK], Needs(body=True)),
+    ],
+)
+def test_only_what_is_needed_is_read(items: list[FetchItem], needs: Needs) -> None:
+    assert plan(items, with_uid=True, with_modseq=False).needs == needs
+
+
+@pytest.mark.parametrize(
+    ("item", "marks"),
+    [
+        (BodySection(Section()), True),
+        (BodySection(Section(), is_peek=True), False),
+        (BodySection(FIELDS), True),
+        (FetchAttribute.RFC822, True),
+        (FetchAttribute.RFC822_TEXT, True),
+        (FetchAttribute.RFC822_HEADER, False),
+        (FetchAttribute.RFC822_PEEK, False),
+        (FetchAttribute.BODY, False),
+    ],
+)
+def test_reading_without_peek_marks_as_seen(item: FetchItem, marks: bool) -> None:
+    assert plan([item], with_uid=False, with_modseq=False).marks_seen is marks
+
+
+def test_outlooks_peek_is_answered_under_the_name_rfc822() -> None:
+    (item,) = plan([FetchAttribute.RFC822_PEEK], with_uid=False, with_modseq=False).items
+    assert item == BodyItem(b"RFC822", Section(), None)
+
+
+def test_a_plan_with_a_body_has_no_row_writer() -> None:
+    made = plan([FetchAttribute.UID, BodySection(Section())], with_uid=False, with_modseq=False)
+    assert made.row_writer() is None
+    assert isinstance(made.items[0], RowItem)
+    assert made.items[0].render(ROW) == b"UID 77"
+
+
+def test_binary_is_refused_as_it_is_not_advertised() -> None:
+    with pytest.raises(ClientError):
+        plan([BinarySection((1,))], with_uid=False, with_modseq=False)

@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+from typing import get_args
+
+from gateway.imap.table import ANY, LOGGED_IN, SELECTED, STRANGER, TABLE
+from gateway.wire import commands
+from gateway.wire.commands import Command
+from gateway.wire.fetch import FetchAttribute
+from gateway.wire.search import All
+from gateway.wire.sequence_set import SequenceSet
+
+ONE = SequenceSet(((1, 1),))
+
+
+def fetch(*, is_uid: bool) -> commands.Fetch:
+    return commands.Fetch(ONE, is_uid, (FetchAttribute.FLAGS,))
+
+
+def test_every_command_has_a_rule() -> None:
+    assert set(TABLE) == set(get_args(Command))
+
+
+def test_expunge_is_held_back_by_sequence_number_and_not_by_uid() -> None:
+    pairs: list[tuple[Command, Command]] = [
+        (fetch(is_uid=False), fetch(is_uid=True)),
+        (commands.Search(All(), False), commands.Search(All(), True)),
+        (
+            commands.Store(ONE, False, commands.StoreAction.ADD, (), False),
+            commands.Store(ONE, True, commands.StoreAction.ADD, (), False),
+        ),
+    ]
+    for plain, by_uid in pairs:
+        rule = TABLE[type(plain)]
+        assert rule.uses_sequence_numbers(plain)
+        assert not rule.may_expunge(plain)
+        assert not rule.uses_sequence_numbers(by_uid)
+        assert rule.may_expunge(by_uid)
+
+
+def test_every_other_command_may_be_answered_with_expunge() -> None:
+    held = {kind for kind, rule in TABLE.items() if rule.holds_expunges}
+    assert held == {commands.Fetch, commands.Store, commands.Search}
+    copy = commands.Copy(ONE, False, "Archive", False)
+    assert TABLE[commands.Copy].uses_sequence_numbers(copy)
+    assert TABLE[commands.Copy].may_expunge(copy)
+
+
+def test_each_state_admits_what_the_rfc_lists() -> None:
+    by_states = {
+        states: {kind.__name__ for kind, rule in TABLE.items() if rule.states == states}
+        for states in (ANY, STRANGER, LOGGED_IN, SELECTED)
+    }
+    assert by_states[ANY] == {"Capability", "Noop", "Logout", "Id"}
+    assert by_states[STRANGER] == {"StartTls", "Login", "Authenticate"}
+    assert by_states[SELECTED] == {"Check", "Close", "Expunge", "Search", "Fetch", "Store", "Copy"}
+    assert sum(map(len, by_states.values())) == len(TABLE)
