@@ -1,0 +1,179 @@
+"""Runs the gateway as its users do: a process of its own, started with a configuration file."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.e2e.endpoint import Endpoint
+from tests.e2e.waiting import eventually
+
+_REPOSITORY = Path(__file__).resolve().parents[2]
+_START_S = 30.0
+POLL_INTERVAL_S = 2
+_STOP_S = 15.0
+
+
+class GatewayFailed(AssertionError):
+    """The process ended when it should run, or did not end well; carries its log."""
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A local login and the Dovecot account behind it."""
+
+    login: str
+    password: str
+    backend: Endpoint
+
+
+GatewayFactory = Callable[[Sequence[Account]], "GatewayProcess"]
+
+
+def free_port() -> int:
+    """Return a port that nothing listens on at the moment."""
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        port: int = sock.getsockname()[1]
+        return port
+
+
+class GatewayProcess:
+    """One gateway serving IMAP on a port of its own, with its store and cache in `directory`.
+
+    The port stays the same over restarts, so that clients may reconnect.
+    """
+
+    def __init__(self, directory: Path, accounts: Sequence[Account]) -> None:
+        self.directory = directory
+        self.port = free_port()
+        self._accounts = {account.login: account for account in accounts}
+        self._process: subprocess.Popen[bytes] | None = None
+        self._config = directory / "gateway.toml"
+        self._log = directory / "gateway.log"
+        directory.mkdir(parents=True, exist_ok=True)
+        self._config.write_text(self._rendered())
+
+    def endpoint(self, login: str) -> Endpoint:
+        """Return where a client logs in as `login`."""
+        return Endpoint("127.0.0.1", self.port, login, self._accounts[login].password)
+
+    @property
+    def pid(self) -> int:
+        if self._process is None:
+            raise GatewayFailed("the gateway does not run")
+        return self._process.pid
+
+    @property
+    def log(self) -> str:
+        return self._log.read_text(errors="replace") if self._log.exists() else ""
+
+    def start(self) -> None:
+        """Start the process and wait until it greets.
+
+        Raises:
+            GatewayFailed: it ended, or did not greet in time.
+        """
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "gateway", "serve", "--config", str(self._config)],
+                cwd=_REPOSITORY,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env={name: value for name, value in os.environ.items() if not name.startswith("IMAP_GATEWAY_")},
+            )
+        try:
+            eventually(self._greets, within_s=_START_S)
+        except BaseException:
+            self.kill()
+            raise
+
+    def stop(self) -> None:
+        """End the process as an operator would, and see that it ends well.
+
+        Raises:
+            GatewayFailed: it did not end, its status was not 0, or there is a traceback in its log.
+        """
+        process = self._process
+        if process is None:
+            return
+        process.send_signal(signal.SIGTERM)
+        try:
+            status = process.wait(_STOP_S)
+        except subprocess.TimeoutExpired as error:
+            self.kill()
+            raise GatewayFailed(f"did not end within {_STOP_S} s of SIGTERM\n{self.log}") from error
+        self._process = None
+        if status:
+            raise GatewayFailed(f"ended with status {status}\n{self.log}")
+        self.check_log()
+
+    def check_log(self) -> None:
+        """See that nothing failed unexpectedly so far."""
+        if "Traceback (most recent call last)" in self.log:
+            raise GatewayFailed(f"a traceback in the log\n{self.log}")
+
+    def kill(self) -> None:
+        """End the process without any warning (SIGKILL), as a power cut would."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def _greets(self) -> bool:
+        if self._process is not None and self._process.poll() is not None:
+            raise GatewayFailed(f"ended with status {self._process.returncode} at the start\n{self.log}")
+        try:
+            with socket.create_connection(("127.0.0.1", self.port), 1) as sock:
+                sock.settimeout(_START_S)
+                return sock.recv(5) == b"* OK "
+        except OSError:
+            return False
+
+    def _rendered(self) -> str:
+        lines = [
+            "[store]",
+            f"url = {_toml(f'sqlite:///{self.directory}/gateway.db')}",
+            "[cache]",
+            f"directory = {_toml(str(self.directory / 'cache'))}",
+            "[[listeners]]",
+            'protocol = "imap"',
+            f"bind = {_toml(f'127.0.0.1:{self.port}')}",
+            # Mailboxes that nobody has open and that the server cannot push are looked at this often.
+            "[sync]",
+            f"poll_interval_s = {POLL_INTERVAL_S}",
+        ]
+        for account in self._accounts.values():
+            backend = account.backend
+            lines += [
+                "[[users]]",
+                f"login = {_toml(account.login)}",
+                f"password_file = {_toml(self._secret(account.login, account.password))}",
+                "[[accounts]]",
+                'name = "work"',
+                f"user = {_toml(account.login)}",
+                'connector = "imap"',
+                f'settings = {{ host = {_toml(backend.host)}, port = {backend.port}, tls = "none" }}',
+                f"credentials = {{ username = {_toml(backend.login)}, "
+                f"password_file = {_toml(self._secret(f'{account.login}-work', backend.password))} }}",
+            ]
+        return "\n".join(lines) + "\n"
+
+    def _secret(self, name: str, value: str) -> str:
+        path = self.directory / f"{name}.password"
+        path.touch(mode=0o600)
+        path.write_text(value + "\n")
+        return str(path)
+
+
+def _toml(text: str) -> str:
+    """Return a TOML basic string; JSON's escapes are a subset of TOML's."""
+    return json.dumps(text)

@@ -1,0 +1,74 @@
+"""Hands out mail accounts: a login of its own for each test, behind a gateway that several tests share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.e2e.endpoint import Endpoint, Stage
+from tests.e2e.gateway_process import Account, GatewayProcess
+
+_BATCH = 12
+
+
+class StagePool:
+    """Stages of a gateway that serves `_BATCH` users; the next batch gets a new gateway.
+
+    `new_backend` makes an empty account at Dovecot. With `is_direct` there is no gateway: clients connect
+    to Dovecot, which proves the tests.
+    """
+
+    def __init__(self, directory: Path, new_backend: Callable[[], Endpoint], *, is_direct: bool) -> None:
+        self._directory = directory
+        self._new_backend = new_backend
+        self._is_direct = is_direct
+        self._count = 0
+        self._free: list[Stage] = []
+        self._gateway: GatewayProcess | None = None
+        self._failure: AssertionError | None = None
+
+    def take(self) -> Stage:
+        """Return a stage that nobody has used.
+
+        Raises:
+            GatewayFailed: the gateway does not start, or the one before did not end well.
+        """
+        if self._failure:
+            raise self._failure
+        if not self._free:
+            try:
+                self._next_batch()
+            except AssertionError as error:
+                # Each of the tests to come would wait for the same failure.
+                self._failure = error
+                raise
+        return self._free.pop()
+
+    def accounts(self, count: int) -> list[Account]:
+        """Return new accounts at Dovecot, each with a login of its own for a gateway yet to be started."""
+        first = self._count
+        self._count += count
+        logins = [f"login{number}" for number in range(first, self._count)]
+        return [Account(login, f"front of {login}", self._new_backend()) for login in logins]
+
+    def check(self) -> None:
+        """See that the gateway has met with nothing unexpected."""
+        if self._gateway:
+            self._gateway.check_log()
+
+    def close(self) -> None:
+        """End the gateway, and see that it ends well."""
+        gateway, self._gateway = self._gateway, None
+        if gateway:
+            gateway.stop()
+
+    def _next_batch(self) -> None:
+        self.close()
+        accounts = self.accounts(_BATCH)
+        if self._is_direct:
+            self._free = [Stage(account.backend, account.backend) for account in accounts]
+            return
+        gateway = GatewayProcess(self._directory / f"gateway{self._count}", accounts)
+        gateway.start()
+        self._gateway = gateway
+        self._free = [Stage(gateway.endpoint(account.login), account.backend) for account in accounts]

@@ -1,0 +1,15 @@
+"""aioimaplib in front."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.e2e.client_scenarios import Connect, IdlingClientScenarios
+from tests.e2e.clients.aioimaplib_client import AioimaplibClient
+from tests.e2e.endpoint import Stage
+
+
+class TestAioimaplib(IdlingClientScenarios):
+    @pytest.fixture
+    def connect(self, stage: Stage) -> Connect:
+        return lambda: AioimaplibClient(stage.front)

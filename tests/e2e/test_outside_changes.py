@@ -1,0 +1,202 @@
+"""What happens on Dovecot without the gateway's doing shows through it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.e2e.client_scenarios import contents, flags
+from tests.e2e.endpoint import Stage
+from tests.e2e.gateway_process import GatewayFactory
+from tests.e2e.raw_client import RawClient, flag_set
+from tests.e2e.seeds import message, mixed
+from tests.e2e.settling import settled
+from tests.e2e.stage_pool import StagePool
+from tests.e2e.waiting import equals, eventually
+
+_STATUS = ("MESSAGES", "UIDNEXT", "UIDVALIDITY", "UNSEEN")
+
+
+@pytest.fixture
+def back(stage: Stage) -> Iterator[RawClient]:
+    with RawClient.logged_in(stage.back) as client:
+        client.select("INBOX")
+        yield client
+
+
+@pytest.fixture
+def front(stage: Stage) -> Iterator[RawClient]:
+    with RawClient.logged_in(stage.front) as client:
+        yield client
+
+
+def seed(stage: Stage, back: RawClient, count: int) -> None:
+    back.append_many("INBOX", [message(n) for n in range(1, count + 1)])
+    settled(stage, "INBOX")
+
+
+def test_new_mail_shows_at_noop(stage: Stage, back: RawClient, front: RawClient) -> None:
+    seed(stage, back, 2)
+    front.select("INBOX")
+    back.append("INBOX", message(3), r"(\Flagged)")
+    assert eventually(lambda: front.ok("NOOP").numbered("EXISTS"))[-1] == 3
+    row = front.fetch("3", "(FLAGS BODY.PEEK[])")[3]
+    assert flag_set(row["FLAGS"]) == {"\\Flagged"}
+    assert row["BODY[]"] == message(3)
+
+
+def test_changed_flags_show_at_noop(stage: Stage, back: RawClient, front: RawClient) -> None:
+    seed(stage, back, 3)
+    front.select("INBOX")
+    back.ok(r"UID STORE 2 +FLAGS.SILENT (\Seen custom)")
+    (row,) = eventually(lambda: front.ok("NOOP").fetched())
+    assert (row.number, flag_set(row.items["FLAGS"])) == (2, frozenset({"\\Seen", "custom"}))
+    assert front.ok("NOOP").untagged == []
+
+
+def test_an_expunge_shows_at_noop_and_numbers_close_up(stage: Stage, back: RawClient, front: RawClient) -> None:
+    seed(stage, back, 4)
+    front.select("INBOX")
+    back.ok(r"UID STORE 2:3 +FLAGS.SILENT (\Deleted)")
+    back.ok("EXPUNGE")
+    left = 4
+    gone: list[int] = []
+    while len(gone) < 2:
+        gone += eventually(lambda: front.ok("NOOP").numbered("EXPUNGE"))
+    # Numbers as of the moment each line was sent: 2 then 2 again, or 3 then 2.
+    assert gone in ([2, 2], [3, 2])
+    assert [row.items["UID"] for row in front.ok(f"FETCH 1:{left - 2} (UID)").fetched()] == [1, 4]
+
+
+def test_an_expunge_is_held_back_while_a_client_fetches(stage: Stage, back: RawClient, front: RawClient) -> None:
+    seed(stage, back, 3)
+    front.select("INBOX")
+    front.fetch("1:*", "(BODY.PEEK[])")
+    back.ok(r"UID STORE 1 +FLAGS.SILENT (\Deleted)")
+    back.ok("EXPUNGE")
+    with RawClient.logged_in(stage.front) as other:
+        eventually(lambda: other.status("INBOX", "MESSAGES"), equals({"MESSAGES": 2}))
+    reply = front.ok("FETCH 2 (UID FLAGS)")
+    assert reply.numbered("EXPUNGE") == []
+    assert [row.items["UID"] for row in reply.fetched() if row.number == 2] == [2]
+    assert front.ok("NOOP").numbered("EXPUNGE") == [1]
+    assert [row.items["UID"] for row in front.ok("FETCH 2 (UID)").fetched()] == [3]
+
+
+def test_mail_shows_in_the_status_of_a_mailbox_that_nobody_has_open(
+    stage: Stage, back: RawClient, front: RawClient
+) -> None:
+    back.ok('CREATE "Box"')
+    settled(stage, "Box")
+    back.append("Box", message(1))
+    back.append("Box", message(2), r"(\Seen)")
+    wanted = back.status("Box", *_STATUS)
+    assert (wanted["MESSAGES"], wanted["UNSEEN"]) == (2, 1)
+    eventually(lambda: front.status("Box", *_STATUS), equals(wanted))
+
+
+def test_selecting_a_mailbox_shows_mail_that_has_just_come(stage: Stage, back: RawClient, front: RawClient) -> None:
+    back.ok('CREATE "Box"')
+    settled(stage, "Box")
+    back.append_many("Box", mixed(10))
+    eventually(lambda: front.select("Box").numbered("EXISTS"), equals([10]))
+    assert contents(front, "Box") == contents(back, "Box")
+
+
+def test_a_created_mailbox_is_listed(back: RawClient, front: RawClient) -> None:
+    front.mailboxes()
+    back.ok('CREATE "New &AOQ-/Below"')
+    eventually(lambda: set(front.mailboxes()), equals({"INBOX", "Sent", "New &AOQ-", "New &AOQ-/Below"}))
+
+
+def test_a_renamed_mailbox_keeps_its_messages_and_uids(stage: Stage, back: RawClient, front: RawClient) -> None:
+    back.ok('CREATE "Old"')
+    back.append_many("Old", mixed(5))
+    settled(stage, "Old")
+    front.select("Old")
+    front.ok("UNSELECT")
+    back.ok('RENAME "Old" "Renamed"')
+    eventually(lambda: set(front.mailboxes()), equals({"INBOX", "Sent", "Renamed"}))
+    settled(stage, "Renamed")
+    assert contents(front, "Renamed") == contents(back, "Renamed")
+    assert not front.command('STATUS "Old" (MESSAGES)').is_ok
+
+
+def test_a_deleted_mailbox_is_no_longer_listed(stage: Stage, back: RawClient, front: RawClient) -> None:
+    back.ok('CREATE "Doomed"')
+    back.append("Doomed", message(1))
+    settled(stage, "Doomed")
+    back.ok('DELETE "Doomed"')
+    eventually(lambda: set(front.mailboxes()), equals({"INBOX", "Sent"}))
+    assert front.command('SELECT "Doomed"').status.kind == "NO"
+
+
+def test_a_mailbox_made_anew_under_its_old_name_has_another_uidvalidity(
+    stage: Stage, back: RawClient, front: RawClient
+) -> None:
+    back.ok('CREATE "Box"')
+    back.append_many("Box", [message(1), message(2)])
+    settled(stage, "Box")
+    before = front.status("Box", "UIDVALIDITY")
+    back.ok('DELETE "Box"')
+    back.ok('CREATE "Box"')
+    back.append("Box", message(3))
+    settled(stage, "Box")
+    assert front.status("Box", "UIDVALIDITY") != before
+    assert contents(front, "Box") == {1: message(3)}
+
+
+def test_a_moved_message_shows_in_both_mailboxes(stage: Stage, back: RawClient, front: RawClient) -> None:
+    back.ok('CREATE "Box"')
+    seed(stage, back, 2)
+    settled(stage, "Box")
+    back.ok('UID MOVE 1 "Box"')
+    settled(stage, "INBOX", "Box")
+    assert contents(front, "INBOX") == {2: message(2)}
+    assert contents(front, "Box") == {1: message(1)}
+
+
+def test_subscriptions_made_on_dovecot_show(back: RawClient, front: RawClient) -> None:
+    back.ok('CREATE "Box"')
+    back.ok('SUBSCRIBE "Box"')
+
+    def subscribed() -> bool:
+        return any(getattr(item, "name", "") == "Box" for item in front.ok('LSUB "" "*"').untagged)
+
+    eventually(subscribed)
+
+
+def test_what_changed_while_the_gateway_was_down_shows_after_its_start(
+    stages: StagePool, gateways: GatewayFactory
+) -> None:
+    (account,) = stages.accounts(1)
+    gateway = gateways([account])
+    with RawClient.logged_in(account.backend) as back:
+        for mailbox in ("Box", "Gone", "Old"):
+            back.ok(f'CREATE "{mailbox}"')
+            back.append_many(mailbox, mixed(3))
+        back.append_many("INBOX", mixed(6))
+        stage = Stage(gateway.endpoint(account.login), account.backend)
+        settled(stage, "INBOX", "Box", "Gone", "Old")
+        with RawClient.logged_in(stage.front) as front:
+            validity = front.status("INBOX", "UIDVALIDITY")
+            assert contents(front, "INBOX") == contents(back, "INBOX")
+        gateway.stop()
+        back.select("INBOX")
+        back.ok(r"UID STORE 1 +FLAGS.SILENT (\Seen)")
+        back.ok(r"UID STORE 3 +FLAGS.SILENT (\Deleted)")
+        back.ok("EXPUNGE")
+        back.append("INBOX", message(50))
+        back.ok('DELETE "Gone"')
+        back.ok('RENAME "Old" "Now"')
+        back.ok('CREATE "Fresh"')
+        back.append("Box", message(51))
+        gateway.start()
+        settled(stage, "INBOX", "Box", "Now", "Fresh")
+        with RawClient.logged_in(stage.front) as front:
+            assert set(front.mailboxes()) == {"INBOX", "Sent", "Box", "Now", "Fresh"}
+            assert front.status("INBOX", "UIDVALIDITY") == validity
+            for mailbox in ("INBOX", "Box", "Now", "Fresh"):
+                assert contents(front, mailbox) == contents(back, mailbox)
+                assert flags(front, mailbox) == flags(back, mailbox)
