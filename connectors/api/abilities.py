@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from dataclasses import dataclass
 
 from connectors.api.types import MailboxInfo, MailboxRef, MessageContent, MessageRef, PushEvent, Role
@@ -78,11 +78,11 @@ class BatchFetch(ABC):
     @abstractmethod
     def fetch_many(
         self, mailbox: MailboxRef, refs: Sequence[MessageRef]
-    ) -> AsyncIterator[tuple[MessageRef, MessageContent]]:
+    ) -> AsyncGenerator[tuple[MessageRef, MessageContent], None]:
         """Yield the messages in any order, octet for octet as the backend holds them; those that are gone are left out.
 
         Meant for small messages: a content is valid until the next one is asked for, and is read at once by the
-        caller. At most `Capabilities.outline_limit` refs.
+        caller, who may close the generator early. At most `Capabilities.outline_limit` refs.
         """
 
 

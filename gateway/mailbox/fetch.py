@@ -18,12 +18,13 @@ from gateway.message.part import Part
 from gateway.message.scan import scan
 from gateway.store import messages, outlines
 from gateway.store.database import Transaction
-from gateway.sync.bodies import OpenBody
-from gateway.sync.hydrate import Wanted
+from gateway.sync.bodies import Wanted
+from gateway.sync.open_body import OpenBody
 from gateway.wire.dates import format_internal_date
 
 if TYPE_CHECKING:
     from gateway.mailbox.open_mailbox import OpenMailbox
+    from gateway.mailbox.read_ahead import ReadAhead
     from gateway.sync.engine import AccountEngine
 
 BLOCK_ROWS = 250
@@ -116,9 +117,10 @@ class Body:
 class FetchReader:
     """Reads blocks of messages of one open mailbox."""
 
-    def __init__(self, mailbox: OpenMailbox, engine: AccountEngine) -> None:
+    def __init__(self, mailbox: OpenMailbox, engine: AccountEngine, ahead: ReadAhead) -> None:
         self._mailbox = mailbox
         self._engine = engine
+        self._ahead = ahead
         self._store = engine.context.store
         self._part_indexes: dict[int, bytes] = {}
         self._refs: dict[int, str] = {}
@@ -227,6 +229,7 @@ class FetchReader:
         """
         ref = self._refs.get(entry.message_id, "")
         try:
+            await self._ahead.reached(entry.uid)
             body = await self._engine.bodies.open(self._mailbox.row, entry.message_id, MessageRef(ref))
         except errors.ConnectorError as error:
             raise from_connector(error) from error

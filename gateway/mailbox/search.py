@@ -16,8 +16,8 @@ from gateway.mailbox.flag_sets import RECENT
 from gateway.message.scan import scan
 from gateway.message.text import all_header_text, body_text, header_text, normalise, sent_date
 from gateway.store import messages, outlines
+from gateway.sync.bodies import Wanted
 from gateway.sync.context import ref_of
-from gateway.sync.hydrate import Wanted
 from gateway.wire import search as keys
 from gateway.wire.search import SearchKey
 from gateway.wire.sequence_set import SequenceSet
@@ -58,7 +58,9 @@ class Searcher:
             MailError: text is asked for that only the backend has, and it cannot be reached.
         """
         try:
-            return sorted(await self._match(key, frozenset(self._scope.uids)))
+            # What is gone is not found by any key, so that NOT and OR agree with it.
+            present = frozenset(self._scope.uids).difference(self._mailbox.ghosts)
+            return sorted(await self._match(key, present))
         except errors.ConnectorError as error:
             raise from_connector(error) from error
 

@@ -13,8 +13,8 @@ from connectors.api.types import MessageRef
 from gateway.errors import MailError, from_connector
 from gateway.store import messages
 from gateway.store.mailboxes import MailboxRow
-from gateway.sync.bodies import OpenBody
 from gateway.sync.engine import AccountEngine
+from gateway.sync.open_body import OpenBody
 from gateway.sync.targets import Target, read_targets
 
 if TYPE_CHECKING:

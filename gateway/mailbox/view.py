@@ -12,6 +12,7 @@ from gateway.errors import ErrorKind, MailError, from_connector
 from gateway.mailbox.columns import Entry
 from gateway.mailbox.fetch import FetchReader, FetchRow, Needs
 from gateway.mailbox.open_mailbox import OpenMailbox
+from gateway.mailbox.read_ahead import ReadAhead
 from gateway.mailbox.search import Scope, Searcher
 from gateway.mailbox.transfer import CopyOutcome, Transfer
 from gateway.store import tombstones
@@ -103,6 +104,8 @@ class View:
         self._changed: set[int] = set()
         self._expunged: set[int] = set()
         self._recent: set[int] = set()
+        self._told_modseq = mailbox.modseq
+        self._ahead = ReadAhead(mailbox, engine)
         self._bell: Callable[[], None] | None = None
         self._is_open = True
         self._claim_recent(self.uids)
@@ -128,7 +131,12 @@ class View:
 
     @property
     def highestmodseq(self) -> int:
-        return self._mailbox.modseq
+        """Up to where this client has been told everything.
+
+        The mailbox may be further on. A client that kept that number would never learn of what it was not told before
+        it went away (RFC 7162 section 3.2.5).
+        """
+        return self._told_modseq
 
     @property
     def defined_flags(self) -> tuple[str, ...]:
@@ -207,6 +215,8 @@ class View:
         changed = sorted(self._changed.difference(new, self._expunged))
         self._changed.clear()
         changes.flagged = self.flag_rows(changed)
+        if not self._expunged:
+            self._told_modseq = self._mailbox.modseq
         return changes
 
     def _new_uids(self) -> array[int]:
@@ -269,7 +279,9 @@ class View:
             number, entry = self.sequence_number(uid), self._mailbox.find(uid)
             if number is not None and entry is not None:
                 entries.append((number, entry, self._flags(entry)))
-        async for block in FetchReader(self._mailbox, self._engine).blocks(entries, needs):
+        if needs.body:
+            self._ahead.expect(uids, self.uids)
+        async for block in FetchReader(self._mailbox, self._engine, self._ahead).blocks(entries, needs):
             yield block
 
     async def search(self, key: SearchKey, *, saved: Sequence[int] = ()) -> list[int]:
@@ -328,7 +340,10 @@ class View:
         """
         self._require_write()
         verb = _ACTIONS[action]
-        expected = {uid: verb.apply(before, flags) for uid in uids if (before := self._flag_set(uid)) is not None}
+        # Where others changed flags too, only a client that replaces them all knows what they are now.
+        untold = set() if action is StoreAction.REPLACE else self._changed.intersection(uids)
+        known = [uid for uid in uids if uid not in untold]
+        expected = {uid: verb.apply(before, flags) for uid in known if (before := self._flag_set(uid)) is not None}
         try:
             result = await self._engine.store_flags(self._mailbox.row, uids, verb, flags, unchanged_since)
         except ConnectorError as error:

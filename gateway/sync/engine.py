@@ -133,6 +133,7 @@ class AccountEngine:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
             self._task = None
+        await self.bodies.close()
         await self.context.account.close()
 
     async def wait_for_tree(self, timeout_s: float) -> None:
@@ -434,10 +435,7 @@ class AccountEngine:
             if self._has_account_cursor:
                 for other in self._progress.values():
                     other.synced_at = progress.synced_at
-            if outcome.tree_changed:
-                self.request_tree()
-            if not outcome.is_settled:
-                self.request(row.id, Urgency.PUSHED)
+            self._follow_up(row, outcome)
             self.hydrator.wake()
         progress.end(number)
 
@@ -455,8 +453,14 @@ class AccountEngine:
     async def _resync(self, row: MailboxRow) -> None:
         outcome = await self._sync_mailbox(row)
         self.context.current.add(row.id)
+        self._follow_up(row, outcome)
+
+    def _follow_up(self, row: MailboxRow, outcome: SyncOutcome) -> None:
+        """Have read what a reading of the mailbox left over."""
         if outcome.tree_changed:
             self.request_tree()
+        if not outcome.is_settled:
+            self.context.guard.when_written(lambda: self.request(row.id, Urgency.PUSHED))
 
     async def _sync_mailbox(self, row: MailboxRow) -> SyncOutcome:
         async with self._mailbox_locks[row.id]:
@@ -466,7 +470,9 @@ class AccountEngine:
             if self._has_account_cursor:
                 return await self._sync_account(fresh)
             if not fresh.is_listed:
-                await list_mailbox(self.context, fresh, self._on_listed)
+                outcome = await list_mailbox(self.context, fresh, self._on_listed)
+                if not outcome.is_settled:
+                    return outcome
                 fresh = await self._row(row.id) or fresh
             try:
                 return await read_changes(self.context, fresh)
@@ -483,7 +489,9 @@ class AccountEngine:
         async with self._account_lock:
             cursor = await self._account_cursor()
             if not row.is_listed:
-                await list_mailbox(self.context, row, self._on_listed)
+                outcome = await list_mailbox(self.context, row, self._on_listed)
+                if not outcome.is_settled:
+                    return outcome
             try:
                 return await read_account_changes(self.context, cursor)
             except errors.CursorExpired:
@@ -503,10 +511,14 @@ class AccountEngine:
         account_id = self.context.account_id
         cursor = await self.context.account.connector.position(None)
         rows = await self.context.store.read(lambda tx: mailboxes.mailboxes_of(tx, account_id))
+        is_settled = True
         for other in sorted(rows, key=lambda other: other.id != row.id):
             if other.is_selectable and (other.is_listed or other.id == row.id):
-                await list_mailbox(self.context, other, self._on_listed)
-        await self.context.store.write(lambda tx: accounts.set_account_cursor(tx, account_id, cursor))
+                outcome = await list_mailbox(self.context, other, self._on_listed)
+                is_settled = is_settled and outcome.is_settled
+        if is_settled:
+            await self.context.store.write(lambda tx: accounts.set_account_cursor(tx, account_id, cursor))
+        # What happened meanwhile is read by the changes after the new cursor.
         return SyncOutcome(is_settled=False)
 
     def _on_listed(self, mailbox_id: int, listed: int) -> None:

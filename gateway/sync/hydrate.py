@@ -7,7 +7,6 @@ import contextlib
 import enum
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from connectors.api import errors
 from connectors.api.types import MessageRef, Outline
@@ -17,7 +16,7 @@ from gateway.store.database import Transaction
 from gateway.store.mailboxes import MailboxRow
 from gateway.store.messages import Hydration, MessageValues
 from gateway.store.outlines import OutlineValues
-from gateway.sync.bodies import Bodies
+from gateway.sync.bodies import Bodies, Wanted
 from gateway.sync.context import AccountContext, ref_of
 
 log = logging.getLogger(__name__)
@@ -35,14 +34,6 @@ class Prefetch(enum.Enum):
     NONE = "none"
     HEADERS = "headers"
     BODIES = "bodies"
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """A message to be hydrated."""
-
-    message_id: int
-    ref: MessageRef
 
 
 class Hydrator:
@@ -210,7 +201,7 @@ class Hydrator:
     async def _one_body(self, row: MailboxRow, item: Wanted) -> None:
         """Read one message; one that alone cannot be had is set aside, so that it does not stop the rest."""
         try:
-            (await self._bodies.open(row, item.message_id, item.ref)).close()
+            await self._bodies.learn(row, item.message_id, item.ref)
         except errors.NotFound:
             return
         except (errors.Rejected, errors.Denied, errors.TooLarge, errors.Unsupported) as error:

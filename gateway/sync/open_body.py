@@ -1,0 +1,80 @@
+"""The octets of one message while somebody reads them: from the cache, from memory, or from a temporary file."""
+
+from __future__ import annotations
+
+import asyncio
+import mmap
+from abc import ABC, abstractmethod
+
+from gateway.message.octets import Buffer
+from gateway.store.body_cache import CachedBody
+
+
+class OpenBody(ABC):
+    """The octets of one message while somebody reads them. Close it."""
+
+    size: int
+
+    @abstractmethod
+    async def read(self, offset: int, length: int) -> bytes:
+        """Return the octets from `offset`, fewer than `length` at the end."""
+
+    @abstractmethod
+    def buffer(self) -> Buffer:
+        """Return the whole as a buffer, mapped rather than read where it is a file; valid until `close`."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of it. May be called twice."""
+
+
+class MemoryBody(OpenBody):
+    """A small message that is not in the cache."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self.size = len(data)
+
+    async def read(self, offset: int, length: int) -> bytes:
+        return self._data[offset : offset + length]
+
+    def buffer(self) -> Buffer:
+        return self._data
+
+    def close(self) -> None:
+        return None
+
+
+class MappedBody(OpenBody):
+    """A large message that is not in the cache: an unnamed temporary file, mapped and shared by all who read it."""
+
+    def __init__(self, mapped: mmap.mmap) -> None:
+        self._map = mapped
+        self.size = len(mapped)
+
+    async def read(self, offset: int, length: int) -> bytes:
+        return await asyncio.to_thread(self._map.__getitem__, slice(offset, offset + length))
+
+    def buffer(self) -> Buffer:
+        return self._map
+
+    def close(self) -> None:
+        # The mapping goes with its last reader.
+        return None
+
+
+class CacheBody(OpenBody):
+    """A message in the cache."""
+
+    def __init__(self, cached: CachedBody) -> None:
+        self._cached = cached
+        self.size = cached.size
+
+    async def read(self, offset: int, length: int) -> bytes:
+        return await asyncio.to_thread(self._cached.read, offset, length)
+
+    def buffer(self) -> Buffer:
+        return self._cached.buffer()
+
+    def close(self) -> None:
+        self._cached.close()
