@@ -8,15 +8,13 @@ command the connection is closed and never used again, since nobody knows what t
 from __future__ import annotations
 
 import asyncio
-import dataclasses
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import Protocol
+from collections.abc import AsyncGenerator, Callable, Sequence
 
 from connectors.api.errors import ConnectorError, OutcomeUnknown, Rejected
 from connectors.api.types import MailboxRef, MessageContent
 from connectors.imap import names
 from connectors.imap.errors import ConnectionLost, MalformedReply, SilentServer, from_status
+from connectors.imap.exchange import Exchange, LiteralSink, Reply
 from connectors.imap.mailbox_state import SelectedMailbox
 from connectors.imap.transport import Transport
 from gateway.wire.codes import Code, Status
@@ -27,49 +25,15 @@ from gateway.wire.responses import (
     ContinuationRequest,
     EnabledData,
     Event,
-    FetchData,
     LiteralChunk,
     LiteralStart,
     MalformedData,
     Response,
-    ResponseCode,
-    SectionData,
     StatusResponse,
-    StreamedLiteral,
     TaggedResponse,
 )
 
 _SLICE_OCTETS = 32 * 1024
-_MAX_RESPONSES = 2_000_000
-_MAX_COLLECTED_OCTETS = 64 << 20
-
-
-class LiteralSink(Protocol):
-    """Takes a large literal as it arrives."""
-
-    async def write(self, data: bytes) -> None:
-        """Take the next octets; the connection is not read before this returns."""
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """All that came between a command and its end. `responses` are in the order sent, continuations left out."""
-
-    status: Status
-    code: ResponseCode | None
-    text: str
-    responses: list[Response] = field(default_factory=list)
-
-    def fetches(self) -> Iterator[FetchData]:
-        return (response for response in self.responses if isinstance(response, FetchData))
-
-    def find_code(self, code: Code) -> ResponseCode | None:
-        """Return the last response code of that name, from the tagged line or an untagged one."""
-        found = None
-        for response in self.responses:
-            if isinstance(response, StatusResponse) and response.code is not None and response.code.code is code:
-                found = response.code
-        return self.code if self.code is not None and self.code.code is code else found
 
 
 class Connection:
@@ -174,15 +138,12 @@ class Connection:
         is_write: bool = False,
     ) -> Reply:
         """Do as `run`, but return the reply whether it is OK, NO or BAD."""
-        tag = self._next_tag()
-        try:
-            segments = self._writer.encode(tag, name, arguments)
-        except UnsafeArgument as exc:
-            raise from_status(f"{self._what(name)} not sent", Status.NO, None, str(exc)) from exc
-        exchange = _Exchange(tag, on_literal)
+        exchange, segments = self._begin(name, arguments, on_literal)
         try:
             reply = await self._send(segments, exchange, content)
-            return reply or await self._finish(exchange)
+            while reply is None:
+                reply = await self._advance(exchange)
+            return reply
         except ConnectionLost as exc:
             self.abort()
             if is_write and exchange.is_sent:
@@ -193,6 +154,34 @@ class Connection:
             raise
         finally:
             self.last_used = asyncio.get_running_loop().time()
+
+    async def stream(
+        self, name: bytes, *arguments: Argument, on_literal: Callable[[LiteralStart], LiteralSink]
+    ) -> AsyncGenerator[Response, None]:
+        """Send a command that changes nothing and yield the responses as they come.
+
+        The connection is read no further than the response that was asked for, so that a slow caller slows the server
+        down. Large literals of a response have gone where `on_literal` said when the response is yielded. The rest of
+        a reply that is not wanted to its end cannot be called off, so closing the iterator early closes the connection.
+
+        Raises:
+            ConnectionLost: the reply is not complete.
+            ConnectorError: the reply ended in NO or BAD, whatever had come before.
+        """
+        exchange, segments = self._begin(name, arguments, on_literal)
+        reply = None
+        try:
+            reply = await self._send(segments, exchange, None)
+            while reply is None:
+                reply = await self._advance(exchange)
+                for response in exchange.take():
+                    yield response
+        finally:
+            if reply is None:
+                self.abort()
+            self.last_used = asyncio.get_running_loop().time()
+        if reply.status is not Status.OK:
+            raise self.error(name, reply)
 
     def error(self, name: bytes, reply: Reply) -> ConnectorError:
         """Return the error for a reply that is NO or BAD."""
@@ -315,13 +304,13 @@ class Connection:
     async def converse(self, name: bytes, first: bytes | None, answer: Callable[[bytes], bytes]) -> Reply:
         """Run AUTHENTICATE `name`: send `first` at once if it is given, and answer each challenge. All in base64."""
         tag = self._next_tag()
-        exchange = _Exchange(tag, None)
+        exchange = Exchange(tag, None)
         line = tag + b" AUTHENTICATE " + name + (b"" if first is None else b" " + (first or b"=")) + b"\r\n"
         try:
             self._transport.send(line)
             while True:
                 await self._transport.drain()
-                reply = await self._until(exchange, wants_continuation=True)
+                reply = await self._until_asked(exchange)
                 if reply is not None:
                     return reply
                 self._transport.send(answer(exchange.challenge) + b"\r\n")
@@ -341,8 +330,18 @@ class Connection:
 
     # -- inside -------------------------------------------------------------------------------------------------------
 
+    def _begin(
+        self, name: bytes, arguments: Sequence[Argument], on_literal: Callable[[LiteralStart], LiteralSink] | None
+    ) -> tuple[Exchange, Sequence[Segment]]:
+        tag = self._next_tag()
+        try:
+            segments = self._writer.encode(tag, name, arguments)
+        except UnsafeArgument as exc:
+            raise from_status(f"{self._what(name)} not sent", Status.NO, None, str(exc)) from exc
+        return Exchange(tag, on_literal), segments
+
     async def _send(
-        self, segments: Sequence[Segment], exchange: _Exchange, content: MessageContent | None
+        self, segments: Sequence[Segment], exchange: Exchange, content: MessageContent | None
     ) -> Reply | None:
         """Send all segments; return a reply only if the server ended the command before all was sent."""
         for position, segment in enumerate(segments):
@@ -350,7 +349,7 @@ class Connection:
             exchange.is_sent = position == len(segments) - 1
             await self._transport.drain()
             if segment.is_asking:
-                reply = await self._until(exchange, wants_continuation=True)
+                reply = await self._until_asked(exchange)
                 if reply is not None:
                     return reply
             if segment.message_octets is not None:
@@ -370,32 +369,37 @@ class Connection:
             # A literal cannot be ended early: only closing keeps the server from storing a torn message.
             raise Rejected(f"message content has not the {size} octets it claims")
 
-    async def _finish(self, exchange: _Exchange) -> Reply:
-        reply = await self._until(exchange, wants_continuation=False)
-        assert reply is not None
-        return reply
+    async def _until_asked(self, exchange: Exchange) -> Reply | None:
+        """Read until the server says `+`, and return None; or the reply, if it ends the command instead."""
+        while not exchange.is_asked:
+            reply = await self._advance(exchange, may_ask=True)
+            if reply is not None:
+                return reply
+        exchange.is_asked = False
+        return None
 
-    async def _until(self, exchange: _Exchange, *, wants_continuation: bool) -> Reply | None:
-        """Read until the command ends, and return its reply; or, if wanted, until `+`, and return None."""
-        while True:
-            event = await self._next_event()
-            if isinstance(event, ContinuationRequest):
-                if not wants_continuation:
+    async def _advance(self, exchange: Exchange, *, may_ask: bool = False) -> Reply | None:
+        """Read one event of the exchange; return the reply if the command ends with it."""
+        event = await self._next_event()
+        match event:
+            case ContinuationRequest(text):
+                if not may_ask:
                     raise MalformedReply(f"{self.where} asks for data out of turn")
-                exchange.challenge = event.text
-                return None
-            if isinstance(event, LiteralStart):
+                exchange.challenge = text
+                exchange.is_asked = True
+            case LiteralStart():
                 exchange.begin_literal(event)
-                continue
-            if isinstance(event, LiteralChunk):
-                await exchange.write(event.data)
-                continue
-            self._note(event)
-            if isinstance(event, TaggedResponse):
+            case LiteralChunk(data):
+                await exchange.write(data)
+            case TaggedResponse():
+                self._note(event)
                 if event.tag != exchange.tag:
                     raise MalformedReply(f"{self.where} ends a command that was not sent")
                 return Reply(event.status, event.code, event.text, exchange.responses)
-            exchange.add(event)
+            case _:
+                self._note(event)
+                exchange.add(event)
+        return None
 
     def _note(self, event: Event) -> bool:
         """Take note of what concerns the connection or the mailbox; return whether the mailbox has changed."""
@@ -442,49 +446,3 @@ class Connection:
     def _what(self, name: bytes) -> str:
         mailbox = f" ({names.readable(self.mailbox.ref)})" if self.mailbox is not None else ""
         return f"{name.decode('ascii')} at {self.where}{mailbox}"
-
-
-class _Exchange:
-    """A command in progress."""
-
-    def __init__(self, tag: bytes, on_literal: Callable[[LiteralStart], LiteralSink] | None) -> None:
-        self.tag = tag
-        self.responses: list[Response] = []
-        self.challenge = b""
-        self.is_sent = False
-        self._on_literal = on_literal
-        self._sink: LiteralSink | None = None
-        self._collected: list[bytearray] = []
-        self._collected_octets = 0
-
-    def begin_literal(self, start: LiteralStart) -> None:
-        if self._on_literal is not None:
-            self._sink = self._on_literal(start)
-            return
-        self._collected_octets += start.size
-        if self._collected_octets > _MAX_COLLECTED_OCTETS:
-            raise MalformedReply("the server sends more than was asked for")
-        self._collected.append(bytearray())
-
-    async def write(self, data: bytes) -> None:
-        if self._sink is not None:
-            await self._sink.write(data)
-        else:
-            self._collected[-1] += data
-
-    def add(self, response: Event) -> None:
-        """Keep a response, with the literals that were collected for it put in."""
-        if isinstance(response, (LiteralStart, LiteralChunk)):
-            return
-        if len(self.responses) >= _MAX_RESPONSES:
-            raise MalformedReply("the server sends more responses than was asked for")
-        if self._collected and isinstance(response, FetchData):
-            collected = iter(self._collected)
-            sections: dict[bytes, SectionData] = {
-                item: bytes(next(collected)) if isinstance(data, StreamedLiteral) else data
-                for item, data in response.sections.items()
-            }
-            response = dataclasses.replace(response, sections=sections)
-            self._collected = []
-            self._collected_octets = 0
-        self.responses.append(response)

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from datetime import datetime
 
-from connectors.api.abilities import MailboxAdmin, Push, Quota, QuotaInfo, Subscriptions, TextQuery, TextSearch
+from connectors.api.abilities import (
+    BatchFetch,
+    MailboxAdmin,
+    Push,
+    Quota,
+    QuotaInfo,
+    Subscriptions,
+    TextQuery,
+    TextSearch,
+)
 from connectors.api.capabilities import Capabilities, Scope
 from connectors.api.connector import Connector
 from connectors.api.credentials import CredentialSource
@@ -41,7 +50,7 @@ def make_connector(settings: Mapping[str, SettingValue], credentials: Credential
     return ImapConnector(parse_settings(settings), credentials)
 
 
-class ImapConnector(Connector, MailboxAdmin, Subscriptions, Push, TextSearch, Quota):
+class ImapConnector(Connector, MailboxAdmin, Subscriptions, Push, BatchFetch, TextSearch, Quota):
     """An account at an IMAP server. Message refs are UIDs in decimal; UIDs and UIDVALIDITY are the server's own."""
 
     def __init__(self, settings: ImapSettings, credentials: CredentialSource) -> None:
@@ -139,6 +148,11 @@ class ImapConnector(Connector, MailboxAdmin, Subscriptions, Push, TextSearch, Qu
 
     async def set_interest(self, mailboxes: frozenset[MailboxRef]) -> None:
         self._watcher.set_interest(mailboxes)
+
+    def fetch_many(
+        self, mailbox: MailboxRef, refs: Sequence[MessageRef]
+    ) -> AsyncGenerator[tuple[MessageRef, MessageContent], None]:
+        return reading.fetch_many(self._session, mailbox, refs)
 
     async def search_text(self, mailbox: MailboxRef, query: TextQuery) -> frozenset[MessageRef]:
         return await searching.search_text(self._session, mailbox, query)

@@ -9,7 +9,8 @@ from dataclasses import replace
 from connectors.api.errors import ConnectorError, NotFound
 from connectors.api.types import BatchResult, MailboxRef, MessageRef, MessageState
 from connectors.imap import names
-from connectors.imap.client import Connection, Reply
+from connectors.imap.client import Connection
+from connectors.imap.exchange import Reply
 from connectors.imap.session import Session, ref_of, uid_set
 from connectors.imap.sync import search_uids, status
 from connectors.imap.writing import expunge_uids, outcome, present_states, restoring_marks, valid_uids

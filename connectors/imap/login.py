@@ -9,8 +9,9 @@ import ssl
 from connectors.api.credentials import BearerCredential, Credential, CredentialSource, PasswordCredential
 from connectors.api.errors import AuthExpired, Unsupported
 from connectors.imap import sasl
-from connectors.imap.client import Connection, Reply
+from connectors.imap.client import Connection
 from connectors.imap.errors import ConnectionLost, from_login
+from connectors.imap.exchange import Reply
 from connectors.imap.sasl import Mechanism
 from connectors.imap.settings import ImapSettings, Tls
 from connectors.imap.transport import Transport

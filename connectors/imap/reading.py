@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
+from contextlib import aclosing
 
-from connectors.api.errors import NotFound, Rejected
+from connectors.api.errors import ConnectorError, NotFound, Rejected
 from connectors.api.types import BytesContent, MailboxRef, MessageContent, MessageRef, Outline
 from connectors.imap import names
 from connectors.imap.body_structure import canonical_structure
-from connectors.imap.client import Connection, LiteralSink
-from connectors.imap.errors import MalformedReply
+from connectors.imap.client import Connection
+from connectors.imap.errors import ConnectionLost, MalformedReply
+from connectors.imap.exchange import LiteralSink
 from connectors.imap.session import Session, ref_of, uid_of, uid_set
 from connectors.imap.spool import SpooledContent
 from gateway.wire.responses import FetchData, LiteralStart, StreamedLiteral
 
 _OUTLINES_AT_ONCE = 50
+_BAD_AT_MOST = 3
 
 
 async def outlines(session: Session, mailbox: MailboxRef, refs: Sequence[MessageRef]) -> AsyncIterator[Outline]:
@@ -113,3 +116,93 @@ async def _content(session: Session, connection: Connection, uid: int) -> Messag
     if reply.status.value != b"OK":
         raise connection.error(b"UID FETCH", reply)
     return None
+
+
+async def fetch_many(
+    session: Session, mailbox: MailboxRef, refs: Sequence[MessageRef]
+) -> AsyncGenerator[tuple[MessageRef, MessageContent], None]:
+    """Yield the messages by one command, each read from the connection when it is asked for.
+
+    What the mailbox does not have even after asking anew is left out. The connection is lent until the iterator ends;
+    where it is closed before, the connection is closed too. A few messages that the server cannot give do not keep the
+    others from being read: the error for them comes at the end.
+    """
+    uids = sorted({uid for uid in map(uid_of, refs) if uid})
+    pending = [(uids, False)] if uids else []
+    failures: list[ConnectorError] = []
+    while pending:
+        wanted, is_fresh = pending.pop()
+        missing = set(wanted)
+        has_rested = None
+        try:
+            async with session.pool.connection(mailbox, is_fresh=is_fresh) as connection:
+                has_rested = connection.has_rested
+                session.check_uidvalidity(connection)
+                async with aclosing(_contents(connection, wanted)) as contents:
+                    async for uid, content in contents:
+                        missing.discard(uid)
+                        yield ref_of(uid), content
+        except (Rejected, ConnectionLost) as exc:
+            if has_rested is None:
+                # It did not come to asking for messages.
+                raise
+            if not missing:
+                continue
+            # Worth asking anew: a connection that died while it rested, and a NO for what was expunged meanwhile.
+            if is_fresh or not (has_rested or isinstance(exc, Rejected)):
+                if not isinstance(exc, (Rejected, MalformedReply)):
+                    raise
+                if len(missing) == 1:
+                    failures.append(exc)
+                pending += _halves(sorted(missing))
+                if len(failures) == _BAD_AT_MOST:
+                    break
+                continue
+        if missing and not is_fresh:
+            pending.append((sorted(missing), True))
+    if failures:
+        raise failures[0]
+
+
+def _halves(uids: list[int]) -> list[tuple[list[int], bool]]:
+    """Return what to ask for instead, the first half last; nothing of a single message."""
+    if len(uids) == 1:
+        return []
+    middle = len(uids) // 2
+    return [(uids[middle:], True), (uids[:middle], True)]
+
+
+async def _contents(connection: Connection, uids: Iterable[int]) -> AsyncGenerator[tuple[int, MessageContent], None]:
+    """Yield those of the messages that this connection sees, each once."""
+    wanted = set(uids)
+    spools: dict[bytes, SpooledContent] = {}
+
+    def spool(start: LiteralStart) -> LiteralSink:
+        if start.item != b"BODY[]":
+            return _Nowhere()
+        spools[start.item] = SpooledContent()
+        return spools[start.item]
+
+    command = connection.stream(b"UID FETCH", uid_set(sorted(wanted)), b"(UID BODY.PEEK[])", on_literal=spool)
+    async with aclosing(command) as responses:
+        async for response in responses:
+            spooled = spools.pop(b"BODY[]", None)
+            if not isinstance(response, FetchData) or response.uid not in wanted:
+                continue
+            data = response.sections.get(b"BODY[]")
+            if data is None:
+                # Not the answer, or NIL: expunged, and this connection has not been told yet.
+                continue
+            wanted.discard(response.uid)
+            if not isinstance(data, StreamedLiteral):
+                yield response.uid, BytesContent(data)
+            elif spooled is not None:
+                await spooled.finish()
+                yield response.uid, spooled
+
+
+class _Nowhere:
+    """Takes a large literal that was not asked for."""
+
+    async def write(self, data: bytes) -> None:
+        pass

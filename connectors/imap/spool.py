@@ -17,12 +17,16 @@ _READ_OCTETS = 256 * 1024
 class SpooledContent:
     """A message in a file without a name; the file is gone when the content is.
 
-    Written once, by `write` and then `finish`; may be read several times at once.
+    Written once, by `write` and then `finish`; may be read several times at once. Making one raises `Unavailable` where
+    no file can be had.
     """
 
     def __init__(self) -> None:
-        descriptor, path = tempfile.mkstemp(prefix="imap-gateway-")
-        os.unlink(path)
+        try:
+            descriptor, path = tempfile.mkstemp(prefix="imap-gateway-")
+            os.unlink(path)
+        except OSError as exc:
+            raise Unavailable(f"a message cannot be kept in {tempfile.gettempdir()}: {exc}") from exc
         self._descriptor = descriptor
         self._pending = bytearray()
         self._size = 0

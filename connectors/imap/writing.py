@@ -9,7 +9,8 @@ from contextlib import asynccontextmanager
 
 from connectors.api.errors import ConnectorError
 from connectors.api.types import DELETED, BatchResult, MailboxRef, MessageRef, MessageState
-from connectors.imap.client import Connection, Reply
+from connectors.imap.client import Connection
+from connectors.imap.exchange import Reply
 from connectors.imap.session import Session, merge, ref_of, state_items, uid_of, uid_set
 from connectors.imap.sync import search_uids
 from gateway.wire import flags as wire_flags

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import islice
 from typing import TypeVar
 
-from connectors.api.abilities import MailboxAdmin, Push, Quota, QuotaInfo, Subscriptions, TextQuery, TextSearch
+from connectors.api.abilities import (
+    BatchFetch,
+    MailboxAdmin,
+    Push,
+    Quota,
+    QuotaInfo,
+    Subscriptions,
+    TextQuery,
+    TextSearch,
+)
 from connectors.api.capabilities import Capabilities, Scope
 from connectors.api.connector import Connector
 from connectors.api.credentials import CredentialSource
@@ -78,7 +87,7 @@ def shared_spec(backends: dict[str, MemoryBackend]) -> SharedMemorySpec:
     )
 
 
-class MemoryConnector(Connector, MailboxAdmin, Subscriptions, Push, TextSearch, Quota):
+class MemoryConnector(Connector, MailboxAdmin, Subscriptions, Push, BatchFetch, TextSearch, Quota):
     """One login at a memory backend."""
 
     def __init__(self, backend: MemoryBackend) -> None:
@@ -269,6 +278,18 @@ class MemoryConnector(Connector, MailboxAdmin, Subscriptions, Push, TextSearch, 
 
     async def set_interest(self, mailboxes: frozenset[MailboxRef]) -> None:
         """Nothing to do: all mailboxes are watched alike."""
+
+    async def fetch_many(
+        self, mailbox: MailboxRef, refs: Sequence[MessageRef]
+    ) -> AsyncGenerator[tuple[MessageRef, MessageContent], None]:
+        async with self._call(Operation.FETCH_MANY):
+            self._check_batch(refs, self.backend.outline_limit)
+            box = self.backend.by_ref(mailbox)
+        for ref in dict.fromkeys(refs):
+            self._check_usable(Operation.FETCH_MANY)
+            message = box.messages.get(ref)
+            if message is not None:
+                yield ref, BytesContent(message.data)
 
     async def search_text(self, mailbox: MailboxRef, query: TextQuery) -> frozenset[MessageRef]:
         async with self._call(Operation.SEARCH_TEXT):

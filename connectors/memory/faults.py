@@ -21,6 +21,7 @@ class Operation(enum.Enum):
     STATES = "states"
     OUTLINES = "outlines"
     FETCH = "fetch"
+    FETCH_MANY = "fetch_many"
     STORE_FLAGS = "store_flags"
     APPEND = "append"
     COPY = "copy"
