@@ -174,6 +174,9 @@ class Conversation:
     # -- what is no command --------------------------------------------------------------------------------------------
 
     def _reject(self, event: BadCommand) -> None:
+        if event.code is Code.BADCHARSET:
+            # A SEARCH that ends with NO leaves nothing saved (RFC 5182 section 2.2, example 5).
+            self._session.saved = ()
         code = None if event.code is None else b" ".join(filter(None, (event.code.value, event.arguments)))
         if event.tag is None:
             self._session.write(write.untagged_status(event.status, event.text, code))

@@ -148,6 +148,7 @@ _VALUES[FetchAttribute.RFC822_HEADER] = _header_value(_HEADER, None)
 def _needs(asked: Iterable[FetchItem], planned: Iterable[RowItem | BodyItem]) -> Needs:
     attributes = {item for item in asked if isinstance(item, FetchAttribute)}
     return Needs(
+        date=FetchAttribute.INTERNALDATE in attributes,
         size=FetchAttribute.RFC822_SIZE in attributes,
         envelope=FetchAttribute.ENVELOPE in attributes,
         structure=bool(attributes & {FetchAttribute.BODY, FetchAttribute.BODYSTRUCTURE}),

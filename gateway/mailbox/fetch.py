@@ -12,13 +12,13 @@ from connectors.api import errors
 from connectors.api.types import MessageRef
 from gateway.errors import from_connector
 from gateway.mailbox.columns import UNKNOWN, Entry
+from gateway.mailbox.completer import Completer, Needs
 from gateway.message.index import decode_index
 from gateway.message.octets import Buffer
 from gateway.message.part import Part
 from gateway.message.scan import scan
-from gateway.store import messages, outlines
+from gateway.store import outlines
 from gateway.store.database import Transaction
-from gateway.sync.bodies import Wanted
 from gateway.sync.open_body import OpenBody
 from gateway.wire.dates import format_internal_date
 
@@ -27,26 +27,13 @@ if TYPE_CHECKING:
     from gateway.mailbox.read_ahead import ReadAhead
     from gateway.sync.engine import AccountEngine
 
+__all__ = ["BLOCK_ROWS", "EPOCH", "Body", "FetchReader", "FetchRow", "Needs"]
+
 BLOCK_ROWS = 250
 """Rows per block: a query of this size holds the loop up for half a millisecond."""
 
 EPOCH = datetime(1982, 8, 13, tzinfo=UTC)
 """The date shown where none is known, or one before RFC 822: Apple Mail has crashed on earlier ones."""
-
-
-@dataclass(frozen=True, slots=True)
-class Needs:
-    """What has to be at hand besides UID, flags, mod-sequence and dates."""
-
-    size: bool = False
-    envelope: bool = False
-    structure: bool = False
-    header: bool = False
-    body: bool = False
-
-    @property
-    def outline(self) -> bool:
-        return self.envelope or self.structure or self.header
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +109,7 @@ class FetchReader:
         self._engine = engine
         self._ahead = ahead
         self._store = engine.context.store
+        self._completer = Completer(mailbox, engine)
         self._part_indexes: dict[int, bytes] = {}
         self._refs: dict[int, str] = {}
 
@@ -141,8 +129,11 @@ class FetchReader:
                 raise from_connector(error) from error
 
     async def _block(self, block: Sequence[tuple[int, Entry, bytes]], needs: Needs) -> list[FetchRow]:
-        if needs.outline or needs.body or needs.size:
-            block = await self._complete(block, needs)
+        entries = [entry for _, entry, _ in block]
+        if needs.body:
+            self._refs = await self._completer.refs(entries)
+        if await self._completer.complete(entries, needs):
+            block = [(number, self._mailbox.find(entry.uid) or entry, flags) for number, entry, flags in block]
         ids = [entry.message_id for _, entry, _ in block]
         envelopes: dict[int, bytes] = {}
         structures: dict[int, bytes] = {}
@@ -182,44 +173,6 @@ class FetchReader:
                 )
             )
         return rows
-
-    async def _complete(
-        self, block: Sequence[tuple[int, Entry, bytes]], needs: Needs
-    ) -> Sequence[tuple[int, Entry, bytes]]:
-        """Hydrate what the block lacks; return it with what was learned."""
-        row = self._mailbox.row
-        ids = [entry.message_id for _, entry, _ in block]
-        self._refs = await self._store.read_bulk(lambda tx: messages.refs_by_ids(tx, ids))
-        wanted = [Wanted(key, MessageRef(self._refs[key])) for key in ids if key in self._refs]
-        if needs.outline:
-            missing = await self._store.read_bulk(lambda tx: self._lacking(tx, ids, needs))
-            lacking = [item for item in wanted if item.message_id in missing]
-            if lacking:
-                await self._engine.hydrator.outlines(row, lacking, structure=needs.structure)
-        sizeless = [entry.message_id for _, entry, _ in block if entry.size == UNKNOWN]
-        if needs.size and sizeless:
-            without = [item for item in wanted if item.message_id in sizeless]
-            await self._engine.hydrator.outlines(row, without, structure=True)
-        dateless = [entry for _, entry, _ in block if UNKNOWN in (entry.internal_date, entry.size)]
-        if dateless:
-            await self._learn(dateless)
-        return [(number, self._mailbox.find(entry.uid) or entry, flags) for number, entry, flags in block]
-
-    async def _lacking(self, tx: Transaction, ids: list[int], needs: Needs) -> set[int]:
-        have = set(await outlines.structures(tx, ids)) if needs.structure else set(await outlines.envelopes(tx, ids))
-        return set(ids) - have
-
-    async def _learn(self, entries: Sequence[Entry]) -> None:
-        ids = [entry.message_id for entry in entries]
-        known = await self._store.read_bulk(lambda tx: messages.message_rows(tx, ids))
-        for entry in entries:
-            row = known.get(entry.message_id)
-            if row is None:
-                continue
-            if row.size is not None and row.size_is_exact:
-                self._mailbox.learned_size(entry.uid, row.size)
-            if row.internal_date is not None:
-                self._mailbox.learned_date(entry.uid, row.internal_date, row.internal_zone or 0)
 
     async def open_body(self, entry: Entry) -> OpenBody:
         """Return the octets of a message.

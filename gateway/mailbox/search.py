@@ -12,6 +12,7 @@ from connectors.api.abilities import TextQuery, TextSearch
 from connectors.api.types import MessageRef
 from gateway.errors import from_connector
 from gateway.mailbox.columns import UNKNOWN, Columns
+from gateway.mailbox.completer import Completer, Needs
 from gateway.mailbox.flag_sets import RECENT
 from gateway.message.scan import scan
 from gateway.message.text import all_header_text, body_text, header_text, normalise, sent_date
@@ -86,8 +87,26 @@ class Searcher:
                 return await self._with_text(key.text, among, body_only=True)
             case keys.TextContains():
                 return await self._with_text(key.text, among, body_only=False)
+            case keys.LargerThan() | keys.SmallerThan():
+                await self._complete(among, Needs(size=True))
+                return self._by_columns(key, among)
+            case keys.Within() | keys.DateIs(which=keys.DateOf.INTERNAL):
+                await self._complete(among, Needs(date=True))
+                return self._by_columns(key, among)
             case _:
                 return self._by_columns(key, among)
+
+    async def _complete(self, among: Uids, needs: Needs) -> None:
+        """Find out the sizes or dates that are not known yet; a message must not be missed for that."""
+        columns = self._mailbox.columns
+        values = columns.sizes if needs.size else columns.internal_dates
+        unknown = [uid for position, uid in enumerate(columns.uids) if values[position] == UNKNOWN and uid in among]
+        completer = Completer(self._mailbox, self._engine)
+        for start in range(0, len(unknown), BLOCK):
+            entries = [
+                entry for uid in unknown[start : start + BLOCK] if (entry := self._mailbox.find(uid)) is not None
+            ]
+            await completer.complete(entries, needs)
 
     # -- what the columns answer --------------------------------------------------------------------------------------
 
@@ -281,7 +300,7 @@ def _compare(day: date, key: keys.DateIs) -> bool:
 
 
 def _cost(key: SearchKey) -> int:
-    """Order the keys of an AND: what the columns answer, then headers, then text."""
+    """Order the keys of an AND: what the columns answer, what they may not know yet, then headers, then text."""
     match key:
         case keys.BodyContains() | keys.TextContains():
             return 3
@@ -289,6 +308,8 @@ def _cost(key: SearchKey) -> int:
             return 2
         case keys.DateIs() if key.which is keys.DateOf.SENT:
             return 2
+        case keys.DateIs() | keys.Within() | keys.LargerThan() | keys.SmallerThan():
+            return 1
         case keys.Not():
             return _cost(key.key)
         case keys.And():

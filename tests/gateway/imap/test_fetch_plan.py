@@ -71,7 +71,8 @@ def test_uid_and_modseq_are_added_once_where_the_command_implies_them() -> None:
 @pytest.mark.parametrize(
     ("items", "needs"),
     [
-        ([FetchAttribute.UID, FetchAttribute.FLAGS, FetchAttribute.INTERNALDATE], Needs()),
+        ([FetchAttribute.UID, FetchAttribute.FLAGS], Needs()),
+        ([FetchAttribute.INTERNALDATE], Needs(date=True)),
         ([FetchAttribute.RFC822_SIZE], Needs(size=True)),
         ([FetchAttribute.ENVELOPE], Needs(envelope=True)),
         ([FetchAttribute.BODY], Needs(structure=True)),

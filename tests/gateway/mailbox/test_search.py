@@ -79,7 +79,7 @@ async def test_only_what_the_client_was_told_of_is_found(stack: Stack) -> None:
     await other.store([1], StoreAction.ADD, ["\\Deleted"])
     await other.expunge()
     stack.backends["work"].deliver(INBOX, MAIL[0][0])
-    assert await view.search(k.All()) == [1, 2, 3, 4]
+    assert await view.search(k.All()) == [2, 3, 4]
 
 
 async def test_text_that_is_not_at_hand_is_asked_of_the_backend_in_one_request(stack: Stack) -> None:
@@ -123,3 +123,32 @@ async def test_text_at_hand_is_looked_for_in_headers_too(stack: Stack) -> None:
     assert await view.search(k.TextContains("grüße")) == [2]
     assert await view.search(k.BodyContains("x-odd")) == []
     assert stack.backends["work"].faults.calls[Operation.SEARCH_TEXT] == 0
+
+
+@pytest.mark.parametrize(
+    ("key", "found"),
+    [
+        (k.LargerThan(400), [3]),
+        (k.SmallerThan(400), [1, 2, 4]),
+        (k.DateIs(k.DateOf.INTERNAL, k.Comparison.SINCE, date(2024, 1, 3)), [3, 4]),
+        (k.Within(86_400, is_younger=False), [1, 2, 3, 4]),
+    ],
+)
+async def test_sizes_and_dates_that_a_listing_does_not_tell_are_found_out(
+    stack: Stack, key: SearchKey, found: list[int]
+) -> None:
+    backend = await stack.add_account("work", layout="folders", listing="sparse")
+    backend.is_sparse = True
+    for number, (data, flags) in enumerate(MAIL):
+        backend.deliver(INBOX, data, frozenset(flags), datetime(2024, 1, number + 1, 12, tzinfo=UTC))
+    view = await stack.open()
+    assert await view.search(key) == found
+
+
+async def test_what_is_gone_is_found_by_no_key(stack: Stack) -> None:
+    view = await opened(stack)
+    other = await stack.open()
+    await other.store([1], StoreAction.ADD, ["\\Deleted"])
+    await other.expunge()
+    for key in (k.HasFlag("\\Seen", is_set=False), k.Not(k.HasFlag("\\Seen"))):
+        assert await view.search(key) == [4]
