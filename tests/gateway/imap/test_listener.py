@@ -1,0 +1,136 @@
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from gateway.errors import OperatorError
+from gateway.imap.listener import Protocol
+from gateway.imap.settings import ImapSettings
+from gateway.tls import ServerTls, write_self_signed
+from tests.scenarios.line_client import LineClient
+from tests.scenarios.outside import OutsideMemory
+from tests.scenarios.serving import LOGIN, PASSWORD, Served, serving
+
+
+@pytest.fixture
+async def served(tmp_path: Path) -> AsyncIterator[Served]:
+    async with serving(tmp_path, OutsideMemory()) as running:
+        yield running
+
+
+def make_tls(directory: Path) -> tuple[ServerTls, ssl.SSLContext]:
+    """Return a server's set-up and the context of a client that trusts it."""
+    certificate, key = directory / "cert.pem", directory / "key.pem"
+    write_self_signed(certificate, key)
+    return ServerTls(certificate, key), ssl.create_default_context(cafile=str(certificate))
+
+
+async def test_imaps_speaks_tls_from_the_first_octet(tmp_path: Path) -> None:
+    tls, trusting = make_tls(tmp_path)
+    async with serving(tmp_path, OutsideMemory(), tls=tls, protocol=Protocol.IMAPS) as served:
+        client = await LineClient.connect(served.port, trusting)
+        greeting = await client.expect(b"* OK [CAPABILITY IMAP4rev1 ")
+        assert b" AUTH=PLAIN " in greeting
+        assert b"STARTTLS" not in greeting
+        assert (await client.ask(f"a LOGIN {LOGIN} {PASSWORD}".encode()))[-1].startswith(b"a OK ")
+        await client.close()
+
+
+async def test_starttls_forgets_what_was_sent_ahead_of_it(tmp_path: Path) -> None:
+    tls, trusting = make_tls(tmp_path)
+    async with serving(tmp_path, OutsideMemory(), tls=tls) as served:
+        client = await served.connect()
+        assert b" STARTTLS " in await client.expect(b"* OK ")
+        # The second command could have been put in by somebody in between; it must not be obeyed under TLS.
+        client.write(b"a STARTTLS\r\nb NOOP\r\n")
+        await client.expect(b"a OK ")
+        async with asyncio.timeout(10):
+            await client.writer.start_tls(trusting, server_hostname="localhost")
+        told = await client.ask(b"c CAPABILITY")
+        assert len(told) == 2
+        assert b"STARTTLS" not in told[0]
+        assert (await client.ask(b"d STARTTLS"))[-1].startswith(b"d BAD ")
+        assert (await client.ask(f"e LOGIN {LOGIN} {PASSWORD}".encode()))[-1].startswith(b"e OK ")
+        await client.close()
+
+
+async def test_a_client_that_speaks_no_tls_after_starttls_is_dropped(tmp_path: Path) -> None:
+    tls, _ = make_tls(tmp_path)
+    async with serving(tmp_path, OutsideMemory(), tls=tls) as served:
+        client = await served.connect()
+        await client.expect(b"* OK ")
+        assert (await client.ask(b"a STARTTLS"))[-1].startswith(b"a OK ")
+        client.write(b"b LOGIN alex secret\r\n")
+        # A TLS alert may come first; it is no line.
+        with pytest.raises((EOFError, ConnectionError)):
+            await client.lines_to(b"b ")
+        await client.close()
+
+
+async def test_imaps_needs_a_certificate(served: Served) -> None:
+    with pytest.raises(OperatorError, match="certificate"):
+        await served.door.listen(Protocol.IMAPS, "127.0.0.1", 0)
+
+
+async def test_an_address_in_use_is_told_to_the_operator(served: Served) -> None:
+    with pytest.raises(OperatorError, match=f"127.0.0.1:{served.port}"):
+        await served.door.listen(Protocol.IMAP, "127.0.0.1", served.port)
+
+
+async def test_one_connection_too_many_from_an_address_is_told_why(tmp_path: Path) -> None:
+    async with serving(tmp_path, OutsideMemory(), ImapSettings(connections_per_address=2)) as served:
+        first, second = await served.log_in(), await served.log_in()
+        third = await served.connect()
+        await third.expect(b"* BYE [UNAVAILABLE] ")
+        assert await third.at_end()
+        await first.ask(b"z LOGOUT")
+        assert await first.at_end()
+        fourth = await served.log_in()
+        for client in (first, second, third, fourth):
+            await client.close()
+
+
+async def test_one_session_too_many_of_a_user_is_not_told_as_a_wrong_password(tmp_path: Path) -> None:
+    async with serving(tmp_path, OutsideMemory(), ImapSettings(connections_per_user=1)) as served:
+        first = await served.log_in()
+        second = await served.connect()
+        await second.expect(b"* OK ")
+        login = f"LOGIN {LOGIN.upper()} {PASSWORD}".encode()
+        assert (await second.ask(b"a " + login))[-1].startswith(b"a NO [UNAVAILABLE] ")
+        await first.ask(b"z LOGOUT")
+        assert await first.at_end()
+        assert (await second.ask(b"b " + login))[-1].startswith(b"b OK ")
+        await first.close()
+        await second.close()
+
+
+async def test_draining_says_bye_to_those_who_wait_and_to_those_who_idle(served: Served) -> None:
+    waiting, idling = await served.log_in(), await served.log_in()
+    idling.write(b"a IDLE\r\n")
+    await idling.expect(b"+ ")
+    await served.door.drain(10)
+    assert served.door.connections == 0
+    for client in (waiting, idling):
+        await client.expect(b"* BYE [UNAVAILABLE] ")
+        await client.close()
+
+
+async def test_draining_lets_the_command_in_hand_finish(served: Served) -> None:
+    client = await served.log_in()
+    data = b"Subject: hello\r\n\r\n"
+    client.write(b"a APPEND INBOX {%d+}\r\n%b\r\nb NOOP\r\n" % (len(data), data))
+    await client.expect(b"a OK [APPENDUID ")
+    await served.door.drain(10)
+    await client.lines_to(b"* BYE ")
+    assert await client.at_end()
+    await client.close()
+
+
+async def test_after_draining_nobody_is_let_in(served: Served) -> None:
+    await served.door.drain(10)
+    with pytest.raises(ConnectionError):
+        await served.connect()
