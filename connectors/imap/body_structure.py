@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TypeGuard
 
 from gateway.wire.responses import Atom, Nested, render
@@ -14,7 +15,43 @@ def canonical_structure(value: Nested) -> bytes | None:
 
     Servers send wrong ones for broken MIME: NIL for an encoding, lists where strings belong, parts without a subtype.
     """
-    return render(value) if _is_body(value) else None
+    return _body(value) if isinstance(value, tuple) and _is_body(value) else None
+
+
+# What is written is known to fit the grammar. There is no space between the parts of a multipart (`1*body SP
+# media-subtype`) and between addresses (`"(" 1*address ")"`), and one between all other items.
+
+
+def _body(value: tuple[Nested, ...]) -> bytes:
+    parts = list(itertools.takewhile(lambda item: isinstance(item, tuple), value))
+    if parts:
+        fields = [b"".join(map(_inner_body, parts)), *map(render, value[len(parts) :])]
+    elif _is_message(value):
+        fields = [*map(render, value[:7]), _envelope(value[7]), _inner_body(value[8]), *map(render, value[9:])]
+    else:
+        fields = [*map(render, value)]
+    return b"(%b)" % b" ".join(fields)
+
+
+def _inner_body(value: Nested) -> bytes:
+    return _body(value) if isinstance(value, tuple) else render(value)
+
+
+def _envelope(value: Nested) -> bytes:
+    fields = value if isinstance(value, tuple) else ()
+    return b"(%b)" % b" ".join(
+        b"(%b)" % b"".join(map(render, field)) if isinstance(field, tuple) else render(field) for field in fields
+    )
+
+
+def _is_message(value: tuple[Nested, ...]) -> bool:
+    media, subtype = value[:2]
+    return (
+        isinstance(media, bytes)
+        and isinstance(subtype, bytes)
+        and media.upper() == b"MESSAGE"
+        and subtype.upper() in (b"RFC822", b"GLOBAL")
+    )
 
 
 def _is_body(value: Nested) -> bool:
@@ -46,7 +83,7 @@ def _is_single(value: tuple[Nested, ...]) -> bool:
     if not (_is_nstring(identifier) and _is_nstring(description) and _is_string(encoding) and _is_number(octets)):
         return False
     rest = value[7:]
-    if media.upper() == b"MESSAGE" and subtype.upper() in (b"RFC822", b"GLOBAL"):
+    if _is_message(value):
         if len(rest) < 3 or not (_is_envelope(rest[0]) and _is_body(rest[1]) and _is_number(rest[2])):
             return False
         rest = rest[3:]
