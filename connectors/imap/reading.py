@@ -152,9 +152,10 @@ async def fetch_many(
             if is_fresh or not (has_rested or isinstance(exc, Rejected)):
                 if not isinstance(exc, (Rejected, MalformedReply)):
                     raise
-                if len(missing) == 1:
-                    failures.append(exc)
-                pending += _halves(sorted(missing))
+                if len(wanted) > 1:
+                    pending += _halves(sorted(missing))
+                    continue
+                failures.append(exc)
                 if len(failures) == _BAD_AT_MOST:
                     break
                 continue
@@ -165,11 +166,9 @@ async def fetch_many(
 
 
 def _halves(uids: list[int]) -> list[tuple[list[int], bool]]:
-    """Return what to ask for instead, the first half last; nothing of a single message."""
-    if len(uids) == 1:
-        return []
+    """Return what to ask for instead, the first half last since the last is taken first."""
     middle = len(uids) // 2
-    return [(uids[middle:], True), (uids[:middle], True)]
+    return [(half, True) for half in (uids[middle:], uids[:middle]) if half]
 
 
 async def _contents(connection: Connection, uids: Iterable[int]) -> AsyncGenerator[tuple[int, MessageContent], None]:

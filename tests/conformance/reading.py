@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import aclosing
 
 import pytest
 
@@ -10,7 +11,7 @@ from connectors.api.abilities import TextQuery
 from connectors.api.connector import Connector
 from connectors.api.errors import NotFound, Unsupported
 from connectors.api.types import SEEN, MailboxRef, MessageRef, Outline
-from tests.conformance.base import Suite, require, require_search
+from tests.conformance.base import Suite, require, require_batch_fetch, require_search
 from tests.conformance.rig import DATE, INBOX, Ability, Probe, Rig, find_mailbox, mail, message_id, octets
 
 
@@ -140,6 +141,73 @@ class ReadingSuite(Suite):
         messages, listed = await asyncio.gather(asyncio.gather(*map(inbox.read, refs)), inbox.refs())
         assert messages == [mail(number, b"%d\r\n" % number * 500) for number in range(12)]
         assert listed == refs
+
+    async def test_fetch_many_gives_all_messages_octet_for_octet(self, rig: Rig, inbox: Probe) -> None:
+        bodies = [b"", b"small\r\n", bytes(range(1, 10)) + bytes(range(128, 256)), b"..\r\n.\r\n)\r\n* 1 FETCH (\r\n"]
+        bodies += [b"%d\r\n" % number * 60_000 for number in range(2)] + [b"last\r\n"]
+        messages = [mail(number, body) for number, body in enumerate(bodies)]
+        for message in messages:
+            await rig.deliver(INBOX, message)
+        refs = await inbox.refs()
+        found = await self._fetch_many(inbox, refs)
+        assert sorted(ref for ref, _ in found) == sorted(refs)
+        assert dict(found) == dict(zip(refs, messages, strict=True))
+
+    async def test_fetch_many_takes_as_many_as_the_connector_says(self, rig: Rig, inbox: Probe) -> None:
+        count = min(inbox.connector.capabilities.outline_limit, 60)
+        for number in range(count):
+            await rig.deliver(INBOX, mail(number))
+        refs = await inbox.refs()
+        assert dict(await self._fetch_many(inbox, refs)) == {ref: mail(n) for n, ref in enumerate(refs)}
+
+    async def test_fetch_many_leaves_out_what_is_gone(self, rig: Rig, inbox: Probe) -> None:
+        states = [await inbox.append(mail(number)) for number in range(4)]
+        for number in (0, 2):
+            await rig.remove(INBOX, message_id(number))
+        found = await self._fetch_many(inbox, [state.ref for state in states])
+        assert dict(found) == {states[1].ref: mail(1), states[3].ref: mail(3)}
+        assert await self._fetch_many(inbox, [states[0].ref]) == []
+
+    async def test_fetch_many_of_nothing_is_nothing(self, inbox: Probe) -> None:
+        assert await self._fetch_many(inbox, []) == []
+
+    async def test_fetch_many_in_an_unknown_mailbox_is_not_found(self, connector: Connector) -> None:
+        with pytest.raises(NotFound):
+            await self._fetch_many(Probe(connector, MailboxRef("no-such-mailbox")), [MessageRef("1")])
+
+    async def test_fetch_many_may_be_left_early(self, rig: Rig, inbox: Probe) -> None:
+        batch = require_batch_fetch(inbox.connector)
+        messages = [mail(number, b"%d\r\n" % number * 50_000) for number in range(3)]
+        for message in messages:
+            await rig.deliver(INBOX, message)
+        refs = await inbox.refs()
+        # More often than a connector can have connections.
+        for _ in range(10):
+            async with aclosing(batch.fetch_many(inbox.ref, refs)) as contents:
+                ref, content = await anext(contents)
+                assert await octets(content) == messages[refs.index(ref)]
+        assert [await inbox.read(ref) for ref in refs] == messages
+
+    async def test_fetch_many_may_be_cancelled(self, rig: Rig, inbox: Probe) -> None:
+        batch = require_batch_fetch(inbox.connector)
+        messages = [mail(number, b"%d\r\n" % number * 50_000) for number in range(3)]
+        for message in messages:
+            await rig.deliver(INBOX, message)
+        refs = await inbox.refs()
+        for turns in range(10):
+            contents = batch.fetch_many(inbox.ref, refs)
+            reading = asyncio.ensure_future(anext(contents))
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            reading.cancel()
+            await asyncio.wait([reading])
+            await contents.aclose()
+        assert dict(await self._fetch_many(inbox, refs)) == dict(zip(refs, messages, strict=True))
+
+    @staticmethod
+    async def _fetch_many(inbox: Probe, refs: list[MessageRef]) -> list[tuple[MessageRef, bytes]]:
+        batch = require_batch_fetch(inbox.connector)
+        return [(ref, await octets(content)) async for ref, content in batch.fetch_many(inbox.ref, refs)]
 
     async def test_text_is_found_in_bodies_and_headers(self, inbox: Probe) -> None:
         search = require_search(inbox.connector)

@@ -10,10 +10,12 @@ from connectors.api.errors import NotFound, OutcomeUnknown, Rejected, Unavailabl
 from connectors.api.types import BytesContent
 from connectors.imap.client import Connection
 from connectors.imap.errors import ConnectionLost, MalformedReply
+from connectors.imap.exchange import LiteralSink
 from connectors.imap.login import connect
 from connectors.imap.names import INBOX
+from connectors.imap.spool import SpooledContent
 from gateway.wire.command_writer import Message
-from gateway.wire.responses import FetchData, SearchData
+from gateway.wire.responses import FetchData, LiteralStart, SearchData
 from tests.connectors.imap.scripted import CREDENTIALS, Peer, Server, scripted, settings_for
 
 
@@ -257,4 +259,52 @@ async def test_close_logs_out() -> None:
     async with scripted(script) as server:
         connection = await connected(server)
         await connection.close()
+        assert not connection.is_usable
+
+
+def nowhere(_start: LiteralStart) -> LiteralSink:
+    return SpooledContent()
+
+
+async def test_a_streamed_reply_comes_piece_by_piece_and_leaves_the_connection_usable() -> None:
+    async def script(peer: Peer) -> None:
+        await peer.welcome()
+        await peer.answer(b"UID FETCH 1:2 (UID)", b"* 1 FETCH (UID 1)\r\n* 2 FETCH (UID 2)\r\n")
+        await peer.answer(b"NOOP")
+
+    async with scripted(script) as server:
+        connection = await connected(server)
+        responses = connection.stream(b"UID FETCH", b"1:2", b"(UID)", on_literal=nowhere)
+        assert [response async for response in responses] == [FetchData(1, uid=1), FetchData(2, uid=2)]
+        await connection.run(b"NOOP")
+        connection.abort()
+
+
+async def test_a_streamed_reply_that_ends_in_no_raises_after_what_came() -> None:
+    async def script(peer: Peer) -> None:
+        await peer.welcome()
+        await peer.answer(b"UID FETCH 1:2 (UID)", b"* 1 FETCH (UID 1)\r\n", b"NO [NONEXISTENT] gone")
+        await peer.answer(b"NOOP")
+
+    async with scripted(script) as server:
+        connection = await connected(server)
+        responses = connection.stream(b"UID FETCH", b"1:2", b"(UID)", on_literal=nowhere)
+        assert await anext(responses) == FetchData(1, uid=1)
+        with pytest.raises(NotFound):
+            await anext(responses)
+        await connection.run(b"NOOP")
+        connection.abort()
+
+
+async def test_a_streamed_reply_left_early_closes_the_connection() -> None:
+    async def script(peer: Peer) -> None:
+        await peer.welcome()
+        await peer.answer(b"UID FETCH 1:2 (UID)", b"* 1 FETCH (UID 1)\r\n* 2 FETCH (UID 2)\r\n")
+        await peer.gone()
+
+    async with scripted(script) as server:
+        connection = await connected(server)
+        responses = connection.stream(b"UID FETCH", b"1:2", b"(UID)", on_literal=nowhere)
+        assert await anext(responses) == FetchData(1, uid=1)
+        await responses.aclose()
         assert not connection.is_usable

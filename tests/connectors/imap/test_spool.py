@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from connectors.api.errors import Unavailable
 from connectors.imap.spool import SpooledContent
 
 
@@ -47,3 +48,9 @@ async def test_the_file_goes_with_the_content(tmp_path: Path, monkeypatch: pytes
     del content
     gc.collect()
     assert len(os.listdir("/proc/self/fd")) == open_files
+
+
+async def test_no_room_for_a_file_is_unavailable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "missing"))
+    with pytest.raises(Unavailable, match="missing"):
+        SpooledContent()

@@ -184,6 +184,8 @@ async def test_batches_beyond_the_limit_are_refused() -> None:
         await connector.expunge(inbox, refs)
     with pytest.raises(Rejected):
         await anext(connector.outlines(inbox, refs[:2]))
+    with pytest.raises(Rejected):
+        await anext(connector.fetch_many(inbox, refs[:2]))
     assert len((await connector.expunge(inbox, refs[:2])).done) == 2
 
 

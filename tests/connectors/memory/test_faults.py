@@ -124,3 +124,36 @@ async def test_a_listing_stops_where_the_backend_goes_offline(inbox: MailboxRef)
     backend.set_offline(True)
     with pytest.raises(Unavailable):
         await anext(pages)
+
+
+async def test_fetching_many_is_one_call_and_fails_on_request(
+    backend: MemoryBackend, connector: MemoryConnector, inbox: MailboxRef
+) -> None:
+    refs = [backend.deliver(INBOX, MAIL) for _ in range(3)]
+    backend.faults.fail_next(Operation.FETCH_MANY, RateLimited("slow", retry_after_s=3))
+    with pytest.raises(RateLimited):
+        await anext(connector.fetch_many(inbox, refs))
+    assert [ref async for ref, _ in connector.fetch_many(inbox, [*refs, refs[0]])] == refs
+    assert backend.faults.calls[Operation.FETCH_MANY] == 2
+    assert backend.faults.calls[Operation.FETCH] == 0
+
+
+async def test_fetching_many_stops_where_the_backend_goes_offline(
+    backend: MemoryBackend, connector: MemoryConnector, inbox: MailboxRef
+) -> None:
+    refs = [backend.deliver(INBOX, MAIL) for _ in range(3)]
+    contents = connector.fetch_many(inbox, refs)
+    assert (await anext(contents))[0] == refs[0]
+    backend.set_offline(True)
+    with pytest.raises(Unavailable):
+        await anext(contents)
+
+
+async def test_what_is_removed_while_many_are_fetched_is_left_out(
+    backend: MemoryBackend, connector: MemoryConnector, inbox: MailboxRef
+) -> None:
+    refs = [backend.deliver(INBOX, MAIL) for _ in range(3)]
+    contents = connector.fetch_many(inbox, refs)
+    await anext(contents)
+    backend.remove(INBOX, refs[1])
+    assert [ref async for ref, _ in contents] == [refs[2]]
