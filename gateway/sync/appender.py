@@ -7,6 +7,7 @@ client that repeats an APPEND whose answer it did not get is given the message t
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import logging
 from collections.abc import Awaitable, Callable, Sequence
@@ -20,7 +21,7 @@ from gateway.store.flags import FlagSet
 from gateway.store.intents import IntentRow
 from gateway.store.mailboxes import MailboxRow
 from gateway.store.placements import PlacementRow
-from gateway.sync.apply import follows_on, insert, known_by_refs
+from gateway.sync.apply import known_by_refs, place_made
 from gateway.sync.context import AccountContext, policy_of, ref_of
 
 log = logging.getLogger(__name__)
@@ -68,21 +69,22 @@ class Appender:
             connector = await context.account.open()
             intent = await self._record(row, digest, content.size)
             policy = policy_of(row)
-            try:
-                state = await connector.append(ref_of(row), content, policy.split(flags), internal_date)
-            except errors.OutcomeUnknown as error:
-                await context.failed(row, error)
-                uid = await self._settle(row, intent)
-                if uid is None:
-                    raise errors.Unavailable(error.operator_text) from error
-                return uid
-            except errors.ConnectorError as error:
-                await context.failed(row, error)
-                await self._forget(intent)
-                raise
-            context.guard.wrote([context.key_of(row)(state.ref)])
-            local = FlagSet.of(flag for flag in flags if not policy.is_storable(flag))
-            return await self._commit(row, state, local, intent)
+            with context.guard.receiving():
+                try:
+                    state = await connector.append(ref_of(row), content, policy.split(flags), internal_date)
+                except errors.OutcomeUnknown as error:
+                    await context.failed(row, error)
+                    uid = await self._settle(row, intent)
+                    if uid is None:
+                        raise errors.Unavailable(error.operator_text) from error
+                    return uid
+                except errors.ConnectorError as error:
+                    await context.failed(row, error)
+                    await self._forget(intent)
+                    raise
+                context.guard.made([context.key_of(row)(state.ref)])
+                local = FlagSet.of(flag for flag in flags if not policy.is_storable(flag))
+                return await self._commit(row, state, local, intent)
 
     async def _record(self, row: MailboxRow, digest: bytes, size: int) -> IntentRow:
         account_id = self._context.account_id
@@ -93,20 +95,10 @@ class Appender:
 
     async def _commit(self, row: MailboxRow, state: MessageState, local: FlagSet, intent: IntentRow) -> int:
         context = self._context
-        scope, policy, now = context.scope_of(row), policy_of(row), context.clock.now()
 
         async def body(tx: Transaction) -> int | None:
             await intents.settle(tx, intent.id)
-            known = await known_by_refs(tx, row.id, [state.ref])
-            if state.ref in known:
-                return known[state.ref].uid
-            if context.account.capabilities.has_uids and (
-                state.uid is None or not await follows_on(tx, row.id, [state])
-            ):
-                return None
-            return (await insert(tx, context.account_id, scope, row, [state], policy, now, {state.ref: local}))[
-                state.ref
-            ]
+            return (await place_made(tx, context, row, [state], {state.ref: local})).get(state.ref)
 
         uid = await context.store.write(body)
         context.changed(row.id)
@@ -212,4 +204,5 @@ async def _digest(content: MessageContent) -> bytes:
     digest = hashlib.sha256()
     async for chunk in content.chunks():
         digest.update(chunk)
+        await asyncio.sleep(0)
     return digest.digest()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 
 from connectors.api.types import MessageRef, MessageState
@@ -12,6 +12,7 @@ from gateway.store.flags import FlagSet
 from gateway.store.mailboxes import MailboxRow
 from gateway.store.messages import MessageValues
 from gateway.store.placements import NewPlacement
+from gateway.sync.context import AccountContext, policy_of
 from gateway.sync.reconcile import FlagPolicy, Known, Plan
 
 
@@ -81,13 +82,47 @@ async def insert(
     return {state.ref: uid for state, uid in zip(states, uids, strict=True)}
 
 
+async def place_made(
+    tx: Transaction,
+    context: AccountContext,
+    row: MailboxRow,
+    states: Sequence[MessageState],
+    local_flags: Mapping[MessageRef, FlagSet],
+    present: Collection[MessageRef] = (),
+) -> dict[MessageRef, int]:
+    """Place messages that a write of ours made; return the UIDs of those that could be placed.
+
+    The sync may have been quicker: then it placed them without the flags that only we hold, `local_flags`; and it may
+    have read already that they are gone again. `present` were in the mailbox before the write.
+    """
+    known = await known_by_refs(tx, row.id, [state.ref for state in states])
+    new = [state for state in states if state.ref not in known]
+    if context.account.capabilities.has_uids and not await follows_on(tx, row.id, new):
+        new = []
+    policy, scope = policy_of(row), context.scope_of(row)
+    uids = await insert(tx, context.account_id, scope, row, new, policy, context.clock.now(), local_flags)
+    gone = [uid for ref, uid in uids.items() if context.guard.is_gone(row.id, ref)]
+    if gone:
+        await placements.remove_placements(tx, row.id, gone)
+    late = []
+    for ref, one in known.items():
+        uids[ref] = one.uid
+        if ref not in present and ref in local_flags:
+            flags = FlagSet.of((*one.flags.names(), *local_flags[ref].names()))
+            late.append((one.uid, flags.bits, flags.keywords))
+    if late:
+        await placements.set_flags(tx, row.id, late)
+    return uids
+
+
 async def follows_on(tx: Transaction, mailbox_id: int, states: Iterable[MessageState]) -> bool:
     """Tell whether the UIDs that a write gave, if the backend gives any, are the next ones of the mailbox.
 
-    If not, others came before them that are not in the store yet. Only reading the mailbox may then insert them: a
-    client that was told of a UID can never be told of a smaller one (RFC 9051 section 2.3.1.1).
+    A state without a UID follows on nothing. If they do not follow, others came before them that are not in the store
+    yet. Only reading the mailbox may then insert them: a client that was told of a UID can never be told of a smaller
+    one (RFC 9051 section 2.3.1.1).
     """
-    uids = sorted(state.uid for state in states if state.uid is not None)
+    uids = sorted(state.uid or 0 for state in states)
     row = await mailboxes.mailbox_by_id(tx, mailbox_id)
     return row is not None and uids == list(range(row.uidnext, row.uidnext + len(uids)))
 

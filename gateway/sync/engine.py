@@ -122,13 +122,13 @@ class AccountEngine:
 
     async def stop(self) -> None:
         """End the task, let writes that were begun come to their end for a while, and close the connector."""
+        self._is_stopping = True
         if self._writes:
             _, late = await asyncio.wait(tuple(self._writes), timeout=WRITE_GRACE_S)
             for write in late:
                 # What the backend did is found by reading at the next start; an APPEND has left its intent.
                 write.cancel()
             await asyncio.gather(*late, return_exceptions=True)
-        self._is_stopping = True
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
@@ -213,22 +213,34 @@ class AccountEngine:
 
     async def _to_the_end(self, write: Coroutine[Any, Any, T]) -> T:
         """Carry out a write even if whoever asked for it goes away: the store must learn what the backend has done."""
+        task = self._begin(write)
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            if task.cancelled() and self._is_stopping:
+                raise errors.OutcomeUnknown("the gateway was stopped during a write") from None
+            task.add_done_callback(_log_failure)
+            raise
+
+    def _begin(self, write: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         task = asyncio.get_running_loop().create_task(write)
         self._writes.add(task)
-        task.add_done_callback(self._write_ended)
-        return await asyncio.shield(task)
-
-    def _write_ended(self, task: asyncio.Task[Any]) -> None:
-        self._writes.discard(task)
-        if not task.cancelled():
-            # Taken note of here, as there may be nobody left who waits for it.
-            task.exception()
+        task.add_done_callback(self._writes.discard)
+        return task
 
     async def append(
         self, row: MailboxRow, content: MessageContent, flags: Sequence[str], internal_date: datetime | None
     ) -> int:
-        """Append a message and return its UID; see `Appender.append`."""
-        return await self.appender.append(row, content, flags, internal_date)
+        """Append a message and return its UID; see `Appender.append`.
+
+        The octets are the caller's, so this write ends with whoever asked for it; what became of it is found out.
+        """
+        try:
+            return await self.appender.append(row, content, flags, internal_date)
+        except asyncio.CancelledError:
+            if not self._is_stopping:
+                self._begin(self._settle()).add_done_callback(_log_failure)
+            raise
 
     async def store_flags(
         self,
@@ -541,6 +553,13 @@ class AccountEngine:
             rows = await self.context.store.read(lambda tx: mailboxes.mailboxes_of(tx, account_id))
             return next((row for row in rows if row.is_selectable), None)
         return None
+
+
+def _log_failure(write: asyncio.Task[Any]) -> None:
+    """Report what nobody is there any more to be told of."""
+    error = None if write.cancelled() else write.exception()
+    if error is not None:
+        log.warning("a write whose client has gone failed: %r", error)
 
 
 def _first(group: BaseExceptionGroup[errors.ConnectorError]) -> errors.ConnectorError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from connectors.api.connector import Connector
@@ -80,8 +80,8 @@ async def store_flags(
         if unchanged_since is not None:
             outcome.modified = [target.uid for target in targets if target.modseq > unchanged_since]
             targets = [target for target in targets if target.modseq <= unchanged_since]
-        wanted = _wanted(targets, action, flags)
-        groups = _group(targets, wanted, policy)
+        change = _remembering(action, flags)
+        groups = _group(targets, change, policy)
         with context.guard.writing(key(target.ref) for target in targets):
             results = Outcome()
             if any(groups):
@@ -93,34 +93,34 @@ async def store_flags(
             outcome.failed = [target.uid for target in targets if target.ref in failed]
             outcome.error, outcome.is_unknown = results.error, results.is_unknown
             done = [t for t in targets if t.ref not in failed and t.ref not in results.missing]
-            await _commit(context, row, done, wanted, results.done, policy)
+            await _commit(context, row, done, change, results.done, policy)
     return outcome
 
 
-def _wanted(targets: Iterable[Target], action: FlagAction, flags: Sequence[str]) -> dict[int, FlagSet]:
-    """Return the flags each UID shall have. Mailboxes have few distinct sets, so each is worked out once."""
+def _remembering(action: FlagAction, flags: Sequence[str]) -> Callable[[FlagSet], FlagSet]:
+    """Return what the action does to a set. Mailboxes have few distinct sets, so each is worked out once."""
     known: dict[FlagSet, FlagSet] = {}
-    wanted: dict[int, FlagSet] = {}
-    for target in targets:
-        after = known.get(target.flags)
+
+    def change(before: FlagSet) -> FlagSet:
+        after = known.get(before)
         if after is None:
-            after = known[target.flags] = action.apply(target.flags, flags)
-        wanted[target.uid] = after
-    return wanted
+            after = known[before] = action.apply(before, flags)
+        return after
+
+    return change
 
 
 def _group(
-    targets: Iterable[Target], wanted: Mapping[int, FlagSet], policy: FlagPolicy
+    targets: Iterable[Target], change: Callable[[FlagSet], FlagSet], policy: FlagPolicy
 ) -> dict[_Delta | None, list[MessageRef]]:
     """Group messages by what the backend is to be told; None groups those of which it need not know."""
-    deltas: dict[tuple[FlagSet, FlagSet], _Delta | None] = {}
+    deltas: dict[FlagSet, _Delta | None] = {}
     groups: defaultdict[_Delta | None, list[MessageRef]] = defaultdict(list)
     for target in targets:
-        pair = (target.flags, wanted[target.uid])
-        if pair not in deltas:
-            before, after = policy.split(pair[0].names()), policy.split(pair[1].names())
-            deltas[pair] = _Delta(after - before, before - after) if before != after else None
-        groups[deltas[pair]].append(target.ref)
+        if target.flags not in deltas:
+            before, after = policy.split(target.flags.names()), policy.split(change(target.flags).names())
+            deltas[target.flags] = _Delta(after - before, before - after) if before != after else None
+        groups[deltas[target.flags]].append(target.ref)
     return groups
 
 
@@ -146,26 +146,28 @@ async def _commit(
     context: AccountContext,
     row: MailboxRow,
     targets: Sequence[Target],
-    wanted: Mapping[int, FlagSet],
+    change: Callable[[FlagSet], FlagSet],
     states: Mapping[MessageRef, MessageState | None],
     policy: FlagPolicy,
 ) -> None:
+    """Record what was done. What the backend did not say follows from the flags as the store has them by now."""
     if not targets:
         return
-    changes: list[tuple[int, FlagSet]] = []
-    for target in targets:
-        after, state = wanted[target.uid], states.get(target.ref)
-        if state is not None and state.flags is not None:
-            after = policy.merge(state.flags, after)
-        changes.append((target.uid, after))
     is_shared = context.account.capabilities.many_mailboxes
+    uids = [target.uid for target in targets]
 
     async def body(tx: Transaction) -> set[int]:
-        await placements.set_flags(tx, row.id, [(uid, flags.bits, flags.keywords) for uid, flags in changes])
-        if not is_shared:
-            return {row.id}
-        after = {target.message_id: flags for target, (_, flags) in zip(targets, changes, strict=True)}
-        return {row.id, *await _spread(tx, row, after)}
+        after: dict[int, FlagSet] = {}
+        changes: list[tuple[int, int, str]] = []
+        for uid, message_id, ref, bits, keywords, _ in await placements.by_uids(tx, row.id, uids):
+            state = states.get(MessageRef(ref))
+            flags = change(FlagSet(bits, keywords))
+            if state is not None and state.flags is not None:
+                flags = policy.merge(state.flags, flags)
+            after[message_id] = flags
+            changes.append((uid, flags.bits, flags.keywords))
+        await placements.set_flags(tx, row.id, changes)
+        return {row.id, *await _spread(tx, row, after)} if is_shared else {row.id}
 
     context.changed(*await context.store.write(body))
 

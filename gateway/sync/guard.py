@@ -3,11 +3,15 @@
 A page of states may have been read by the backend before a write of ours reached it, and arrive after. Whoever reads
 takes a `ReadMark` first; whoever writes names the messages it writes. An entry of the page about a message written
 since the mark is then left out, and the page is asked for again later (its cursor is not stored).
+
+The reverse happens too: a message that a write of ours makes may be read, and read to be gone again, before the write
+itself is answered. While somebody is `receiving`, readers therefore say what they found to be gone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Iterator
+import asyncio
+from collections.abc import Callable, Hashable, Iterable, Iterator, Set
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -26,7 +30,12 @@ class WriteGuard:
         self._finished = 0
         self._in_flight: dict[Hashable, int] = {}
         self._last_write: dict[Hashable, int] = {}
+        self._made: dict[Hashable, int] = {}
         self._reads: set[ReadMark] = set()
+        self._waiting: list[Callable[[], None]] = []
+        self._receivers = 0
+        self._gone: set[tuple[int, Hashable]] = set()
+        self._holders: dict[Hashable, Set[int]] = {}
 
     @contextmanager
     def reading(self) -> Iterator[ReadMark]:
@@ -39,6 +48,7 @@ class WriteGuard:
             self._reads.discard(mark)
             if not self._reads:
                 self._last_write.clear()
+                self._made.clear()
 
     @contextmanager
     def writing(self, keys: Iterable[Hashable]) -> Iterator[None]:
@@ -49,19 +59,70 @@ class WriteGuard:
         try:
             yield
         finally:
+            # In this order, as the store's thread asks `is_stale` meanwhile.
+            self._count(self._last_write, held)
             for key in held:
                 self._in_flight[key] -= 1
                 if not self._in_flight[key]:
                     del self._in_flight[key]
-            self.wrote(held)
+            waiting, self._waiting = self._waiting, []
+            for callback in waiting:
+                callback()
 
-    def wrote(self, keys: Iterable[Hashable]) -> None:
-        """Take note of a write whose keys were not known before it was done, such as a new message."""
+    def made(self, keys: Iterable[Hashable]) -> None:
+        """Take note of messages that a write has made, before they are placed."""
+        self._count(self._made, keys)
+
+    def _count(self, table: dict[Hashable, int], keys: Iterable[Hashable]) -> None:
         self._finished += 1
         if self._reads:
-            for key in keys:
-                self._last_write[key] = self._finished
+            table.update(dict.fromkeys(keys, self._finished))
+
+    def when_written(self, callback: Callable[[], None]) -> None:
+        """Call back after the next write ends, at once if there is none: only then is it of use to read again."""
+        if self._in_flight:
+            self._waiting.append(callback)
+        else:
+            callback()
+
+    async def written(self) -> None:
+        """Wait until the next write ends; return at once if there is none."""
+        ended = asyncio.Event()
+        self.when_written(ended.set)
+        await ended.wait()
 
     def is_stale(self, mark: ReadMark, key: Hashable) -> bool:
         """Whether what was read since `mark` may be older than what we wrote."""
         return key in self._in_flight or self._last_write.get(key, 0) > mark.start
+
+    def is_younger(self, mark: ReadMark, key: Hashable) -> bool:
+        """Whether the message was made since `mark`, so that what does not name it does not say that it is gone."""
+        return self._made.get(key, 0) > mark.start
+
+    # -- what comes and goes while it is being written ----------------------------------------------------------------
+
+    @contextmanager
+    def receiving(self) -> Iterator[None]:
+        """Mark that messages are being made whose refs are not known yet, until after the store has them."""
+        self._receivers += 1
+        try:
+            yield
+        finally:
+            self._receivers -= 1
+            if not self._receivers:
+                self._gone.clear()
+                self._holders.clear()
+
+    def told_gone(self, mailbox_id: int, refs: Iterable[Hashable]) -> None:
+        """Take note that messages were read to be gone from a mailbox."""
+        if self._receivers:
+            self._gone.update((mailbox_id, ref) for ref in refs)
+
+    def told_holders(self, ref: Hashable, mailbox_ids: Set[int]) -> None:
+        """Take note of all the mailboxes that a message was read to be in."""
+        if self._receivers:
+            self._holders[ref] = mailbox_ids
+
+    def is_gone(self, mailbox_id: int, ref: Hashable) -> bool:
+        """Whether a message that was made since `receiving` has left the mailbox already."""
+        return (mailbox_id, ref) in self._gone or mailbox_id not in self._holders.get(ref, {mailbox_id})

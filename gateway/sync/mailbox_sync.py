@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -17,6 +18,9 @@ from gateway.sync.context import AccountContext, policy_of, ref_of
 from gateway.sync.guard import ReadMark
 from gateway.sync.membership import apply_account_page
 from gateway.sync.reconcile import Plan, reconcile
+
+STALE_ATTEMPTS = 3
+"""How often a listing asks again for messages that are being written to."""
 
 PAGE = 2000
 """Messages per transaction, so that the writer is never held for long and memory stays bounded."""
@@ -39,54 +43,93 @@ class SyncOutcome:
 async def list_mailbox(context: AccountContext, row: MailboxRow, progress: Progress) -> SyncOutcome:
     """Read a whole mailbox and bring its placements in line, keeping the UID of every message that is still there.
 
-    The cursor is taken before the listing, so that what happens meanwhile is replayed by the next `read_changes`.
+    The cursor is taken before the listing, so that what happens meanwhile is replayed by the next `read_changes`. What
+    was being written meanwhile is asked for once more by name, since those changes need not tell of it.
     """
     connector = context.account.connector
     is_own_cursor = _has_own_cursor(context)
     cursor = await connector.position(ref_of(row)) if is_own_cursor else None
     seen: set[MessageRef] = set()
+    stale: set[MessageRef] = set()
     with context.guard.reading() as mark:
         async for page in connector.listing(ref_of(row)):
             for start in range(0, len(page), PAGE):
-                await _apply_listing_page(context, row, page[start : start + PAGE], mark)
+                stale |= await _apply_states(context, row, page[start : start + PAGE], mark)
             seen.update(state.ref for state in page)
             progress(row.id, len(seen))
-        await _finish_listing(context, row, seen, cursor, mark)
-    return SyncOutcome()
+        stale |= await _remove_missing(context, row, seen, mark)
+    for _ in range(STALE_ATTEMPTS):
+        if not stale:
+            break
+        await context.guard.written()
+        stale = await _read_again(context, row, sorted(stale))
+    # With messages left that are written to all the time, the listing has to be repeated.
+    kept, is_listed = (None, row.is_listed) if stale else (cursor, True)
+    await context.store.write(lambda tx: mailboxes.set_mailbox_cursor(tx, row.id, kept, is_listed=is_listed))
+    # Told in any case: whoever waits for the first listing learns that it is complete.
+    context.changed(row.id)
+    return SyncOutcome(is_settled=not stale)
 
 
-async def _apply_listing_page(
-    context: AccountContext, row: MailboxRow, page: Sequence[MessageState], mark: ReadMark
-) -> None:
+async def _read_again(context: AccountContext, row: MailboxRow, refs: Sequence[MessageRef]) -> set[MessageRef]:
+    """Read the state of messages by name; return those that were being written again."""
+    stale: set[MessageRef] = set()
+    limit = context.account.capabilities.batch_limit
+    for start in range(0, len(refs), limit):
+        batch = refs[start : start + limit]
+        with context.guard.reading() as mark:
+            states = await context.account.connector.states(ref_of(row), batch)
+            here = {state.ref for state in states}
+            stale |= await _apply_states(context, row, states, mark, missing=[ref for ref in batch if ref not in here])
+    return stale
+
+
+async def _apply_states(
+    context: AccountContext,
+    row: MailboxRow,
+    states: Sequence[MessageState],
+    mark: ReadMark,
+    missing: Sequence[MessageRef] = (),
+) -> set[MessageRef]:
+    """Apply states of messages and remove those that are missing; return those left out for being stale."""
     policy, scope, key, now = policy_of(row), context.scope_of(row), context.key_of(row), context.clock.now()
 
     async def body(tx: Transaction) -> Plan:
-        known = await known_by_refs(tx, row.id, [state.ref for state in page])
-        # What was left out for being stale is read again by the changes after the cursor.
-        plan = reconcile(known, page, policy, is_stale=lambda ref: context.guard.is_stale(mark, key(ref)))
+        known = await known_by_refs(tx, row.id, [*(state.ref for state in states), *missing])
+        plan = reconcile(
+            known, states, policy, removed=missing, is_stale=lambda ref: context.guard.is_stale(mark, key(ref))
+        )
+        context.guard.told_gone(row.id, plan.gone)
         await apply_plan(tx, context.account_id, scope, row, plan, policy, now)
         return plan
 
     plan = await context.store.write(body)
     if not plan.is_empty:
         context.changed(row.id)
+    return plan.stale
 
 
-async def _finish_listing(
-    context: AccountContext, row: MailboxRow, seen: set[MessageRef], cursor: Cursor | None, mark: ReadMark
-) -> None:
+async def _remove_missing(
+    context: AccountContext, row: MailboxRow, seen: set[MessageRef], mark: ReadMark
+) -> set[MessageRef]:
+    """Remove whatever a complete listing did not name; return what was left alone for being stale."""
     policy, scope, key, now = policy_of(row), context.scope_of(row), context.key_of(row), context.clock.now()
 
     async def body(tx: Transaction) -> Plan:
         known = await known_in(tx, row.id)
-        plan = reconcile(known, (), policy, present=seen, is_stale=lambda ref: context.guard.is_stale(mark, key(ref)))
+        plan = reconcile(
+            known,
+            (),
+            policy,
+            present=seen,
+            is_stale=lambda ref: context.guard.is_stale(mark, key(ref)),
+            is_younger=lambda ref: context.guard.is_younger(mark, key(ref)),
+        )
+        context.guard.told_gone(row.id, plan.gone)
         await apply_plan(tx, context.account_id, scope, row, plan, policy, now)
-        await mailboxes.set_mailbox_cursor(tx, row.id, cursor, is_listed=True)
         return plan
 
-    await context.store.write(body)
-    # Told in any case: whoever waits for the first listing learns that it is complete.
-    context.changed(row.id)
+    return (await context.store.write(body)).stale
 
 
 async def read_changes(context: AccountContext, row: MailboxRow) -> SyncOutcome:
@@ -97,17 +140,20 @@ async def read_changes(context: AccountContext, row: MailboxRow) -> SyncOutcome:
     """
     if row.cursor is None:
         raise errors.CursorExpired(f"mailbox {row.id} has no cursor")
-    outcome = SyncOutcome()
-    with context.guard.reading() as mark:
-        async for page in context.account.connector.changes(ref_of(row), Cursor(row.cursor)):
-            is_settled = await _apply_change_page(context, row, page, mark, may_move_cursor=outcome.is_settled)
-            outcome = SyncOutcome(outcome.is_settled and is_settled, outcome.tree_changed or page.mailboxes_changed)
-    return outcome
+    tree_changed = False
+    pages = context.account.connector.changes(ref_of(row), Cursor(row.cursor))
+    async with _closing(pages):
+        with context.guard.reading() as mark:
+            async for page in pages:
+                tree_changed = tree_changed or page.mailboxes_changed
+                if not await _apply_change_page(context, row, page, mark):
+                    # The cursor stays before this page, so what follows would be read twice.
+                    return SyncOutcome(is_settled=False, tree_changed=tree_changed)
+    return SyncOutcome(tree_changed=tree_changed)
 
 
-async def _apply_change_page(
-    context: AccountContext, row: MailboxRow, page: ChangePage, mark: ReadMark, *, may_move_cursor: bool
-) -> bool:
+async def _apply_change_page(context: AccountContext, row: MailboxRow, page: ChangePage, mark: ReadMark) -> bool:
+    """Apply a page; False if something was left out for being stale."""
     policy, scope, key, now = policy_of(row), context.scope_of(row), context.key_of(row), context.clock.now()
 
     async def body(tx: Transaction) -> Plan:
@@ -122,9 +168,11 @@ async def _apply_change_page(
             removed=page.removed,
             present=page.present,
             is_stale=lambda ref: context.guard.is_stale(mark, key(ref)),
+            is_younger=lambda ref: context.guard.is_younger(mark, key(ref)),
         )
+        context.guard.told_gone(row.id, plan.gone)
         await apply_plan(tx, context.account_id, scope, row, plan, policy, now)
-        if page.cursor is not None and may_move_cursor and not plan.was_stale:
+        if page.cursor is not None and not plan.was_stale:
             await mailboxes.set_mailbox_cursor(tx, row.id, page.cursor, is_listed=True)
         return plan
 
@@ -140,30 +188,46 @@ async def read_account_changes(context: AccountContext, cursor: Cursor) -> SyncO
     Raises:
         CursorExpired: list every mailbox.
     """
-    outcome = SyncOutcome()
-    with context.guard.reading() as mark:
-        async for page in context.account.connector.changes(None, cursor):
-            is_settled = await _apply_account_page(context, page, mark, may_move_cursor=outcome.is_settled)
-            outcome = SyncOutcome(outcome.is_settled and is_settled, outcome.tree_changed or page.mailboxes_changed)
-    return outcome
+    tree_changed = False
+    pages = context.account.connector.changes(None, cursor)
+    async with _closing(pages):
+        with context.guard.reading() as mark:
+            async for page in pages:
+                tree_changed = tree_changed or page.mailboxes_changed
+                if not await _apply_account_page(context, page, mark):
+                    return SyncOutcome(is_settled=False, tree_changed=tree_changed)
+    return SyncOutcome(tree_changed=tree_changed)
 
 
-async def _apply_account_page(
-    context: AccountContext, page: ChangePage, mark: ReadMark, *, may_move_cursor: bool
-) -> bool:
+async def _apply_account_page(context: AccountContext, page: ChangePage, mark: ReadMark) -> bool:
     account_id, now = context.account_id, context.clock.now()
 
     async def body(tx: Transaction) -> tuple[set[int], bool]:
         touched, was_stale = await apply_account_page(
-            tx, account_id, page, now, is_stale=lambda ref: context.guard.is_stale(mark, (0, ref))
+            tx,
+            account_id,
+            page,
+            now,
+            is_stale=lambda ref: context.guard.is_stale(mark, (0, ref)),
+            told_holders=context.guard.told_holders,
         )
-        if page.cursor is not None and may_move_cursor and not was_stale:
+        if page.cursor is not None and not was_stale:
             await accounts.set_account_cursor(tx, account_id, page.cursor)
         return touched, was_stale
 
     touched, was_stale = await context.store.write(body)
     context.changed(*touched)
     return not was_stale
+
+
+@asynccontextmanager
+async def _closing(pages: AsyncIterator[ChangePage]) -> AsyncIterator[None]:
+    """End the request when its pages are left before the last."""
+    try:
+        yield
+    finally:
+        if isinstance(pages, AsyncGenerator):
+            await pages.aclose()
 
 
 def _has_own_cursor(context: AccountContext) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from dataclasses import replace
 from datetime import datetime
 
@@ -17,9 +17,16 @@ from gateway.sync.reconcile import Known, reconcile
 
 
 async def apply_account_page(
-    tx: Transaction, account_id: int, page: ChangePage, now: datetime, is_stale: Callable[[MessageRef], bool]
+    tx: Transaction,
+    account_id: int,
+    page: ChangePage,
+    now: datetime,
+    is_stale: Callable[[MessageRef], bool],
+    told_holders: Callable[[MessageRef, Set[int]], None],
 ) -> tuple[set[int], bool]:
     """Bring every mailbox that the page concerns in line; return the mailboxes altered and whether a ref was stale.
+
+    `told_holders` is called with each message that is not stale and the mailboxes it is in.
 
     A state without `mailboxes` says nothing of membership and alters the message wherever it is. A mailbox that is not
     known yet is passed over: listing it later brings what it holds.
@@ -35,11 +42,15 @@ async def apply_account_page(
     removed: defaultdict[int, list[MessageRef]] = defaultdict(list)
     for state in {state.ref: state for state in page.changed}.values():
         wanted = _wanted(state, ids_by_ref, placed[state.ref])
+        if state.mailboxes is not None and not is_stale(state.ref):
+            told_holders(state.ref, wanted)
         for mailbox_id in wanted:
             states[mailbox_id].append(replace(state, mailboxes=None))
         for mailbox_id in placed[state.ref] - wanted:
             removed[mailbox_id].append(state.ref)
     for ref in page.removed:
+        if not is_stale(ref):
+            told_holders(ref, frozenset())
         for mailbox_id in placed[ref]:
             removed[mailbox_id].append(ref)
     touched: set[int] = set()

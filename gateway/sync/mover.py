@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta, timezone
 
@@ -13,7 +13,7 @@ from gateway.store.database import Transaction
 from gateway.store.flags import FlagSet
 from gateway.store.mailboxes import MailboxRow
 from gateway.store.messages import MessageRow
-from gateway.sync.apply import follows_on, insert, known_by_refs
+from gateway.sync.apply import known_by_refs, place_made
 from gateway.sync.batches import Outcome, in_batches
 from gateway.sync.context import AccountContext, policy_of, ref_of
 from gateway.sync.targets import Target, read_targets
@@ -78,14 +78,15 @@ async def _copy(
     async def call(batch: Sequence[MessageRef]) -> BatchResult:
         return await verb(ref_of(source), batch, ref_of(destination))
 
-    with context.guard.writing([here(target.ref) for target in targets]):
+    present = await _present(context, destination, targets)
+    with context.guard.receiving(), context.guard.writing([here(target.ref) for target in targets]):
         outcome = await in_batches([t.ref for t in targets], context.account.capabilities.batch_limit, call)
         if outcome.error is not None:
             await context.failed(source, outcome.error)
             if isinstance(outcome.error, NotFound) and not outcome.done:
                 raise outcome.error
-        context.guard.wrote([there(state.ref) for state in outcome.done.values() if state is not None])
-        placed = await _commit_copy(context, source, targets, destination, outcome, is_move=is_move)
+        context.guard.made([there(state.ref) for state in outcome.done.values() if state is not None])
+        placed = await _commit_copy(context, source, targets, destination, outcome, present, is_move=is_move)
     result = MoveOutcome(error=outcome.error, is_unknown=outcome.is_unknown)
     for target in targets:
         if target.ref in outcome.failed:
@@ -98,20 +99,31 @@ async def _copy(
     return result
 
 
+async def _present(
+    context: AccountContext, destination: MailboxRow, targets: Sequence[Target]
+) -> frozenset[MessageRef]:
+    """Return which of the messages are in the destination already, where one can be in several mailboxes."""
+    if context.scope_of(destination):
+        return frozenset()
+    refs = [target.ref for target in targets]
+    return frozenset(await context.store.read_bulk(lambda tx: known_by_refs(tx, destination.id, refs)))
+
+
 async def _commit_copy(
     context: AccountContext,
     source: MailboxRow,
     targets: Sequence[Target],
     destination: MailboxRow,
     outcome: Outcome,
+    present: Collection[MessageRef],
     *,
     is_move: bool,
 ) -> dict[MessageRef, int]:
     """Record what was done; return the UID in the destination by the ref in the source."""
     done = [target for target in targets if target.ref in outcome.done]
-    gone = [
-        target.uid for target in targets if target.ref in outcome.missing or (is_move and target.ref in outcome.done)
-    ]
+    gone = [target.uid for target in targets if target.ref in outcome.missing]
+    if is_move:
+        gone += [target.uid for target in done if not _stayed(source, destination, target, outcome)]
     needs_uid = context.account.capabilities.has_uids
 
     async def body(tx: Transaction) -> dict[MessageRef, int]:
@@ -121,7 +133,7 @@ async def _commit_copy(
             state = outcome.done[target.ref]
             if state is not None and not (needs_uid and state.uid is None):
                 states[target.ref] = _complete(state, target, rows.get(target.message_id))
-        placed = await _place(tx, context, destination, done, states)
+        placed = await _place(tx, context, destination, done, states, present)
         if gone:
             await placements.remove_placements(tx, source.id, sorted(gone))
         return placed
@@ -131,19 +143,21 @@ async def _commit_copy(
     return placed
 
 
+def _stayed(source: MailboxRow, destination: MailboxRow, target: Target, outcome: Outcome) -> bool:
+    """Whether a move left the message where it was: one to the mailbox it is in, where messages keep their refs."""
+    state = outcome.done[target.ref]
+    return source.id == destination.id and state is not None and state.ref == target.ref
+
+
 async def _place(
     tx: Transaction,
     context: AccountContext,
     destination: MailboxRow,
     done: Sequence[Target],
     states: Mapping[MessageRef, MessageState],
+    present: Collection[MessageRef],
 ) -> dict[MessageRef, int]:
-    policy, scope = policy_of(destination), context.scope_of(destination)
-    # The sync may have been quicker in seeing what we did, and a label may have been there before.
-    known = await known_by_refs(tx, destination.id, [state.ref for state in states.values()])
-    new = [state for state in states.values() if state.ref not in known]
-    if context.account.capabilities.has_uids and not await follows_on(tx, destination.id, new):
-        new = []
+    policy = policy_of(destination)
     local = {
         states[target.ref].ref: FlagSet.of(
             flag for flag in target.flags.names() if not policy.is_storable(flag) and flag != "\\Deleted"
@@ -151,8 +165,8 @@ async def _place(
         for target in done
         if target.ref in states
     }
-    uids = await insert(tx, context.account_id, scope, destination, new, policy, context.clock.now(), local)
-    uids.update({ref: known_one.uid for ref, known_one in known.items()})
+    uids = await place_made(tx, context, destination, list(states.values()), local, present)
+    scope = context.scope_of(destination)
     if scope:
         await _copy_outlines(tx, scope, context.account_id, done, states)
     return {

@@ -43,14 +43,22 @@ class FlagPolicy:
 
 @dataclass(slots=True)
 class Plan:
-    """What to do to one mailbox. `was_stale` says that something was left out and must be read again."""
+    """What to do to one mailbox.
+
+    `stale` refs were left out and must be read again. `gone` are those said to be gone, known before or not.
+    """
 
     inserts: dict[MessageRef, MessageState] = field(default_factory=dict)
     flag_changes: dict[int, FlagSet] = field(default_factory=dict)
     removals: set[int] = field(default_factory=set)
     details: dict[MessageRef, MessageState] = field(default_factory=dict)
     replaced: dict[MessageRef, Known] = field(default_factory=dict)
-    was_stale: bool = False
+    stale: set[MessageRef] = field(default_factory=set)
+    gone: set[MessageRef] = field(default_factory=set)
+
+    @property
+    def was_stale(self) -> bool:
+        return bool(self.stale)
 
     @property
     def is_empty(self) -> bool:
@@ -65,12 +73,13 @@ def reconcile(
     removed: Iterable[MessageRef] = (),
     present: Collection[MessageRef] | None = None,
     is_stale: Callable[[MessageRef], bool] = lambda ref: False,
+    is_younger: Callable[[MessageRef], bool] = lambda ref: False,
 ) -> Plan:
     """Compare one mailbox's placements with what the backend says of some or all of its messages.
 
     `states` in the order in which new messages get their UIDs; of two states of one ref the later wins.
     `removed` are refs that are gone; `present`, if given, are all that are there, so any other known one is gone.
-    A ref for which `is_stale` holds is left as it is.
+    A ref for which `is_stale` holds is left as it is, and one for which `is_younger` holds if `present` lacks it.
     """
     plan = Plan()
     latest: dict[MessageRef, MessageState] = {}
@@ -78,16 +87,20 @@ def reconcile(
         latest[state.ref] = state
     for ref, state in latest.items():
         if is_stale(ref):
-            plan.was_stale = True
+            plan.stale.add(ref)
         else:
             _reconcile_one(plan, known.get(ref), state, policy)
-    gone = [ref for ref in removed if ref in known and ref not in latest]
+    gone = {ref for ref in removed if ref not in latest}
     if present is not None:
-        gone.extend(ref for ref in known if ref not in present and ref not in latest)
+        for ref in known:
+            if ref not in present and ref not in latest:
+                (plan.stale if is_younger(ref) else gone).add(ref)
     for ref in gone:
         if is_stale(ref):
-            plan.was_stale = True
-        else:
+            plan.stale.add(ref)
+            continue
+        plan.gone.add(ref)
+        if ref in known:
             plan.removals.add(known[ref].uid)
     return plan
 

@@ -23,7 +23,7 @@ from gateway.sync.engine import SyncSettings
 from gateway.sync.flag_writer import FlagAction
 from gateway.sync.hydrate import Prefetch
 from gateway.wire.commands import StoreAction
-from tests.stack import INBOX, Stack, eventually, message, next_changes, running_stack
+from tests.stack import INBOX, PATIENT_S, Stack, eventually, message, next_changes, running_stack
 
 LAYOUTS = [
     pytest.param({"layout": "folders"}, id="folders"),
@@ -325,3 +325,66 @@ async def test_after_a_restart_no_uid_is_named_to_the_backend_before_the_mailbox
         with pytest.raises(MailError):
             await storing
         assert [one.flags for one in backend.messages(INBOX)] == [frozenset()]
+
+
+async def test_the_synchronisation_goes_on_after_a_failure(stack: Stack) -> None:
+    backend = await stack.add_account(layout="folders")
+    view = await stack.open()
+    for number in range(2):
+        backend.faults.fail_next(Operation.CHANGES, errors.Unavailable("down"))
+        backend.deliver(INBOX, message(number))
+        async with asyncio.timeout(PATIENT_S):
+            while stack.engine().is_working:
+                await stack.engine().wait_until_read(view.mailbox_id, PATIENT_S)
+        stack.engine().retry()
+        assert (await next_changes(view)).exists == number + 1
+
+
+async def test_waiting_for_a_mailbox_is_not_content_with_a_reading_under_way(stack: Stack) -> None:
+    backend = await stack.add_account(layout="folders")
+    view = await stack.open()
+    gate = backend.faults.hold(Operation.CHANGES, is_after=True)
+    backend.deliver(INBOX, message(1))
+    await gate.reached()
+    backend.deliver(INBOX, message(2))
+    waiting = asyncio.create_task(stack.engine().wait_until_read(view.mailbox_id, PATIENT_S))
+    await asyncio.sleep(0)
+    backend.faults.release(Operation.CHANGES, is_after=True)
+    assert await waiting
+    row = await _row(stack)
+    assert row.messages == 2
+
+
+async def test_a_wait_for_a_mailbox_that_is_gone_ends(stack: Stack) -> None:
+    await stack.add_account(layout="folders")
+    await stack.open()
+    async with asyncio.timeout(PATIENT_S):
+        assert not await stack.engine().wait_until_read(4711, 60)
+    assert 4711 not in stack.engine()._progress
+
+
+@pytest.mark.parametrize("settings", LAYOUTS)
+async def test_a_client_that_hangs_up_leaves_no_write_half_done(stack: Stack, settings: dict[str, Any]) -> None:
+    backend = await stack.add_account(**settings)
+    for number in range(4):
+        backend.deliver(INBOX, message(number))
+    view, other, archive = await stack.open(), await stack.open(), await stack.open("Archive")
+    for operation, write in (
+        (Operation.STORE_FLAGS, view.store([1], StoreAction.ADD, ["\\Flagged", "\\Deleted"])),
+        (Operation.COPY, view.copy([2], "Archive", is_move=False)),
+        (Operation.MOVE, view.copy([3], "Archive", is_move=True)),
+        (Operation.EXPUNGE, view.expunge([1])),
+    ):
+        gate = backend.faults.hold(operation, is_after=True)
+        writing = asyncio.create_task(write)
+        await gate.reached()
+        writing.cancel()
+        await asyncio.gather(writing, return_exceptions=True)
+        backend.faults.release(operation, is_after=True)
+        await asyncio.gather(*stack.engine()._writes)
+        await view._mailbox.refresh()
+    await until_held(archive, 2)
+    await until_held(other, 2)
+    assert await subjects(archive) == {1: message(1), 2: message(2)}
+    assert await subjects(other) == {2: message(1), 4: message(3)}
+    assert await stack.check() == []

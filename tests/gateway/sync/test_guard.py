@@ -41,11 +41,38 @@ def test_two_writes_of_one_message_are_both_waited_for() -> None:
         assert not guard.is_stale(mark, "a")
 
 
-def test_a_write_of_a_message_not_known_before_counts_too() -> None:
+def test_a_message_just_made_is_not_gone_because_an_older_reading_lacks_it() -> None:
     guard = WriteGuard()
     with guard.reading() as mark:
-        guard.wrote(["new"])
-        assert guard.is_stale(mark, "new")
+        guard.made(["new"])
+        assert guard.is_younger(mark, "new")
+        assert not guard.is_stale(mark, "new")
+        with guard.reading() as later:
+            assert not guard.is_younger(later, "new")
+
+
+def test_whoever_has_to_read_again_waits_for_the_next_write_to_end() -> None:
+    guard = WriteGuard()
+    called: list[str] = []
+    guard.when_written(lambda: called.append("at once"))
+    with guard.writing(["a"]):
+        guard.when_written(lambda: called.append("afterwards"))
+        assert called == ["at once"]
+    assert called == ["at once", "afterwards"]
+
+
+def test_what_came_and_went_during_a_write_is_known_to_be_gone() -> None:
+    guard = WriteGuard()
+    with guard.receiving():
+        guard.told_gone(1, ["a"])
+        guard.told_holders("b", {2})
+        assert [guard.is_gone(mailbox_id, ref) for mailbox_id in (1, 2) for ref in "abc"] == [
+            *(True, True, False),
+            *(False, False, False),
+        ]
+    assert not guard.is_gone(1, "a")
+    guard.told_gone(1, ["a"])
+    assert not guard.is_gone(1, "a")
 
 
 def test_nothing_is_remembered_when_nobody_reads() -> None:
