@@ -271,27 +271,32 @@ class ResponseParser:
         while self._peek() == b"(":
             parts.append(self._body(is_extensible=is_extensible))
         self._space()
-        fields: list[Value] = [tuple(parts), self._string().upper()]
+        fields: list[Value] = [tuple(parts), self._string()]
         if is_extensible and self._taken(b" "):
             fields.append(self._nil_or(self._parameters))
             self._extension(fields)
         return tuple(fields)
 
     def _single_part(self, *, is_extensible: bool) -> tuple[Value, ...]:
-        kind = self._string().upper()
+        kind = self._string()
         self._space()
-        subtype = self._string().upper()
+        subtype = self._string()
         self._space()
         fields: list[Value] = [kind, subtype, self._nil_or(self._parameters)]
         for read in (self._nstring, self._nstring, self._string, self._number):
             self._space()
             fields.append(read())
-        if (kind, subtype) in ((b"MESSAGE", b"RFC822"), (b"MESSAGE", b"GLOBAL")):
+        # Only the type decides what follows. An opaque message/global, as Dovecot 2.3 has it, has no envelope.
+        media = (kind.upper(), subtype.upper())
+        is_message = media == (b"MESSAGE", b"RFC822")
+        if media == (b"MESSAGE", b"GLOBAL"):
+            is_message = self._line.startswith(b" (", self._pos)
+        if is_message:
             self._space()
             fields.append(self._envelope())
             self._space()
             fields.append(self._body(is_extensible=is_extensible))
-        if kind == b"TEXT" or (kind, subtype) in ((b"MESSAGE", b"RFC822"), (b"MESSAGE", b"GLOBAL")):
+        if is_message or media[0] == b"TEXT":
             self._space()
             fields.append(self._number())
         if is_extensible and self._taken(b" "):
@@ -313,7 +318,7 @@ class ResponseParser:
         self._take(b"(")
         found: list[Value] = []
         while True:
-            name = self._string().upper()
+            name = self._string()
             self._space()
             found.append((name, self._string()))
             if not self._taken(b" "):
@@ -324,7 +329,7 @@ class ResponseParser:
     def _disposition(self) -> Value:
         def read() -> tuple[Value, ...]:
             self._take(b"(")
-            kind = self._string().upper()
+            kind = self._string()
             self._space()
             parameters = self._nil_or(self._parameters)
             self._take(b")")
