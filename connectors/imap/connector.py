@@ -83,7 +83,12 @@ class ImapConnector(Connector, MailboxAdmin, Subscriptions, Push, BatchFetch, Te
     # -- reading ------------------------------------------------------------------------------------------------------
 
     async def position(self, mailbox: MailboxRef | None) -> Cursor:
-        return (await sync.position(self._session, _given(mailbox))).encode()
+        ref = _given(mailbox)
+        believed = self._session.believed.get(ref)
+        found = await sync.position(self._session, ref)
+        if believed not in (None, found.uidvalidity):
+            self._watcher.renew(ref)
+        return found.encode()
 
     def listing(self, mailbox: MailboxRef) -> AsyncIterator[Sequence[MessageState]]:
         return sync.listing(self._session, mailbox)

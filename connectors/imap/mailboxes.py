@@ -45,7 +45,7 @@ _STATUS_ITEMS = b"STATUS (MESSAGES UIDNEXT UIDVALIDITY)"
 async def list_mailboxes(session: Session) -> list[MailboxInfo]:
     """Return the tree, INBOX first, parents before children."""
     naming = await _naming(session)
-    responses, subscribed = await session.pool.read(None, _read_tree)
+    responses, subscribed = await session.pool.read(None, lambda connection: _read_tree(session, connection))
     # INBOX exists even where a server forgets to list it.
     delimiter = naming.delimiter.encode() if naming.delimiter else None
     listed: dict[MailboxRef, ListData] = {INBOX: ListData(frozenset(), delimiter, b"INBOX")}
@@ -174,8 +174,9 @@ async def _read_naming(connection: Connection) -> Naming:
     return Naming("", None)
 
 
-async def _read_tree(connection: Connection) -> tuple[list[Response], set[MailboxRef] | None]:
+async def _read_tree(session: Session, connection: Connection) -> tuple[list[Response], set[MailboxRef] | None]:
     """Return what LIST says, and the subscribed mailboxes where that does not say it."""
+    await session.pool.renew(connection)
     offered = connection.capabilities
     is_extended = bool(offered & {"LIST-EXTENDED", "IMAP4REV2"})
     has_status = bool(offered & {"LIST-STATUS", "IMAP4REV2"})

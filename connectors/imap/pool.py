@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import TypeVar
 
 from connectors.api.credentials import CredentialSource
-from connectors.api.errors import NotFound, Rejected, Unavailable
+from connectors.api.errors import Denied, NotFound, Rejected, Unavailable
 from connectors.api.types import MailboxRef
 from connectors.imap import names
 from connectors.imap.client import Connection
@@ -36,10 +37,12 @@ class Pool:
         settings: ImapSettings,
         credentials: CredentialSource,
         on_select: Callable[[SelectedMailbox], None],
+        is_current: Callable[[SelectedMailbox], bool] = lambda _selected: True,
     ) -> None:
         self._settings = settings
         self._credentials = credentials
         self._on_select = on_select
+        self._is_current = is_current
         self._permits = asyncio.Semaphore(settings.max_connections)
         self._free: list[Connection] = []
         self._lent: set[Connection] = set()
@@ -108,6 +111,16 @@ class Pool:
                 self._lent.discard(connection)
                 self._take_back(connection)
 
+    async def renew(self, connection: Connection) -> None:
+        """Select the mailbox of a lent connection again, if it has one; if it cannot be, none is selected then.
+
+        To whoever has it selected a server may go on showing a mailbox that others have deleted and made anew as it
+        was, in STATUS and LIST too (Dovecot 2.3 does).
+        """
+        if connection.mailbox is not None:
+            with contextlib.suppress(NotFound, Denied, Rejected):
+                self._on_select(await connection.select(connection.mailbox.ref))
+
     async def evict(self, is_concerned: Callable[[MailboxRef], bool]) -> None:
         """Close resting connections that have such a mailbox selected, as before it is renamed or deleted."""
         leaving = [c for c in self._free if c.mailbox is not None and is_concerned(c.mailbox.ref)]
@@ -141,7 +154,7 @@ class Pool:
 
     async def _prepare(self, connection: Connection, mailbox: MailboxRef | None, is_fresh: bool) -> None:
         selected = connection.mailbox
-        if mailbox is not None and (selected is None or selected.ref != mailbox):
+        if mailbox is not None and (selected is None or selected.ref != mailbox or not self._is_current(selected)):
             self._on_select(await _select(connection, mailbox))
             return
         rested_s = asyncio.get_running_loop().time() - connection.last_used

@@ -26,7 +26,7 @@ class Session:
 
     def __init__(self, settings: ImapSettings, credentials: CredentialSource) -> None:
         self.settings = settings
-        self.pool = Pool(settings, credentials, self._learn)
+        self.pool = Pool(settings, credentials, self._learn, self.has_believed_uids)
         self.capabilities: frozenset[str] = frozenset()
         self.naming: Naming | None = None
         self.believed: dict[MailboxRef, int] = {}
@@ -44,6 +44,10 @@ class Session:
         """Tell whether the mailbox was read-only when it was last selected."""
         return self._read_only.get(mailbox, False)
 
+    def has_believed_uids(self, selected: SelectedMailbox) -> bool:
+        """Tell whether UIDs mean in the selected mailbox what the gateway thinks."""
+        return selected.uidvalidity in (None, self.believed.get(selected.ref, selected.uidvalidity))
+
     def check_uidvalidity(self, connection: Connection) -> None:
         """Make sure that UIDs mean what the gateway thinks.
 
@@ -52,8 +56,7 @@ class Session:
         """
         selected = connection.mailbox
         assert selected is not None
-        believed = self.believed.get(selected.ref)
-        if believed is not None and selected.uidvalidity is not None and selected.uidvalidity != believed:
+        if not self.has_believed_uids(selected):
             raise CursorExpired(f"UIDVALIDITY of {names.readable(selected.ref)} at {connection.where} has changed")
 
     def forget(self, mailbox: MailboxRef) -> None:

@@ -43,7 +43,6 @@ async def position(session: Session, mailbox: MailboxRef) -> Position:
 
 async def listing(session: Session, mailbox: MailboxRef) -> AsyncIterator[Sequence[MessageState]]:
     """Yield pages of `PAGE_MESSAGES`, by ascending UID."""
-    session.believed.pop(mailbox, None)
     uidvalidity, uids = await session.pool.read(mailbox, _all_uids, is_fresh=True)
     if uidvalidity is not None:
         session.believed[mailbox] = uidvalidity
@@ -115,8 +114,8 @@ async def search_uids(connection: Connection, *criteria: bytes | Text) -> list[i
 async def _status(session: Session, mailbox: MailboxRef) -> Position:
     async def ask(connection: Connection) -> Position:
         if connection.mailbox is not None and connection.mailbox.ref == mailbox:
-            # STATUS of the selected mailbox may be as old as the last news of it (RFC 3501 section 6.3.10).
-            await connection.run(b"NOOP")
+            # STATUS of the selected mailbox may be as old as the last news of it (RFC 3501 section 6.3.10), or older.
+            await session.pool.renew(connection)
         return await status(connection, mailbox)
 
     return await session.pool.read(None, ask)

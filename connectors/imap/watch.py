@@ -23,6 +23,7 @@ class Watcher:
         self._session = session
         self._interest: frozenset[MailboxRef] = frozenset()
         self._unwatchable: set[MailboxRef] = set()
+        self._outdated: set[MailboxRef] = set()
         self._wake = asyncio.Event()
         self._news: dict[MailboxRef, None] = {}  # in the order it came; each mailbox once, so it cannot grow
 
@@ -30,6 +31,11 @@ class Watcher:
         """Say which mailboxes to watch beside INBOX, as far as connections reach."""
         self._interest = mailboxes
         self._unwatchable.clear()
+        self._wake.set()
+
+    def renew(self, mailbox: MailboxRef) -> None:
+        """Select the mailbox anew for its watch: it is another one than it was."""
+        self._outdated.add(mailbox)
         self._wake.set()
 
     async def events(self) -> AsyncIterator[PushEvent]:
@@ -43,14 +49,15 @@ class Watcher:
         tasks: dict[MailboxRef, asyncio.Task[None]] = {}
         try:
             while self._session.pool.is_open:
+                # Before anything is looked at: what is asked for while the caller has an event must not be missed.
+                self._wake.clear()
                 await self._adjust(tasks)
                 self._raise_failure(tasks)
                 while self._news:
                     mailbox = next(iter(self._news))
                     del self._news[mailbox]
                     yield PushEvent(mailbox)
-                self._wake.clear()
-                if not self._news and self._session.pool.is_open:
+                if self._session.pool.is_open:
                     await self._wait(tasks)
         finally:
             await _cancel(tasks.values())
@@ -70,7 +77,8 @@ class Watcher:
     async def _adjust(self, tasks: dict[MailboxRef, asyncio.Task[None]]) -> None:
         """Stop watching what is not wanted any more and start what is."""
         wanted = self.wanted()
-        leaving = [mailbox for mailbox in tasks if mailbox not in wanted]
+        leaving = [mailbox for mailbox in tasks if mailbox not in wanted or mailbox in self._outdated]
+        self._outdated.clear()
         await _cancel([tasks.pop(mailbox) for mailbox in leaving])
         for mailbox in wanted:
             if mailbox not in tasks:

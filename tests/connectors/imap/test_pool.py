@@ -174,3 +174,37 @@ async def test_a_mailbox_about_to_go_is_selected_nowhere() -> None:
         await pool.read(INBOX, noop)
         await pool.evict(lambda ref: ref == INBOX)
         await pool.close()
+
+
+async def test_a_mailbox_whose_uids_are_not_the_believed_ones_is_selected_again() -> None:
+    async def script(peer: Peer) -> None:
+        await peer.welcome()
+        await peer.select(uidvalidity=1)
+        await peer.select(uidvalidity=2)
+        await peer.answer(b"NOOP")
+
+    believed = 1
+    async with scripted(script) as server:
+        pool = Pool(settings_for(server), CREDENTIALS, lambda _selected: None, lambda s: s.uidvalidity == believed)
+        await pool.open()
+        await pool.read(INBOX, noop)
+        believed = 2
+        await pool.read(INBOX, noop)
+        await pool.read(INBOX, noop, is_fresh=True)
+        await pool.close()
+
+
+async def test_renewing_a_mailbox_that_is_gone_leaves_none_selected() -> None:
+    async def script(peer: Peer) -> None:
+        await peer.welcome()
+        await peer.select(b"Other")
+        await peer.answer(b"SELECT Other", ending=b"NO gone")
+
+    async with scripted(script) as server:
+        pool = pool_for(server)
+        await pool.open()
+        async with pool.connection(OTHER) as connection:
+            await pool.renew(connection)
+            assert connection.mailbox is None
+            await pool.renew(connection)
+        await pool.close()

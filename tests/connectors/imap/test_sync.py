@@ -144,9 +144,9 @@ async def test_without_modseqs_flags_of_a_large_quiet_mailbox_are_read_only_now_
         await peer.select(exists=600)
         await peer.answer(b"UID SEARCH ALL", b"* SEARCH " + uids + b"\r\n")
         await peer.answer(b"UID FETCH 1:600 (UID FLAGS)", b"* 1 FETCH (UID 1 FLAGS (\\Seen))\r\n")
-        await peer.answer(b"NOOP")
+        await peer.select(exists=600)
         await peer.answer(STATUS, status(600, 601, 0))
-        await peer.answer(b"NOOP")
+        await peer.select(exists=600)
         await peer.answer(STATUS, status(600, 601, 0, unseen=1))
         await peer.answer(b"NOOP")
         await peer.answer(b"UID SEARCH ALL", b"* SEARCH " + uids + b"\r\n")
@@ -199,6 +199,33 @@ async def test_uidvalidity_that_changes_on_reconnecting_stops_whoever_uses_the_o
         assert await connector.states(INBOX, [MessageRef("5")]) == []
         with pytest.raises(CursorExpired):
             await connector.expunge(INBOX, [MessageRef("5")])
+
+
+async def test_a_mailbox_made_anew_is_listed_as_it_is_now_where_the_old_one_is_still_selected() -> None:
+    """To a connection that has it selected Dovecot 2.3 shows the mailbox that was deleted, and STATUS of that too."""
+
+    async def counting(peer: Peer) -> None:
+        await peer.welcome()
+        await peer.answer(STATUS, status(1, 2, uidvalidity=2))
+
+    async def reading(peer: Peer) -> None:
+        await peer.welcome()
+        await peer.select(exists=2, uidvalidity=1)
+        await peer.answer(b"UID SEARCH ALL", b"* SEARCH 1 2\r\n")
+        await peer.answer(b"UID FETCH 1:2 ", b"* 1 FETCH (UID 1 FLAGS ())\r\n* 2 FETCH (UID 2 FLAGS ())\r\n")
+        await peer.select(exists=1, uidvalidity=2)
+        await peer.answer(b"UID SEARCH ALL", b"* SEARCH 1\r\n")
+        await peer.answer(b"UID FETCH 1:1 ", b"* 1 FETCH (UID 1 FLAGS (\\Seen))\r\n")
+
+    async with scripted(counting, reading) as server, opened(server) as connector:
+        pool = connector._session.pool
+        async with pool.connection(None):
+            (page,) = [page async for page in connector.listing(INBOX)]
+            assert len(page) == 2
+        async with pool.connection(INBOX, is_fresh=False):
+            assert Position.decode(await connector.position(INBOX)).uidvalidity == 2
+        (page,) = [page async for page in connector.listing(INBOX)]
+        assert [(state.uid, state.flags) for state in page] == [(1, frozenset({"\\Seen"}))]
 
 
 async def test_a_refused_status_is_not_found_only_if_list_says_so() -> None:

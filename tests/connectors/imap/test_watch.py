@@ -184,3 +184,28 @@ async def test_closing_ends_the_watch() -> None:
             assert await anext(events) == PushEvent(INBOX)
             await connector.close()
             assert await anext(events, None) is None
+
+
+async def test_a_mailbox_that_became_another_is_selected_anew_for_its_watch() -> None:
+    async def old(peer: Peer) -> None:
+        await begin(peer)
+        await idle(peer)
+        await peer.gone()
+
+    async def asking(peer: Peer) -> None:
+        await begin(peer)
+        for uidvalidity in (1, 2):
+            await peer.answer(b"STATUS", b"* STATUS INBOX (MESSAGES 0 UIDNEXT 1 UIDVALIDITY %d)\r\n" % uidvalidity)
+        await peer.select(uidvalidity=2)
+        await peer.expect(b"IDLE")
+        await peer.send(b"+ idling\r\n")
+        await peer.gone()
+
+    async with scripted(old, asking) as server, opened(server) as connector:
+        events = connector.watch()
+        async with asyncio.timeout(PATIENCE_S):
+            assert await anext(events) == PushEvent(INBOX)
+            await connector.position(INBOX)
+            await connector.position(INBOX)
+            assert await anext(events) == PushEvent(INBOX)
+        await events.aclose()  # type: ignore[attr-defined]
