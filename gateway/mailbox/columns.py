@@ -55,6 +55,14 @@ class Columns:
             return position
         return None
 
+    def without_size(self) -> list[int]:
+        """Return the UIDs of messages whose exact size is not known."""
+        return [uid for uid, size in zip(self.uids, self.sizes, strict=True) if size == UNKNOWN]
+
+    def without_date(self) -> list[int]:
+        """Return the UIDs of messages whose internal date is not known."""
+        return [uid for uid, date in zip(self.uids, self.internal_dates, strict=True) if date == UNKNOWN]
+
     def entry(self, position: int) -> Entry:
         return Entry(
             self.uids[position],

@@ -99,8 +99,8 @@ class Searcher:
     async def _complete(self, among: Uids, needs: Needs) -> None:
         """Find out the sizes or dates that are not known yet; a message must not be missed for that."""
         columns = self._mailbox.columns
-        values = columns.sizes if needs.size else columns.internal_dates
-        unknown = [uid for position, uid in enumerate(columns.uids) if values[position] == UNKNOWN and uid in among]
+        lacking = columns.without_size() if needs.size else columns.without_date()
+        unknown = [uid for uid in lacking if uid in among]
         completer = Completer(self._mailbox, self._engine)
         for start in range(0, len(unknown), BLOCK):
             entries = [

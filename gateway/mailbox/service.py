@@ -168,6 +168,14 @@ class MailService:
         if mailbox is not None:
             await mailbox.refresh()
 
+    def claimed_uid(self, mailbox_id: int) -> int:
+        """Return the UID below which no message is \\Recent for whoever comes next.
+
+        A session that has the mailbox open may have claimed more than is in the store yet.
+        """
+        mailbox = self._open.get(mailbox_id)
+        return 0 if mailbox is None or mailbox.is_defunct else mailbox.recent_uid
+
     async def _load(self, mailbox_id: int) -> OpenMailbox:
         loading = self._loading.get(mailbox_id)
         if loading is None:

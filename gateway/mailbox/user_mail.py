@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,6 +13,8 @@ from connectors.api import errors
 from connectors.api.types import MessageContent, Role
 from gateway.errors import ErrorKind, MailError, from_connector
 from gateway.mailbox import names
+from gateway.mailbox.completer import Completer, Needs
+from gateway.mailbox.fetch import BLOCK_ROWS
 from gateway.mailbox.namespace import AccountTree, MailboxEntry, MailboxStatus, Tree
 from gateway.mailbox.transfer import CopyOutcome, Transfer, copy_across, copy_within
 from gateway.mailbox.view import View
@@ -21,7 +24,6 @@ from gateway.store.database import Transaction
 from gateway.store.mailboxes import MailboxRow
 from gateway.sync import tree_writer
 from gateway.sync.engine import AccountEngine
-from gateway.sync.schedule import Urgency
 
 if TYPE_CHECKING:
     from gateway.mailbox.service import MailService
@@ -123,33 +125,45 @@ class UserMail(Transfer):
 
     # -- looking ------------------------------------------------------------------------------------------------------
 
-    async def status(self, name: str) -> MailboxStatus:
+    async def status(self, name: str, *, needs_size: bool = False) -> MailboxStatus:
         """Return the counters of a mailbox, after a short wait for news if what is known is old.
 
+        With `needs_size` the sizes of messages are found out where that costs no more than reading files. Elsewhere
+        those count that are known.
+
         Raises:
-            MailError: no such mailbox.
+            MailError: no such mailbox, or its files cannot be read.
         """
         row = await self._find(name)
         await self._freshen(row)
+        if needs_size:
+            await self._find_out_sizes(row)
         statuses = await self._statuses([row.id])
         return statuses[row.id]
 
-    async def statuses(self, wanted: Sequence[str]) -> dict[str, MailboxStatus]:
+    async def statuses(self, wanted: Sequence[str], *, needs_size: bool = False) -> dict[str, MailboxStatus]:
         """Return the counters of many mailboxes as known now, in one read; mailboxes that are gone are left out."""
         tree = await self._tree()
         rows = {name: row for name in wanted if (row := tree.find(name)) is not None and row.is_selectable}
+        if needs_size:
+            for row in rows.values():
+                with contextlib.suppress(MailError):
+                    await self._find_out_sizes(row)
         found = await self._statuses([row.id for row in rows.values()])
         return {name: found[row.id] for name, row in rows.items() if row.id in found}
 
     async def _statuses(self, ids: Sequence[int]) -> dict[int, MailboxStatus]:
+        claimed = {mailbox_id: self._service.claimed_uid(mailbox_id) for mailbox_id in ids}
+
         async def read(tx: Transaction) -> dict[int, tuple[MailboxRow, int]]:
             found = {}
             for mailbox_id in ids:
                 row = await mailboxes.mailbox_by_id(tx, mailbox_id)
                 if row is not None:
                     recent = 0
-                    if row.recent_uid < row.uidnext:
-                        recent = await placements.count_from(tx, mailbox_id, row.recent_uid)
+                    first = max(row.recent_uid, claimed[mailbox_id])
+                    if first < row.uidnext:
+                        recent = await placements.count_from(tx, mailbox_id, first)
                     found[mailbox_id] = (row, recent)
             return found
 
@@ -168,6 +182,25 @@ class UserMail(Transfer):
             )
             for mailbox_id, (row, recent) in (await self._service.store.read_bulk(read)).items()
         }
+
+    async def _find_out_sizes(self, row: MailboxRow) -> None:
+        """Make the sum of sizes right: it must not be below that of RFC822.SIZE (RFC 8438 section 2)."""
+        engine = self._service.running_engine(row.account_id)
+        if engine is None or not engine.context.account.is_open:
+            return
+        if not engine.context.account.capabilities.local_bodies:
+            return
+        try:
+            mailbox = await self._service.open_mailbox(row.id)
+            completer = Completer(mailbox, engine)
+            unknown = mailbox.columns.without_size()
+            for start in range(0, len(unknown), BLOCK_ROWS):
+                entries = [entry for uid in unknown[start : start + BLOCK_ROWS] if (entry := mailbox.find(uid))]
+                await completer.complete(entries, Needs(size=True))
+        except LookupError:
+            return
+        except errors.ConnectorError as error:
+            raise from_connector(error) from error
 
     async def open(self, name: str, *, is_read_only: bool) -> View:
         """Open a mailbox for this session.
@@ -228,10 +261,9 @@ class UserMail(Transfer):
             raise MailError(ErrorKind.DENIED, "Mailboxes can be created inside an account only.")
         engine = self._engine(place.account_id)
         try:
-            row = await tree_writer.create_mailbox(engine.context, place.path, roles[0] if roles else None)
+            await engine.create_mailbox(place.path, roles[0] if roles else None)
         except errors.ConnectorError as error:
             raise from_connector(error) from error
-        engine.request(row.id, Urgency.OPEN)
 
     async def delete(self, name: str) -> None:
         """Delete a mailbox with its messages.
@@ -249,12 +281,14 @@ class UserMail(Transfer):
         if not row.is_selectable and tree.has_children(name):
             raise MailError(ErrorKind.HAS_CHILDREN, "There are mailboxes below this name.")
         try:
-            await tree_writer.delete_mailbox(self._engine(row.account_id).context, row)
+            await self._engine(row.account_id).delete_mailbox(row)
         except errors.ConnectorError as error:
             raise from_connector(error) from error
 
     async def rename(self, old: str, new: str) -> None:
         """Rename a mailbox, its children with it.
+
+        INBOX stays, and so does what is below it: its messages move to a new mailbox (RFC 3501 section 6.3.5).
 
         Raises:
             MailError: it was not renamed.
@@ -265,8 +299,13 @@ class UserMail(Transfer):
             raise MailError(ErrorKind.NOT_FOUND, "There is no such mailbox.")
         if tree.find(new) is not None:
             raise MailError(ErrorKind.ALREADY_EXISTS, "A mailbox of that name exists already.")
-        if not names.is_valid(new) or place is None or new.startswith(old + names.SEPARATOR):
+        is_inbox = row is not None and row.path == tree_writer.INBOX
+        is_inside = new.startswith(old + names.SEPARATOR)
+        if not names.is_valid(new) or place is None or (is_inside and not is_inbox):
             raise MailError(ErrorKind.INVALID_NAME, "This cannot be the name of the mailbox.")
+        if row is not None and is_inbox:
+            await self._move_out_of_inbox(row, new)
+            return
         # A level that is no mailbox itself is renamed by renaming what is directly below it.
         moves = [(row, new)] if row is not None else [(below, new + tail) for below, tail in tree.topmost_below(old)]
         for mailbox, name in moves:
@@ -275,13 +314,19 @@ class UserMail(Transfer):
                 raise MailError(ErrorKind.UNSUPPORTED, "A mailbox cannot be renamed into another account.")
             await self._rename_one(mailbox, target.path)
 
+    async def _move_out_of_inbox(self, row: MailboxRow, new: str) -> None:
+        await self.create(new)
+        rows = await self._service.store.read_bulk(lambda tx: placements.load(tx, row.id))
+        outcome = await self.copy(row, [placement[0] for placement in rows], new, is_move=True)
+        if outcome.error is not None:
+            raise outcome.error
+
     async def _rename_one(self, row: MailboxRow, path: tuple[str, ...]) -> None:
         engine = self._engine(row.account_id)
         try:
-            await tree_writer.rename_mailbox(engine.context, row, path)
+            await engine.rename_mailbox(row, path)
         except errors.ConnectorError as error:
             raise from_connector(error) from error
-        engine.request_tree()
 
     async def subscribe(self, name: str, is_subscribed: bool) -> None:
         """Subscribe to a mailbox or unsubscribe.
@@ -294,7 +339,7 @@ class UserMail(Transfer):
             raise MailError(ErrorKind.NOT_FOUND, "There is no such mailbox.")
         engine = self._engine(row.account_id)
         try:
-            await tree_writer.subscribe(engine.context, row, is_subscribed=is_subscribed)
+            await engine.subscribe(row, is_subscribed=is_subscribed)
         except errors.ConnectorError as error:
             raise from_connector(error) from error
 

@@ -30,7 +30,8 @@ async def list_mailboxes(session: Session, command: commands.List) -> Completion
     statuses: dict[str, MailboxStatus] = {}
     if command.status:
         # One that is gone meanwhile has no STATUS (RFC 5819 section 2).
-        statuses = await user.statuses([line.entry.name for line in lines if line.entry.is_selectable])
+        selectable = [line.entry.name for line in lines if line.entry.is_selectable]
+        statuses = await user.statuses(selectable, needs_size=StatusItem.SIZE in command.status)
     for count, line in enumerate(lines, start=1):
         session.write(line.render(command.kind))
         if line.entry.name in statuses:
@@ -42,7 +43,8 @@ async def list_mailboxes(session: Session, command: commands.List) -> Completion
 
 async def status(session: Session, command: commands.Status) -> Completion:
     """Tell figures of a mailbox without selecting it."""
-    values = await session.require_user().status(command.mailbox)
+    needs_size = StatusItem.SIZE in command.items
+    values = await session.require_user().status(command.mailbox, needs_size=needs_size)
     _write_status(session, command.mailbox, command.items, values)
     return ok("Status completed")
 
