@@ -54,6 +54,10 @@ class Outside(ABC):
     @abstractmethod
     def delete(self, mailbox: MailboxPath) -> None: ...
 
+    def set_offline(self, is_offline: bool) -> None:
+        """Cut the backend off, or bring it back; only where there is a way between it and us."""
+        raise AssertionError(f"{self.connector_name} cannot be cut off")
+
 
 class OutsideMemory(Outside):
     """A memory backend."""
@@ -80,6 +84,9 @@ class OutsideMemory(Outside):
 
     def delete(self, mailbox: MailboxPath) -> None:
         self.backend.delete_mailbox(mailbox)
+
+    def set_offline(self, is_offline: bool) -> None:
+        self.backend.set_offline(is_offline)
 
     def _find(self, mailbox: MailboxPath, number: int) -> MessageRef:
         for held in self.backend.messages(mailbox):

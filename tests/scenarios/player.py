@@ -179,8 +179,11 @@ class Player:
 
     async def _act_outside(self, step: Step) -> None:
         self._said.append(f"OUTSIDE: {step.text}")
-        verb, name, *rest = self._template.fill(step.text).split()
-        path = _path(name)
+        verb, *rest = self._template.fill(step.text).split()
+        if verb in ("offline", "online"):
+            self._outside.set_offline(verb == "offline")
+            return
+        path = _path(rest.pop(0))
         match verb:
             case "deliver":
                 self._deliver(path, rest[0], frozenset(rest[1:]))

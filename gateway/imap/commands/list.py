@@ -73,7 +73,8 @@ def listed(command: commands.List, entries: Sequence[MailboxEntry]) -> Iterator[
     ]
     matching = {entry.name for entry in entries if any(pattern.matches(entry.name) for pattern in patterns)}
     if command.kind is ListKind.LSUB:
-        yield from _listed_subscriptions(entries, matching)
+        hides = any("%" in pattern.text for pattern in patterns)
+        yield from _listed_subscriptions(entries, matching, hides=hides)
         return
     is_recursive = ListSelection.RECURSIVEMATCH in command.selection
     meeting = {entry.name for entry in entries if _meets(command, entry)}
@@ -121,13 +122,13 @@ def _meets(command: commands.List, entry: MailboxEntry) -> bool:
     return entry.exists or entry.has_children or ListSelection.SUBSCRIBED in selection
 
 
-def _listed_subscriptions(entries: Sequence[MailboxEntry], matching: set[str]) -> Iterator[Listed]:
-    """LSUB: a parent that is not subscribed is listed if the pattern hides the subscribed mailbox below it.
+def _listed_subscriptions(entries: Sequence[MailboxEntry], matching: set[str], *, hides: bool) -> Iterator[Listed]:
+    """LSUB: a parent that is not subscribed is listed if a `%` hides the subscribed mailbox below it.
 
     It then has \\Noselect, which for LSUB means no more than that (RFC 3501 section 6.3.9).
     """
     subscribed = {entry.name for entry in entries if entry.is_subscribed}
-    above_hidden = _names_above(subscribed - matching)
+    above_hidden = _names_above(subscribed - matching) if hides else set()
     plain = commands.List(ListKind.LSUB, "", ())
     for entry in entries:
         if entry.name not in matching:
