@@ -349,6 +349,8 @@ class View:
         except ConnectorError as error:
             raise from_connector(error) from error
         await self._mailbox.refresh()
+        for uid in {*result.modified, *result.failed}:
+            expected.pop(uid, None)
         for uid, wanted in expected.items():
             if self._flag_set(uid) == wanted:
                 self._changed.discard(uid)
