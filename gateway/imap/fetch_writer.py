@@ -46,22 +46,22 @@ class FetchWriter:
             ConnectionLost: the client is gone, or a body could not be read to its announced end.
         """
         write_row = self._plan.row_writer()
-        shown = 0
+        shown_in_all = 0
         async for block in self._view.fetch(uids, self._plan.needs):
             # A size that could not be found out cannot be written.
             rows = [row for row in block if row.size >= 0] if self._plan.needs.size else block
             if write_row is not None:
-                shown += len(rows)
+                shown = rows
                 self._write_rows(rows, write_row)
                 await self._session.drain()
             else:
-                for row in rows:
-                    shown += await self._write_with_body(row)
+                shown = [row for row in rows if await self._write_with_body(row)]
+            shown_in_all += len(shown)
             if self._plan.marks_seen and not self._view.is_read_only:
-                await self._mark_seen(rows)
+                await self._mark_seen(shown)
             # Even if the client keeps up with us, the others are to have their turn.
             await asyncio.sleep(0)
-        self.missing = len(uids) - shown
+        self.missing = len(uids) - shown_in_all
 
     def _write_rows(self, rows: Sequence[FetchRow], write_row: Callable[[FetchRow], bytes]) -> None:
         self._session.write(b"".join(map(write_row, rows)))
