@@ -84,6 +84,8 @@ class Pool:
         `is_fresh` makes the server report what has changed in the mailbox first; otherwise the operation may see it as
         it was some time ago.
         """
+        # A new connection may be lost before there is one to ask.
+        was_resting = False
         try:
             async with self.connection(mailbox, is_fresh=is_fresh) as connection:
                 was_resting = connection.has_rested

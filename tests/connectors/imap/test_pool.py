@@ -10,6 +10,7 @@ from connectors.api.errors import AuthExpired, ConnectorError, Unavailable
 from connectors.api.types import MailboxRef
 from connectors.imap import pool as pool_module
 from connectors.imap.client import Connection
+from connectors.imap.errors import ConnectionLost
 from connectors.imap.names import INBOX
 from connectors.imap.pool import Pool
 from tests.connectors.imap.scripted import CREDENTIALS, Peer, Script, Server, scripted, settings_for
@@ -137,6 +138,23 @@ async def test_a_failed_login_leaves_room_for_the_next() -> None:
         with pytest.raises(AuthExpired):
             await pool.read(INBOX, noop)
         await pool.read(INBOX, noop)
+        await pool.close()
+
+
+async def test_a_connection_lost_at_its_greeting_is_reported_as_that() -> None:
+    async def greets(peer: Peer) -> None:
+        await peer.welcome()
+        await peer.gone()
+
+    async def breaks(peer: Peer) -> None:
+        peer.cut()
+
+    async with scripted(greets, breaks) as server:
+        pool = pool_for(server)
+        await pool.open()
+        async with pool.connection(None):
+            with pytest.raises(ConnectionLost):
+                await pool.read(None, noop)
         await pool.close()
 
 
