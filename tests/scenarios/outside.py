@@ -54,6 +54,10 @@ class Outside(ABC):
     @abstractmethod
     def delete(self, mailbox: MailboxPath) -> None: ...
 
+    def renew(self, mailbox: MailboxPath) -> None:
+        """Void the UIDs of a mailbox; only where the backend has UIDs."""
+        raise AssertionError(f"{self.connector_name} has no UIDs of its own")
+
     def set_offline(self, is_offline: bool) -> None:
         """Cut the backend off, or bring it back; only where there is a way between it and us."""
         raise AssertionError(f"{self.connector_name} cannot be cut off")
@@ -64,8 +68,8 @@ class OutsideMemory(Outside):
 
     connector_name = "memory"
 
-    def __init__(self) -> None:
-        self.backend = MemoryBackend()
+    def __init__(self, *, has_uids: bool = False) -> None:
+        self.backend = MemoryBackend(has_uids=has_uids)
         self.settings = {"backend": "scenario"}
         self.spec = shared_spec({"scenario": self.backend})
 
@@ -87,6 +91,9 @@ class OutsideMemory(Outside):
 
     def set_offline(self, is_offline: bool) -> None:
         self.backend.set_offline(is_offline)
+
+    def renew(self, mailbox: MailboxPath) -> None:
+        self.backend.invalidate_uidvalidity(mailbox)
 
     def _find(self, mailbox: MailboxPath, number: int) -> MessageRef:
         for held in self.backend.messages(mailbox):

@@ -192,6 +192,8 @@ class Player:
                     self._outside.remove(path, int(number))
             case "flag":
                 self._outside.set_flags(path, int(rest[0]), frozenset(rest[1:]))
+            case "renew":
+                self._outside.renew(path)
             case "create" | "delete":
                 getattr(self._outside, verb)(path)
                 await self._served.settle_tree(path, exists=verb == "create")

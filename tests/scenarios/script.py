@@ -12,6 +12,7 @@ A transcript is a list of lines; those that begin with `#` are for the reader.
     OUTSIDE: flag INBOX 2 \Seen \Flagged     these are then its flags
     OUTSIDE: create Work/2024
     OUTSIDE: delete Work
+    OUTSIDE: renew INBOX             a new UIDVALIDITY
     OUTSIDE: offline                 the backend cannot be reached; `online` again
     C1: a1 NOOP                      client 1 sends a line
     C1+ DONE                         and this one in one write with its next line

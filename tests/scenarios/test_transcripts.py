@@ -15,7 +15,7 @@ from tests.scenarios.script import Numbering, Script, read_script
 from tests.scenarios.serving import serving
 
 TRANSCRIPTS = Path(__file__).with_name("transcripts")
-BACKENDS = ("memory", "maildir")
+BACKENDS = ("memory", "memory-uids", "maildir")
 
 
 def _performances() -> Iterator[object]:
@@ -39,6 +39,8 @@ def _make(backend: str, root: Path) -> Outside:
     match backend:
         case "memory":
             return OutsideMemory()
+        case "memory-uids":
+            return OutsideMemory(has_uids=True)
         case "maildir":
             return OutsideMaildir(root)
     raise ValueError(f"no backend {backend!r}")
