@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -113,7 +113,7 @@ async def serving(
     settings: ImapSettings | None = None,
     tls: ServerTls | None = None,
     *,
-    directory_of_users: UserDirectory | None = None,
+    make_users: Callable[[Store], UserDirectory] | None = None,
     protocol: Protocol = Protocol.IMAP,
     host: str = "127.0.0.1",
 ) -> AsyncIterator[Served]:
@@ -139,7 +139,7 @@ async def serving(
         per_address=chosen.connections_per_address,
         per_user=chosen.connections_per_user,
     )
-    user_directory = directory_of_users or UserDirectory(store, hasher=cheap_hasher())
+    user_directory = make_users(store) if make_users else UserDirectory(store, hasher=cheap_hasher())
     services = ImapServices(chosen, mail, user_directory, limits, tls, "1.2.3")
     door = ImapDoor(services)
     try:
