@@ -287,8 +287,9 @@ class View:
     async def search(self, key: SearchKey, *, saved: Sequence[int] = ()) -> list[int]:
         """Return the UIDs that match, ascending; `saved` is what `$` stands for.
 
+        A sequence number that this client does not know matches nothing: clients search for ranges beyond the last.
+
         Raises:
-            BadSequence: the key holds a sequence number that this client does not know.
             MailError: the backend is needed and cannot be reached.
         """
         scope = Scope(self.uids, frozenset(self._recent), frozenset(saved), self._engine.context.clock.now())

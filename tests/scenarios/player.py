@@ -85,10 +85,10 @@ class Player:
             case Kind.OUTSIDE:
                 await self._act_outside(step)
             case Kind.CLOSED:
-                client = self._clients.pop(int(step.text))
+                client = self._clients[int(step.text)]
                 if not await client.at_end():
                     raise self._mismatch(step, "the connection is open, or something more was sent")
-                await client.close()
+                await self._clients.pop(int(step.text)).close()
             case Kind.HANG_UP:
                 await self._clients.pop(int(step.text)).close()
             case Kind.ONLY | Kind.SETTING:
