@@ -71,6 +71,10 @@ async def insert(
     if any(state.uid is not None for state in states):
         # Clients learn of new messages in the order of UIDs, whatever order the backend tells them in.
         states = sorted(states, key=lambda state: state.uid or 0)
+    altered = [state.ref for state in states if state.content_changed]
+    if altered:
+        # The message may be known from another mailbox, with the octets it had there.
+        await messages.retire(tx, (await messages.ids_by_refs(tx, account_id, scope, altered)).values())
     ids = await messages.upsert_messages(tx, account_id, scope, [values_of(state) for state in states])
     saved = int(now.timestamp())
     new: list[NewPlacement] = []
@@ -124,7 +128,8 @@ async def follows_on(tx: Transaction, mailbox_id: int, states: Iterable[MessageS
     """
     uids = sorted(state.uid or 0 for state in states)
     row = await mailboxes.mailbox_by_id(tx, mailbox_id)
-    return row is not None and uids == list(range(row.uidnext, row.uidnext + len(uids)))
+    # Before the first listing is complete nobody has been told of UIDs, but UIDNEXT is what the backend said.
+    return row is not None and row.is_listed and uids == list(range(row.uidnext, row.uidnext + len(uids)))
 
 
 def values_of(state: MessageState) -> MessageValues:

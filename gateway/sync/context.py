@@ -22,7 +22,11 @@ from gateway.sync.reconcile import FlagPolicy
 
 @dataclass(slots=True)
 class AccountContext:
-    """One account with the parts of the process that its synchronisation needs."""
+    """One account with the parts of the process that its synchronisation needs.
+
+    `tree_lock` is held from listing the mailboxes, or changing them, until the store says the same: of two listings the
+    older must not be applied last. `listed_uidnext` is what the last listing said of mailboxes whose UIDs pass through.
+    """
 
     account: Account
     store: Store
@@ -31,6 +35,8 @@ class AccountContext:
     clock: Clock
     guard: WriteGuard = field(default_factory=WriteGuard)
     write_locks: dict[int, asyncio.Lock] = field(default_factory=dict)
+    tree_lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    listed_uidnext: dict[int, int] = field(default_factory=dict)
     current: set[int] = field(default_factory=set)
     read_mailbox: Callable[[int], Awaitable[bool]] | None = None
 

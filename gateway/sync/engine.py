@@ -25,6 +25,7 @@ from connectors.api.types import Cursor, MailboxRef, MessageContent, PushEvent, 
 from gateway.accounts.account import LOGIN_PAUSE_S
 from gateway.store import accounts, mailboxes, messages, tombstones
 from gateway.store.mailboxes import MailboxRow
+from gateway.sync import tree_writer
 from gateway.sync.appender import Appender
 from gateway.sync.apply import known_by_refs
 from gateway.sync.bodies import Bodies
@@ -64,7 +65,7 @@ class SyncSettings:
 
 @dataclass(slots=True)
 class MailboxProgress:
-    """How far a mailbox has got. `listed` counts while its first listing runs.
+    """How far a mailbox, or the tree of them, has got. `listed` counts while its first listing runs.
 
     `begun` counts the readings begun, and `ended` is the number of the last one that came to an end, well or not.
     """
@@ -103,6 +104,7 @@ class AccountEngine:
         self._wants_tree = asyncio.Event()
         self._tree_known = asyncio.Event()
         self._tree_error: errors.ConnectorError | None = None
+        self._tree_progress = MailboxProgress()
         self._attempt = asyncio.Event()
         self._retry_now = asyncio.Event()
         self._progress: defaultdict[int, MailboxProgress] = defaultdict(MailboxProgress)
@@ -165,6 +167,17 @@ class AccountEngine:
         """Ask for the mailbox tree to be listed soon."""
         self._wants_tree.set()
 
+    async def freshen_tree(self, max_age_s: float, timeout_s: float) -> None:
+        """Have the mailbox tree listed if that was longer ago, and wait a moment for it.
+
+        Returns early when the backend is known to be out of reach.
+        """
+        progress = self._tree_progress
+        if progress.synced_at is not None and self.context.clock.monotonic() - progress.synced_at <= max_age_s:
+            return
+        self.request_tree()
+        await self._wait_for(progress, progress.begun, timeout_s)
+
     def retry(self) -> None:
         """Try a failing backend again at once, because somebody is here who cares."""
         self._retry_now.set()
@@ -177,6 +190,10 @@ class AccountEngine:
         progress = self._progress[mailbox_id]
         begun = progress.begun
         self.request(mailbox_id, Urgency.WAITED_FOR)
+        return await self._wait_for(progress, begun, timeout_s) and progress.error is None
+
+    async def _wait_for(self, progress: MailboxProgress, begun: int, timeout_s: float) -> bool:
+        """Wait for the end of a reading later than number `begun`; return whether it came in time."""
         deadline = asyncio.get_running_loop().time() + timeout_s
         # A reading that is under way may have missed what the caller has in mind.
         while progress.ended <= begun:
@@ -188,7 +205,7 @@ class AccountEngine:
                     await progress.changed.wait()
             except TimeoutError:
                 continue
-        return progress.error is None
+        return True
 
     @property
     def is_working(self) -> bool:
@@ -290,6 +307,27 @@ class AccountEngine:
             self.request(row.id, Urgency.WAITED_FOR)
         return outcome
 
+    # -- the mailbox tree ---------------------------------------------------------------------------------------------
+
+    async def create_mailbox(self, path: tuple[str, ...], role: Role | None) -> MailboxRow:
+        """Create a mailbox and have it read; see `tree_writer.create_mailbox`."""
+        row = await self._to_the_end(tree_writer.create_mailbox(self.context, path, role))
+        self.request(row.id, Urgency.OPEN)
+        return row
+
+    async def delete_mailbox(self, row: MailboxRow) -> None:
+        """Delete a mailbox with its messages; see `tree_writer.delete_mailbox`."""
+        await self._to_the_end(tree_writer.delete_mailbox(self.context, row))
+
+    async def rename_mailbox(self, row: MailboxRow, path: tuple[str, ...]) -> None:
+        """Rename a mailbox with its children; see `tree_writer.rename_mailbox`."""
+        await self._to_the_end(tree_writer.rename_mailbox(self.context, row, path))
+        self.request_tree()
+
+    async def subscribe(self, row: MailboxRow, *, is_subscribed: bool) -> None:
+        """Subscribe to a mailbox or unsubscribe; see `tree_writer.subscribe`."""
+        await self._to_the_end(tree_writer.subscribe(self.context, row, is_subscribed=is_subscribed))
+
     # -- the task -----------------------------------------------------------------------------------------------------
 
     async def _run(self) -> None:
@@ -348,7 +386,7 @@ class AccountEngine:
         await self.context.account.failed(error)
         self._tree_error = error
         self._tell_attempt()
-        for progress in self._progress.values():
+        for progress in (self._tree_progress, *self._progress.values()):
             progress.error = error
             progress.end(progress.begun)
 
@@ -361,7 +399,10 @@ class AccountEngine:
 
     async def _read_tree(self) -> list[MailboxRow]:
         self._wants_tree.clear()
+        number = self._tree_progress.begin()
         rows = await sync_tree(self.context)
+        self._tree_progress.synced_at = self.context.clock.monotonic()
+        self._tree_progress.end(number)
         self._tree_error = None
         self._tree_known.set()
         self._tell_attempt()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import functools
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -75,6 +76,8 @@ async def store_flags(
     await context.ensure_current(row)
     policy, key = policy_of(row), context.key_of(row)
     async with context.write_lock(row.id):
+        fresh = await context.store.read(lambda tx: mailboxes.mailbox_by_id(tx, row.id))
+        read_at = fresh.highestmodseq if fresh is not None else 0
         targets = await read_targets(context.store, row.id, uids)
         outcome = FlagOutcome()
         if unchanged_since is not None:
@@ -93,7 +96,7 @@ async def store_flags(
             outcome.failed = [target.uid for target in targets if target.ref in failed]
             outcome.error, outcome.is_unknown = results.error, results.is_unknown
             done = [t for t in targets if t.ref not in failed and t.ref not in results.missing]
-            await _commit(context, row, done, change, results.done, policy)
+            await _commit(context, row, done, read_at, change, results.done, policy)
     return outcome
 
 
@@ -118,10 +121,15 @@ def _group(
     groups: defaultdict[_Delta | None, list[MessageRef]] = defaultdict(list)
     for target in targets:
         if target.flags not in deltas:
-            before, after = policy.split(target.flags.names()), policy.split(change(target.flags).names())
-            deltas[target.flags] = _Delta(after - before, before - after) if before != after else None
+            delta = _delta(target.flags, change, policy)
+            deltas[target.flags] = delta if delta.add or delta.remove else None
         groups[deltas[target.flags]].append(target.ref)
     return groups
+
+
+def _delta(flags: FlagSet, change: Callable[[FlagSet], FlagSet], policy: FlagPolicy) -> _Delta:
+    before, after = policy.split(flags.names()), policy.split(change(flags).names())
+    return _Delta(after - before, before - after)
 
 
 async def _send(
@@ -146,30 +154,58 @@ async def _commit(
     context: AccountContext,
     row: MailboxRow,
     targets: Sequence[Target],
+    read_at: int,
     change: Callable[[FlagSet], FlagSet],
     states: Mapping[MessageRef, MessageState | None],
     policy: FlagPolicy,
 ) -> None:
-    """Record what was done. What the backend did not say follows from the flags as the store has them by now."""
+    """Record what was done to the targets, which were read at the mod-sequence `read_at` or after it.
+
+    The flags of a message of which the backend said nothing follow from what the store has by now: a reading may have
+    changed them after it was worked out what to tell the backend.
+    """
     if not targets:
         return
     is_shared = context.account.capabilities.many_mailboxes
-    uids = [target.uid for target in targets]
+    after_one = _after(change, policy)
 
     async def body(tx: Transaction) -> set[int]:
+        now = {target.uid: target.flags for target in targets}
+        fresh = await mailboxes.mailbox_by_id(tx, row.id)
+        if fresh is None or fresh.highestmodseq != read_at:
+            rows = await placements.by_uids(tx, row.id, list(now))
+            now = {uid: FlagSet(bits, keywords) for uid, _, _, bits, keywords, _ in rows}
         after: dict[int, FlagSet] = {}
         changes: list[tuple[int, int, str]] = []
-        for uid, message_id, ref, bits, keywords, _ in await placements.by_uids(tx, row.id, uids):
-            state = states.get(MessageRef(ref))
-            flags = change(FlagSet(bits, keywords))
-            if state is not None and state.flags is not None:
-                flags = policy.merge(state.flags, flags)
-            after[message_id] = flags
-            changes.append((uid, flags.bits, flags.keywords))
+        for target in targets:
+            if target.uid not in now:
+                continue
+            state = states.get(target.ref)
+            flags = after_one(target.flags, now[target.uid], state.flags if state is not None else None)
+            after[target.message_id] = flags
+            changes.append((target.uid, flags.bits, flags.keywords))
         await placements.set_flags(tx, row.id, changes)
         return {row.id, *await _spread(tx, row, after)} if is_shared else {row.id}
 
     context.changed(*await context.store.write(body))
+
+
+def _after(
+    change: Callable[[FlagSet], FlagSet], policy: FlagPolicy
+) -> Callable[[FlagSet, FlagSet, frozenset[str] | None], FlagSet]:
+    """Return what becomes of a message's flags: those it had, those it has by now, those the backend told if it did.
+
+    Worked out once for each of the few combinations.
+    """
+
+    @functools.cache
+    def after(had: FlagSet, has: FlagSet, told: frozenset[str] | None) -> FlagSet:
+        if told is None:
+            delta = _delta(had, change, policy)
+            told = (policy.split(has.names()) | delta.add) - delta.remove
+        return policy.merge(told, change(has))
+
+    return after
 
 
 async def _spread(tx: Transaction, row: MailboxRow, after: Mapping[int, FlagSet]) -> set[int]:

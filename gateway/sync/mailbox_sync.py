@@ -46,7 +46,7 @@ async def list_mailbox(context: AccountContext, row: MailboxRow, progress: Progr
     The cursor is taken before the listing, so that what happens meanwhile is replayed by the next `read_changes`. What
     was being written meanwhile is asked for once more by name, since those changes need not tell of it.
     """
-    connector = context.account.connector
+    connector, uidnext = context.account.connector, context.listed_uidnext.get(row.id)
     is_own_cursor = _has_own_cursor(context)
     cursor = await connector.position(ref_of(row)) if is_own_cursor else None
     seen: set[MessageRef] = set()
@@ -66,6 +66,8 @@ async def list_mailbox(context: AccountContext, row: MailboxRow, progress: Progr
     # With messages left that are written to all the time, the listing has to be repeated.
     kept, is_listed = (None, row.is_listed) if stale else (cursor, True)
     await context.store.write(lambda tx: mailboxes.set_mailbox_cursor(tx, row.id, kept, is_listed=is_listed))
+    if not stale:
+        await _raise_uidnext(context, row, uidnext)
     # Told in any case: whoever waits for the first listing learns that it is complete.
     context.changed(row.id)
     return SyncOutcome(is_settled=not stale)
@@ -140,7 +142,7 @@ async def read_changes(context: AccountContext, row: MailboxRow) -> SyncOutcome:
     """
     if row.cursor is None:
         raise errors.CursorExpired(f"mailbox {row.id} has no cursor")
-    tree_changed = False
+    tree_changed, uidnext = False, context.listed_uidnext.get(row.id)
     pages = context.account.connector.changes(ref_of(row), Cursor(row.cursor))
     async with _closing(pages):
         with context.guard.reading() as mark:
@@ -149,7 +151,16 @@ async def read_changes(context: AccountContext, row: MailboxRow) -> SyncOutcome:
                 if not await _apply_change_page(context, row, page, mark):
                     # The cursor stays before this page, so what follows would be read twice.
                     return SyncOutcome(is_settled=False, tree_changed=tree_changed)
+    await _raise_uidnext(context, row, uidnext)
     return SyncOutcome(tree_changed=tree_changed)
+
+
+async def _raise_uidnext(context: AccountContext, row: MailboxRow, uidnext: int | None) -> None:
+    """Take over UIDNEXT as it was listed before the mailbox was read: of what is below it nothing is missing now."""
+    fresh = await context.store.read(lambda tx: mailboxes.mailbox_by_id(tx, row.id))
+    if uidnext is not None and fresh is not None and fresh.uidvalidity == row.uidvalidity and fresh.uidnext < uidnext:
+        await context.store.write(lambda tx: mailboxes.raise_uidnext(tx, row.id, uidnext))
+        context.changed(row.id)
 
 
 async def _apply_change_page(context: AccountContext, row: MailboxRow, page: ChangePage, mark: ReadMark) -> bool:

@@ -11,7 +11,7 @@ from gateway.store import mailboxes
 from gateway.store.database import Transaction
 from gateway.store.mailboxes import MailboxChanges, MailboxRow
 from gateway.sync.bus import MailboxChanged
-from gateway.sync.context import AccountContext
+from gateway.sync.context import AccountContext, ref_of
 
 
 @dataclass(slots=True)
@@ -21,7 +21,6 @@ class TreePlan:
     inserts: list[MailboxInfo] = field(default_factory=list)
     updates: list[tuple[MailboxRow, MailboxChanges]] = field(default_factory=list)
     resets: list[tuple[MailboxRow, MailboxInfo]] = field(default_factory=list)
-    raised_uidnext: list[tuple[MailboxRow, int]] = field(default_factory=list)
     deletes: list[MailboxRow] = field(default_factory=list)
 
     @property
@@ -43,8 +42,6 @@ def plan_tree(rows: Sequence[MailboxRow], infos: Sequence[MailboxInfo], *, keeps
             continue
         if info.uidvalidity is not None and info.uidvalidity != row.uidvalidity:
             plan.resets.append((row, info))
-        elif info.uidnext is not None and info.uidnext > row.uidnext:
-            plan.raised_uidnext.append((row, info.uidnext))
         changed = _changed(row, info, keeps_subscriptions=keeps_subscriptions)
         if changed:
             plan.updates.append((row, changed))
@@ -79,8 +76,6 @@ async def apply_tree(tx: Transaction, account_id: int, plan: TreePlan) -> None:
         await mailboxes.delete_mailbox(tx, row.id)
     for row, info in plan.resets:
         await mailboxes.reset_mailbox(tx, row.id, info.uidvalidity, info.uidnext)
-    for row, uidnext in plan.raised_uidnext:
-        await mailboxes.raise_uidnext(tx, row.id, uidnext)
     for row, changed in plan.updates:
         await mailboxes.update_mailbox(tx, row.id, **changed)
     for info in plan.inserts:
@@ -108,6 +103,12 @@ async def insert_info(tx: Transaction, account_id: int, info: MailboxInfo) -> Ma
 
 async def sync_tree(context: AccountContext) -> list[MailboxRow]:
     """List the backend's mailboxes, apply the differences, tell who listens; return the rows as they are now."""
+    async with context.tree_lock:
+        return await sync_tree_locked(context)
+
+
+async def sync_tree_locked(context: AccountContext) -> list[MailboxRow]:
+    """Do what `sync_tree` does, for a caller that holds the lock."""
     connector = context.account.connector
     infos = await connector.list_mailboxes()
     keeps = isinstance(connector, Subscriptions)
@@ -120,6 +121,9 @@ async def sync_tree(context: AccountContext) -> list[MailboxRow]:
         return plan, await mailboxes.mailboxes_of(tx, account_id)
 
     plan, rows = await context.store.write(body)
+    uidnexts = {info.ref: info.uidnext for info in infos if info.uidnext is not None}
+    # Not stored before the messages below it are: a client must not be told of them after their UIDNEXT.
+    context.listed_uidnext = {row.id: uidnexts[ref] for row in rows if (ref := ref_of(row)) in uidnexts}
     for row in [row for row, _ in plan.resets] + plan.deletes:
         context.bus.publish(MailboxChanged(row.id, is_reset=True))
     if plan.changes_names:

@@ -11,7 +11,7 @@ from gateway.store import mailboxes
 from gateway.store.database import Transaction
 from gateway.store.mailboxes import MailboxChanges, MailboxRow
 from gateway.sync.context import AccountContext, ref_of
-from gateway.sync.tree import sync_tree
+from gateway.sync.tree import sync_tree_locked
 
 INBOX = ("INBOX",)
 
@@ -22,8 +22,10 @@ async def create_mailbox(context: AccountContext, path: tuple[str, ...], role: R
     Raises:
         ConnectorError: it was not created.
     """
-    info = await (await _admin(context)).create_mailbox(path, role)
-    rows = await sync_tree(context)
+    admin = await _admin(context)
+    async with context.tree_lock:
+        info = await admin.create_mailbox(path, role)
+        rows = await sync_tree_locked(context)
     row = next((row for row in rows if row.ref == info.ref), None)
     if row is None:
         raise errors.OutcomeUnknown(f"the new mailbox {info.ref!r} is not in the backend's list")
@@ -36,34 +38,42 @@ async def delete_mailbox(context: AccountContext, row: MailboxRow) -> None:
     Raises:
         ConnectorError: it was not deleted.
     """
-    try:
-        await (await _admin(context)).delete_mailbox(ref_of(row))
-    except errors.NotFound:
-        await sync_tree(context)
-        raise
-    await sync_tree(context)
+    admin = await _admin(context)
+    async with context.tree_lock:
+        try:
+            await admin.delete_mailbox(ref_of(row))
+        except errors.NotFound:
+            await sync_tree_locked(context)
+            raise
+        await sync_tree_locked(context)
 
 
 async def rename_mailbox(context: AccountContext, row: MailboxRow, path: tuple[str, ...]) -> None:
-    """Rename a mailbox and what is below it; their UIDs stay. Renaming INBOX moves its messages (RFC 9051 6.3.6).
+    """Rename a mailbox other than INBOX and what is below it; their UIDs stay.
 
     Raises:
         ConnectorError: it was not renamed.
     """
     connector = await _admin(context)
-    await connector.rename_mailbox(ref_of(row), path)
-    if row.path != INBOX:
-        # The rows follow the names, so that the listing finds them again and keeps their UIDs.
+    async with context.tree_lock:
+        lost: errors.OutcomeUnknown | None = None
+        try:
+            await connector.rename_mailbox(ref_of(row), path)
+        except errors.OutcomeUnknown as error:
+            lost = error
         infos = await context.account.connector.list_mailboxes()
+        if lost is not None and not any(info.path == path for info in infos):
+            raise errors.Unavailable(lost.operator_text) from lost
         account_id = context.account_id
 
         async def body(tx: Transaction) -> None:
+            # The rows follow the names, so that the listing finds them again and keeps their UIDs.
             rows = await mailboxes.mailboxes_of(tx, account_id)
             for mailbox_id, changes in renamed(rows, infos, row.path, path):
                 await mailboxes.update_mailbox(tx, mailbox_id, **changes)
 
         await context.store.write(body)
-    await sync_tree(context)
+        await sync_tree_locked(context)
 
 
 def renamed(
@@ -91,10 +101,11 @@ async def subscribe(context: AccountContext, row: MailboxRow, *, is_subscribed: 
     Raises:
         ConnectorError: nothing was changed.
     """
-    if isinstance(context.account.connector, Subscriptions):
-        await context.account.open()
-        await context.account.connector.subscribe(ref_of(row), is_subscribed)
-    await context.store.write(lambda tx: mailboxes.update_mailbox(tx, row.id, is_subscribed=is_subscribed))
+    async with context.tree_lock:
+        if isinstance(context.account.connector, Subscriptions):
+            await context.account.open()
+            await context.account.connector.subscribe(ref_of(row), is_subscribed)
+        await context.store.write(lambda tx: mailboxes.update_mailbox(tx, row.id, is_subscribed=is_subscribed))
 
 
 async def _admin(context: AccountContext) -> MailboxAdmin:
