@@ -86,11 +86,12 @@ class UserMail(Transfer):
         return ("",)
 
     async def mailboxes(self) -> list[MailboxEntry]:
-        """Return the whole tree, INBOX first, parents before children.
+        """Return the whole tree, INBOX first, parents before children; after a short wait for news if it is old.
 
         Raises:
             MailError: no account could be listed yet.
         """
+        await self._freshen_tree()
         return (await self._tree()).entries()
 
     async def _tree(self) -> Tree:
@@ -117,8 +118,22 @@ class UserMail(Transfer):
             raise problem
         return Tree(trees)
 
+    async def _tree_with(self, name: str) -> Tree:
+        """Return the tree; freshly listed if it lacks the name, which may have been made elsewhere."""
+        tree = await self._tree()
+        if tree.find(name) is not None:
+            return tree
+        await self._freshen_tree()
+        return await self._tree()
+
+    async def _freshen_tree(self) -> None:
+        """Have the mailboxes listed if that was long ago, and wait a moment for it."""
+        settings = self._service.settings
+        engines = [engine for row in self._accounts if (engine := self._service.running_engine(row.id)) is not None]
+        await asyncio.gather(*(engine.freshen_tree(settings.fresh_age_s, settings.fresh_wait_s) for engine in engines))
+
     async def _find(self, name: str, kind: ErrorKind = ErrorKind.NOT_FOUND) -> MailboxRow:
-        row = (await self._tree()).find(name)
+        row = (await self._tree_with(name)).find(name)
         if row is None or not row.is_selectable:
             raise MailError(kind, "There is no such mailbox.")
         return row
@@ -271,7 +286,7 @@ class UserMail(Transfer):
         Raises:
             MailError: it was not deleted.
         """
-        tree = await self._tree()
+        tree = await self._tree_with(name)
         row = tree.find(name)
         if row is None:
             kind = ErrorKind.HAS_CHILDREN if tree.has_children(name) else ErrorKind.NOT_FOUND
@@ -293,7 +308,7 @@ class UserMail(Transfer):
         Raises:
             MailError: it was not renamed.
         """
-        tree = await self._tree()
+        tree = await self._tree_with(old)
         row, place = tree.find(old), tree.place(new)
         if row is None and not tree.has_children(old):
             raise MailError(ErrorKind.NOT_FOUND, "There is no such mailbox.")
@@ -334,7 +349,7 @@ class UserMail(Transfer):
         Raises:
             MailError: no such mailbox.
         """
-        row = (await self._tree()).find(name)
+        row = (await self._tree_with(name)).find(name)
         if row is None:
             raise MailError(ErrorKind.NOT_FOUND, "There is no such mailbox.")
         engine = self._engine(row.account_id)
