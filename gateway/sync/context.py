@@ -57,6 +57,17 @@ class AccountContext:
         """Return the lock that keeps writes to one mailbox in one order, at the backend and in the store alike."""
         return self.write_locks.setdefault(mailbox_id, asyncio.Lock())
 
+    async def fresh(self, row: MailboxRow) -> MailboxRow:
+        """Return the row as it is now: a rename may have given the mailbox another ref.
+
+        Raises:
+            NotFound: the mailbox is gone, or its UIDs are void.
+        """
+        found = await self.store.read(lambda tx: mailboxes.mailbox_by_id(tx, row.id))
+        if found is None or found.uidvalidity != row.uidvalidity:
+            raise errors.NotFound(f"mailbox {row.ref!r} is gone")
+        return found
+
     async def ensure_current(self, row: MailboxRow) -> None:
         """Have the mailbox read once in this process before any message of it is named to the backend.
 
@@ -69,11 +80,10 @@ class AccountContext:
         """
         if row.id in self.current or self.read_mailbox is None:
             return
-        if not await self.read_mailbox(row.id):
+        is_read = await self.read_mailbox(row.id)
+        await self.fresh(row)
+        if not is_read:
             raise errors.Unavailable(f"mailbox {row.ref!r} could not be read yet")
-        fresh = await self.store.read(lambda tx: mailboxes.mailbox_by_id(tx, row.id))
-        if fresh is None or fresh.uidvalidity != row.uidvalidity:
-            raise errors.NotFound(f"the UIDs of mailbox {row.ref!r} are void")
 
     async def failed(self, row: MailboxRow, error: errors.ConnectorError) -> None:
         """Take note of an error of the backend about a mailbox."""

@@ -98,7 +98,9 @@ class Hydrator:
     async def _listed_mailboxes(self) -> list[MailboxRow]:
         account_id = self._context.account_id
         rows = await self._context.store.read(lambda tx: mailboxes.mailboxes_of(tx, account_id))
-        return [row for row in rows if row.is_listed and row.messages]
+        # One that could not be read in this process yet is left to the sync, which then wakes the background.
+        current = self._context.current if self._context.read_mailbox is not None else None
+        return [row for row in rows if row.is_listed and row.messages and (current is None or row.id in current)]
 
     async def _prefetch_some(self, row: MailboxRow, target: Hydration, below: dict[int, int]) -> bool:
         limit = self._context.account.capabilities.outline_limit
@@ -110,10 +112,15 @@ class Hydrator:
             return False
         below[row.id] = missing[-1][0]
         wanted = [Wanted(message_id, MessageRef(ref)) for _, message_id, ref in missing]
-        if target is Hydration.HEADER:
-            await self._outlines(row, wanted)
-        else:
-            await self._each_body(row, wanted)
+        try:
+            if target is Hydration.HEADER:
+                await self._outlines(row, wanted)
+            else:
+                await self._each_body(row, wanted)
+        except (errors.NotFound, errors.Denied, errors.Rejected, errors.TooLarge, errors.Unsupported) as error:
+            # It is this mailbox's own, which may just have been deleted, and must not stop the others.
+            log.info("account %s: mailbox %s: %s", self._context.account.name, row.ref, error.operator_text)
+            return False
         return True
 
     # -- headers ------------------------------------------------------------------------------------------------------

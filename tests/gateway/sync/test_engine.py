@@ -246,6 +246,27 @@ async def test_the_background_reads_headers_newest_first(tmp_path: Path) -> None
         assert backend.faults.calls[Operation.FETCH] == 0
 
 
+@pytest.mark.parametrize("error", [errors.NotFound("gone"), errors.Denied("not yours"), errors.Rejected("no")])
+async def test_the_background_goes_on_where_one_mailbox_has_a_fault(
+    tmp_path: Path, error: errors.ConnectorError
+) -> None:
+    sync = SyncSettings(prefetch=Prefetch.HEADERS, poll_interval_s=3600)
+    async with running_stack(tmp_path, sync=sync) as stack:
+        backend = await stack.add_account(layout="folders")
+        gate = backend.faults.hold(Operation.OUTLINES)
+        backend.faults.fail_next(Operation.OUTLINES, error)
+        backend.deliver(INBOX, message(1))
+        view = await stack.open()
+        await gate.reached()
+        before = backend.faults.calls[Operation.LIST_MAILBOXES]
+        gate.release()
+        backend.deliver(INBOX, message(2))
+        await until_held(view, 2)
+        assert stack.engine().context.account.health.state is AccountState.ACTIVE
+        # A failure of the whole account would have begun anew with the tree.
+        assert backend.faults.calls[Operation.LIST_MAILBOXES] == before
+
+
 async def test_a_store_of_many_messages_is_one_backend_call(stack: Stack) -> None:
     backend = await stack.add_account(layout="folders")
     for number in range(40):
