@@ -17,7 +17,6 @@ from tests.e2e.waiting import eventually
 
 _REPOSITORY = Path(__file__).resolve().parents[2]
 _START_S = 30.0
-POLL_INTERVAL_S = 2
 _STOP_S = 15.0
 
 
@@ -32,6 +31,15 @@ class Account:
     login: str
     password: str
     backend: Endpoint
+
+
+@dataclass(frozen=True, slots=True)
+class MaildirAccount:
+    """A local login and the Maildir behind it."""
+
+    login: str
+    password: str
+    path: Path
 
 
 GatewayFactory = Callable[[Sequence[Account]], "GatewayProcess"]
@@ -51,7 +59,7 @@ class GatewayProcess:
     The port stays the same over restarts, so that clients may reconnect.
     """
 
-    def __init__(self, directory: Path, accounts: Sequence[Account]) -> None:
+    def __init__(self, directory: Path, accounts: Sequence[Account | MaildirAccount]) -> None:
         self.directory = directory
         self.port = free_port()
         self._accounts = {account.login: account for account in accounts}
@@ -147,12 +155,8 @@ class GatewayProcess:
             "[[listeners]]",
             'protocol = "imap"',
             f"bind = {_toml(f'127.0.0.1:{self.port}')}",
-            # Mailboxes that nobody has open and that the server cannot push are looked at this often.
-            "[sync]",
-            f"poll_interval_s = {POLL_INTERVAL_S}",
         ]
         for account in self._accounts.values():
-            backend = account.backend
             lines += [
                 "[[users]]",
                 f"login = {_toml(account.login)}",
@@ -160,12 +164,20 @@ class GatewayProcess:
                 "[[accounts]]",
                 'name = "work"',
                 f"user = {_toml(account.login)}",
-                'connector = "imap"',
-                f'settings = {{ host = {_toml(backend.host)}, port = {backend.port}, tls = "none" }}',
-                f"credentials = {{ username = {_toml(backend.login)}, "
-                f"password_file = {_toml(self._secret(f'{account.login}-work', backend.password))} }}",
+                *self._connector(account),
             ]
         return "\n".join(lines) + "\n"
+
+    def _connector(self, account: Account | MaildirAccount) -> list[str]:
+        if isinstance(account, MaildirAccount):
+            return ['connector = "maildir"', f"settings = {{ path = {_toml(str(account.path))} }}"]
+        backend = account.backend
+        return [
+            'connector = "imap"',
+            f'settings = {{ host = {_toml(backend.host)}, port = {backend.port}, tls = "none" }}',
+            f"credentials = {{ username = {_toml(backend.login)}, "
+            f"password_file = {_toml(self._secret(f'{account.login}-work', backend.password))} }}",
+        ]
 
     def _secret(self, name: str, value: str) -> str:
         path = self.directory / f"{name}.password"

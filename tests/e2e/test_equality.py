@@ -8,18 +8,21 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from tests.corpus.generate import messages
-from tests.e2e.comparing import FIELDS, differences, shown
+from tests.e2e.comparing import FIELDS, Difference, differences, shown
 from tests.e2e.endpoint import Endpoint, Stage
-from tests.e2e.gateway_process import Account, GatewayProcess
+from tests.e2e.gateway_process import Account, GatewayProcess, MaildirAccount
 from tests.e2e.raw_client import RawClient
 from tests.e2e.seeds import message, multipart
 from tests.e2e.settling import settled
+from tests.e2e.waiting import equals, eventually
 from tests.gateway.message.differences import DIFFERENCES
 from tests.servers.dovecot import PASSWORD, running_dovecot
 
@@ -67,31 +70,74 @@ def back_uids(back: RawClient) -> list[int]:
 def test_broken_messages_are_as_on_dovecot(tmp_path: Path, is_direct: bool) -> None:
     """The vectors are files of a Maildir, since APPEND would not take all of them."""
     vectors = {path.stem: path.read_bytes() for path in sorted(VECTORS.glob("*.eml"))}
+    with (
+        dovecot_with(vectors) as backend,
+        gateway_to(Account("alice", "secret", backend), tmp_path, is_direct) as front,
+    ):
+        found = compared(Stage(front or backend, backend), vectors)
+    check(found, BETWEEN_SERVERS)
+    # A difference that is gone is taken off the list. Dovecot differs from nobody but us.
+    assert is_direct or BETWEEN_SERVERS.keys() <= found.keys()
+
+
+@pytest.mark.timeout(300)
+def test_a_maildir_is_served_as_dovecot_serves_it(tmp_path: Path, is_direct: bool) -> None:
+    if is_direct:
+        pytest.skip("is about the gateway itself, and there is none")
+    contents = {path.stem: path.read_bytes() for path in sorted(VECTORS.glob("*.eml"))}
+    contents |= {f"message {number}": made.data for number, made in enumerate(messages(300, seed=20240203))}
+    deliver(tmp_path, contents)
+    account = MaildirAccount("alice", "secret", tmp_path / "Maildir")
+    with dovecot_with(contents) as backend, gateway_to(account, tmp_path, is_direct) as front:
+        assert front
+        found = compared(Stage(front, backend), contents)
+    check(found, BETWEEN_SERVERS)
+
+
+@contextmanager
+def dovecot_with(contents: Mapping[str, bytes]) -> Iterator[Endpoint]:
+    """Run a Dovecot over Maildirs, with an account whose inbox is made of these files."""
     with running_dovecot(storage="maildir:~/Maildir") as server:
         user = server.fresh_user()
-        deliver(server.log.parent / "mail" / user, vectors)
-        backend = Endpoint(server.host, server.port, user, PASSWORD)
-        gateway = None if is_direct else GatewayProcess(tmp_path / "gateway", [Account("alice", "secret", backend)])
-        try:
-            if gateway:
-                gateway.start()
-            stage = Stage(gateway.endpoint("alice") if gateway else backend, backend)
-            settled(stage, "INBOX", within_s=60)
-            with RawClient.logged_in(stage.front) as front, RawClient.logged_in(stage.back) as back:
-                names = dict(zip(back_uids(back), vectors, strict=True))
-                found = differences(front, back, "INBOX", names)
-        finally:
-            if gateway:
-                gateway.stop()
+        home = server.log.parent / "mail" / user
+        deliver(home, contents)
+        owner = home.parent.stat()
+        for path in (home, *home.rglob("*")):
+            os.chown(path, owner.st_uid, owner.st_gid)
+        yield Endpoint(server.host, server.port, user, PASSWORD)
+
+
+@contextmanager
+def gateway_to(account: Account | MaildirAccount, directory: Path, is_direct: bool) -> Iterator[Endpoint | None]:
+    """Run a gateway of its own for an account; none if everything is done directly."""
+    if is_direct:
+        yield None
+        return
+    gateway = GatewayProcess(directory / "gateway", [account])
+    try:
+        gateway.start()
+        yield gateway.endpoint(account.login)
+    finally:
+        gateway.stop()
+
+
+def compared(stage: Stage, contents: Mapping[str, bytes]) -> dict[tuple[str, str], Difference]:
+    """Return the differences in an inbox of these messages, which were put there in this order."""
+    with RawClient.logged_in(stage.front) as front, RawClient.logged_in(stage.back) as back:
+        names = dict(zip(back_uids(back), contents, strict=True))
+        eventually(partial(front.status, "INBOX", "MESSAGES"), equals({"MESSAGES": len(names)}), within_s=60)
+        return differences(front, back, "INBOX", names)
+
+
+def check(found: Mapping[tuple[str, str], Difference], allowed: Mapping[tuple[str, str], str]) -> None:
+    """See that every difference has its reason."""
     listed = {(name, item) for known in DIFFERENCES for name in known.vectors for item in known.items}
     unexpected = {
         (name, item): values
         for (name, item), values in found.items()
-        if not {(name, item), (name, whole_of(item))} & (listed | BETWEEN_SERVERS.keys())
+        if not {(name, item), (name, whole_of(item))} & (listed | allowed.keys())
     }
     assert not unexpected, shown(unexpected)
-    # A difference that is gone is taken off the list. Dovecot differs from nobody but us.
-    assert is_direct or BETWEEN_SERVERS.keys() <= found.keys()
 
 
 def whole_of(item: str) -> str:
@@ -106,10 +152,10 @@ def deliver(home: Path, contents: Mapping[str, bytes]) -> None:
     for sub in ("cur", "new", "tmp"):
         (folder / sub).mkdir(parents=True)
     for number, data in enumerate(contents.values()):
-        (folder / "cur" / f"{1_700_000_000 + number}.M{number}.host:2,").write_bytes(data)
-    owner = home.parent.stat()
-    for path in (home, *home.rglob("*")):
-        os.chown(path, owner.st_uid, owner.st_gid)
+        path = folder / "cur" / f"{1_700_000_000 + number}.M{number}.host:2,"
+        path.write_bytes(data)
+        # It is the internal date.
+        os.utime(path, (1_700_000_000 + number, 1_700_000_000 + number))
 
 
 def test_a_section_that_does_not_exist_is_nil(stage: Stage) -> None:

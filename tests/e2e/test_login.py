@@ -1,0 +1,63 @@
+"""Wrong passwords, at the gateway and at Dovecot."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from tests.e2e.endpoint import Stage
+from tests.e2e.gateway_process import Account, GatewayFactory
+from tests.e2e.raw_client import RawClient
+from tests.e2e.raw_values import Status
+from tests.e2e.seeds import message
+from tests.e2e.stage_pool import StagePool
+
+
+def refused(client: RawClient, login: str, password: str) -> Status:
+    reply = client.command(f'LOGIN "{login}" "{password}"')
+    assert reply.status.kind == "NO"
+    return reply.status
+
+
+def test_a_wrong_password_is_refused_and_the_right_one_taken_on_the_same_connection(stage: Stage) -> None:
+    with RawClient(stage.front) as client:
+        client.greeting()
+        status = refused(client, stage.front.login, "wrong")
+        assert status.code == "AUTHENTICATIONFAILED"
+        assert client.command("SELECT INBOX").status.kind in ("BAD", "NO")
+        client.login()
+        assert client.select("INBOX").is_ok
+
+
+def test_an_unknown_login_is_refused_as_a_wrong_password_is(stages: StagePool, gateways: GatewayFactory) -> None:
+    (account,) = stages.accounts(1)
+    front = gateways([account]).endpoint(account.login)
+    with RawClient(front) as client:
+        client.greeting()
+        known = refused(client, front.login, "wrong")
+        unknown = refused(client, "nobody", "wrong")
+    assert (known.code, known.text) == (unknown.code, unknown.text)
+
+
+@pytest.mark.parametrize("command", ["SELECT INBOX", "STATUS INBOX (MESSAGES)", "APPEND INBOX {}", "IDLE"])
+def test_nothing_is_to_be_had_before_the_login(stage: Stage, command: str) -> None:
+    with RawClient(stage.front) as client:
+        client.greeting()
+        reply = client.command(command, *([message(1)] if "{}" in command else []))
+        assert reply.status.kind in ("BAD", "NO")
+
+
+def test_a_password_that_dovecot_refuses_leaves_the_user_in_and_says_so(
+    stages: StagePool, gateways: GatewayFactory
+) -> None:
+    (account,) = stages.accounts(1)
+    gateway = gateways([Account(account.login, account.password, replace(account.backend, password="outdated"))])
+    with RawClient.logged_in(gateway.endpoint(account.login)) as front:
+        reply = front.command("APPEND INBOX {}", message(1))
+        assert reply.status.kind == "NO"
+        # The client's own password is right, so nothing may make it ask for another one (RFC 5530 section 3).
+        assert "AUTHENTICATIONFAILED" not in reply.codes()
+        said = [*reply.untagged, *front.ok("NOOP").untagged]
+        alerts = [item.text for item in said if isinstance(item, Status) and item.code == "ALERT"]
+        assert any("work" in text for text in alerts)

@@ -1,0 +1,143 @@
+"""Dovecot stops while the gateway serves: what is known goes on, writes are refused, and it mends by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.e2e.client_scenarios import contents, flags
+from tests.e2e.endpoint import Endpoint, Stage
+from tests.e2e.gateway_process import Account, GatewayFactory
+from tests.e2e.outage import Outage
+from tests.e2e.raw_client import RawClient, is_exists
+from tests.e2e.seeds import message, mixed
+from tests.e2e.settling import settled
+from tests.e2e.waiting import eventually
+from tests.servers.dovecot import PASSWORD, Dovecot, running_dovecot
+
+RECOVERY_S = 30.0
+
+
+@pytest.fixture
+def server() -> Iterator[Dovecot]:
+    with running_dovecot() as server:
+        yield server
+
+
+@pytest.fixture
+def outage(server: Dovecot) -> Iterator[Outage]:
+    outage = Outage(server)
+    yield outage
+    outage.close()
+
+
+@pytest.fixture
+def account(server: Dovecot) -> Account:
+    return Account("alice", "secret", Endpoint(server.host, server.port, server.fresh_user(), PASSWORD))
+
+
+@pytest.fixture
+def stage(account: Account, gateways: GatewayFactory) -> Stage:
+    with RawClient.logged_in(account.backend) as back:
+        back.ok('CREATE "Box"')
+        back.append_many("INBOX", mixed(12))
+        back.append_many("Box", mixed(3))
+    stage = Stage(gateways([account]).endpoint(account.login), account.backend)
+    settled(stage, "INBOX", "Box")
+    return stage
+
+
+def test_known_mail_is_served_while_dovecot_is_down(stage: Stage, outage: Outage) -> None:
+    with RawClient.logged_in(stage.front) as front:
+        before = contents(front, "INBOX"), flags(front, "INBOX")
+        listing = front.mailboxes().keys()
+        front.select("INBOX")
+        headers = front.fetch("1:*", "(UID FLAGS INTERNALDATE RFC822.SIZE ENVELOPE BODYSTRUCTURE)")
+        outage.begin()
+        assert (contents(front, "INBOX"), flags(front, "INBOX")) == before
+        assert front.fetch("1:*", "(UID FLAGS INTERNALDATE RFC822.SIZE ENVELOPE BODYSTRUCTURE)") == headers
+        assert front.search("SUBJECT number") == [1, 2, 4, 5, 7, 8, 10, 11]
+    with RawClient.logged_in(stage.front) as front:
+        assert front.mailboxes().keys() == listing
+        assert front.status("INBOX", "MESSAGES", "UNSEEN") == {"MESSAGES": 12, "UNSEEN": 12}
+        assert (contents(front, "INBOX"), flags(front, "INBOX")) == before
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        r"UID STORE 1 +FLAGS (\Flagged)",
+        'UID COPY 1 "Box"',
+        'UID MOVE 1 "Box"',
+        'CREATE "New"',
+        'DELETE "Box"',
+        'RENAME "Box" "New"',
+        "APPEND INBOX {}",
+    ],
+)
+def test_a_write_is_refused_while_dovecot_is_down(stage: Stage, outage: Outage, command: str) -> None:
+    with RawClient.logged_in(stage.front) as front, RawClient.logged_in(stage.back) as back:
+        before = {box: (contents(back, box), flags(back, box)) for box in ("INBOX", "Box")}
+        front.select("INBOX")
+        outage.begin()
+        reply = front.command(command, *([message(99)] if "{}" in command else []))
+        assert (reply.status.kind, reply.status.code.split(" ")[0]) == ("NO", "UNAVAILABLE")
+        assert front.ok("NOOP").is_ok
+        outage.end()
+        eventually(lambda: front.command(r"UID STORE 2 +FLAGS (\Answered)").is_ok, within_s=RECOVERY_S)
+    settled(stage, "INBOX", "Box")
+    with RawClient.logged_in(stage.front) as front, RawClient.logged_in(stage.back) as back:
+        # Nothing of what was refused was done, at either end.
+        for client in (front, back):
+            assert set(client.mailboxes()) == {"INBOX", "Box", "Sent"}
+            after = {box: (contents(client, box), flags(client, box)) for box in ("INBOX", "Box")}
+            assert after["Box"] == before["Box"]
+            assert after["INBOX"][0] == before["INBOX"][0]
+            assert after["INBOX"][1] == before["INBOX"][1] | {2: frozenset({"\\Answered"})}
+
+
+def test_everything_goes_on_after_the_restart_of_dovecot(stage: Stage, outage: Outage) -> None:
+    with RawClient.logged_in(stage.front) as idler:
+        idler.select("INBOX")
+        tag = idler.idle()
+        outage.begin()
+        outage.end()
+        with RawClient.logged_in(stage.back) as back:
+            back.append("INBOX", message(99))
+            idler.wait_for(is_exists(13), within_s=RECOVERY_S)
+            assert idler.done(tag).is_ok
+            assert contents(idler, "INBOX") == contents(back, "INBOX")
+            uid = idler.append("INBOX", message(100))
+            assert contents(back, "INBOX")[uid] == message(100)
+
+
+def test_the_gateway_starts_while_dovecot_is_down(
+    server: Dovecot, outage: Outage, account: Account, gateways: GatewayFactory
+) -> None:
+    with RawClient.logged_in(account.backend) as back:
+        back.append_many("INBOX", mixed(3))
+    outage.begin()
+    gateway = gateways([account])
+    stage = Stage(gateway.endpoint(account.login), account.backend)
+    with RawClient.logged_in(stage.front) as front:
+        assert front.command('STATUS "INBOX" (MESSAGES)').status.kind in ("OK", "NO")
+        outage.end()
+    settled(stage, "INBOX", within_s=RECOVERY_S)
+    with RawClient.logged_in(stage.front) as front, RawClient.logged_in(stage.back) as back:
+        assert contents(front, "INBOX") == contents(back, "INBOX")
+
+
+def test_a_body_that_is_not_known_is_refused_and_read_later(stage: Stage, outage: Outage) -> None:
+    with RawClient.logged_in(stage.back) as back:
+        uid = back.append("Box", message(5, lines=100))
+    settled(stage, "Box")
+    with RawClient.logged_in(stage.front) as front:
+        front.select("Box")
+        outage.begin()
+        reply = front.command(f"UID FETCH {uid} BODY.PEEK[]")
+        assert (reply.status.kind, reply.status.code.split(" ")[0]) == ("NO", "UNAVAILABLE")
+        assert reply.fetched() == []
+        outage.end()
+        eventually(lambda: front.command(f"UID FETCH {uid} BODY.PEEK[]").is_ok, within_s=RECOVERY_S)
+        assert front.fetch(str(uid), "BODY.PEEK[]")[uid]["BODY[]"] == message(5, lines=100)
