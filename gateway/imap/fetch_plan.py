@@ -137,7 +137,7 @@ def _header_value(section: Section, partial: tuple[int, int] | None) -> Callable
             header = select_fields(header, section.fields, is_exclude)
         if partial is not None:
             header = header[partial[0] : partial[0] + partial[1]]
-        return write_fetch.literal_start(len(header)) + header
+        return write_fetch.literal_start(len(header)) + write_fetch.literal_octets(header)
 
     return value
 

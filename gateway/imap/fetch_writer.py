@@ -116,7 +116,7 @@ class FetchWriter:
         if isinstance(place, Span):
             await self._stream(body, place.offset + start, length)
         else:
-            self._session.write(place[start : start + length])
+            self._session.write(write_fetch.literal_octets(place[start : start + length]))
 
     async def _stream(self, body: Body, offset: int, length: int) -> None:
         end = offset + length
@@ -125,7 +125,7 @@ class FetchWriter:
             if not data:
                 raise OSError(f"the body ends {end - offset} octets early")
             offset += len(data)
-            self._session.write(data)
+            self._session.write(write_fetch.literal_octets(data))
             await self._session.drain()
 
     async def _mark_seen(self, rows: Sequence[FetchRow]) -> None:

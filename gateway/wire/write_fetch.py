@@ -44,6 +44,14 @@ def literal_start(size: int, *, is_binary: bool = False) -> bytes:
     return b"%b{%d}\r\n" % (b"~" if is_binary else b"", size)
 
 
+def literal_octets(data: bytes) -> bytes:
+    """Return what goes into a literal for `data`, of the same length.
+
+    A NUL, which a literal cannot hold (RFC 9051 section 9, `CHAR8`), becomes 0x80, as Dovecot does it.
+    """
+    return data.replace(b"\0", b"\x80")
+
+
 def binary_value(data: bytes) -> bytes:
     """Return decoded content: a literal, as literal8 only if it holds a NUL (RFC 3516 section 4.2)."""
     return literal_start(len(data), is_binary=b"\0" in data) + data

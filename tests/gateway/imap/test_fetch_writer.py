@@ -151,3 +151,25 @@ async def test_ten_thousand_commands_of_a_client_that_does_not_read_take_no_memo
     for number in range(count):
         lines = await client.lines_to(b"%d OK " % number)
         assert len(lines) == 2
+
+
+async def test_a_nul_becomes_0x80_since_no_literal_can_hold_it(served: Served, backend: MemoryBackend) -> None:
+    header, text = b"Subject: a\0b\r\n\r\n", b"one\0two\r\n"
+    backend.deliver(INBOX, header + text)
+    client = await selecting(served)
+    shown_header, shown_text = header.replace(b"\0", b"\x80"), text.replace(b"\0", b"\x80")
+    for item, wanted in (
+        (b"BODY.PEEK[]", shown_header + shown_text),
+        (b"BODY.PEEK[TEXT]", shown_text),
+        (b"BODY.PEEK[HEADER]", shown_header),
+        (b"RFC822.HEADER", shown_header),
+        (b"BODY.PEEK[HEADER.FIELDS (SUBJECT)]", shown_header),
+        (b"BODY.PEEK[TEXT]<2.4>", shown_text[2:6]),
+    ):
+        client.write(b"a FETCH 1 " + item + b"\r\n")
+        assert (await client.line()).endswith(b" {%d}" % len(wanted))
+        assert await client.reader.readexactly(len(wanted)) == wanted
+        assert await client.line() == b")"
+        assert (await client.line()).startswith(b"a OK ")
+    asked = await client.ask(b"b FETCH 1 RFC822.SIZE")
+    assert asked[0] == b"* 1 FETCH (RFC822.SIZE %d)" % len(header + text)

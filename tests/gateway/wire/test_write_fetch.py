@@ -55,6 +55,10 @@ def test_binary_value_is_literal8_only_where_there_is_a_nul() -> None:
     assert write_fetch.literal_start(0) == b"{0}\r\n"
 
 
+def test_a_literal_holds_no_nul_and_keeps_its_length() -> None:
+    assert write_fetch.literal_octets(b"a\0\0\x80\r\n") == b"a\x80\x80\x80\r\n"
+
+
 @given(st.lists(st.binary(max_size=12), min_size=1, max_size=4), st.lists(st.integers(1, 99), max_size=3))
 def test_any_echo_is_a_section_again(fields: list[bytes], part: list[int]) -> None:
     clean = tuple(field.replace(b"\0", b"") for field in fields)
