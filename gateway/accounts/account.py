@@ -47,6 +47,7 @@ class Account:
         self._refused_at: float | None = None
         self._health = AccountHealth(AccountState.NEW)
         self._opening = asyncio.Lock()
+        self._is_retired = False
 
     @property
     def health(self) -> AccountHealth:
@@ -72,6 +73,8 @@ class Account:
         Raises:
             ConnectorError: it cannot be opened; the health says so too.
         """
+        if self._is_retired:
+            raise errors.Unavailable(f"account {self.name} was removed or set up anew")
         if self.is_open:
             return self._connector
         async with self._opening:
@@ -101,6 +104,11 @@ class Account:
                 await self._set(AccountHealth(AccountState.UNAVAILABLE, error.operator_text))
             case _:
                 log.warning("account %s: %s", self.name, error.operator_text)
+
+    async def retire(self) -> None:
+        """Close the connector for good: who still holds on to this account must not open it beside its successor."""
+        self._is_retired = True
+        await self.close()
 
     async def close(self) -> None:
         """Close the connector; it can be opened again."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import datetime, timedelta, timezone
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -20,20 +20,17 @@ from gateway.message.scan import scan
 from gateway.store import outlines
 from gateway.store.database import Transaction
 from gateway.sync.open_body import OpenBody
-from gateway.wire.dates import format_internal_date
+from gateway.wire.dates import EARLIEST_SERVED, clamp_for_clients, format_internal_date
 
 if TYPE_CHECKING:
     from gateway.mailbox.open_mailbox import OpenMailbox
     from gateway.mailbox.read_ahead import ReadAhead
     from gateway.sync.engine import AccountEngine
 
-__all__ = ["BLOCK_ROWS", "EPOCH", "Body", "FetchReader", "FetchRow", "Needs"]
+__all__ = ["BLOCK_ROWS", "Body", "FetchReader", "FetchRow", "Needs"]
 
 BLOCK_ROWS = 250
 """Rows per block: a query of this size holds the loop up for half a millisecond."""
-
-EPOCH = datetime(1982, 8, 13, tzinfo=UTC)
-"""The date shown where none is known, or one before RFC 822: Apple Mail has crashed on earlier ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +195,10 @@ class FetchReader:
 
 def _date(entry: Entry) -> bytes:
     if entry.internal_date == UNKNOWN:
-        return format_internal_date(EPOCH)
-    moment = datetime.fromtimestamp(entry.internal_date, timezone(timedelta(minutes=entry.zone)))
-    return format_internal_date(max(moment, EPOCH))
+        return format_internal_date(EARLIEST_SERVED)
+    try:
+        moment = datetime.fromtimestamp(entry.internal_date, timezone(timedelta(minutes=entry.zone)))
+    except (OverflowError, ValueError):
+        # Beyond the year 9999 in its zone.
+        return format_internal_date(EARLIEST_SERVED)
+    return format_internal_date(clamp_for_clients(moment))

@@ -96,7 +96,7 @@ class OpenMailbox:
                 return
             row = await self._store.read(lambda tx: mailboxes.mailbox_by_id(tx, self.id))
             if row is None or row.uidvalidity != self.row.uidvalidity:
-                self._become_defunct()
+                self.become_defunct()
                 return
             self.row = row
             if row.highestmodseq == self.modseq:
@@ -104,8 +104,10 @@ class OpenMailbox:
             since = self.modseq
             rows = await self._store.read_bulk(lambda tx: placements.changed_since(tx, self.id, since))
             gone = await self._store.read_bulk(lambda tx: tombstones.since(tx, self.id, since))
-            self.modseq = max((entry[4] for entry in rows), default=row.highestmodseq)
-            self._apply([self._entry(entry) for entry in rows], gone)
+            self.modseq = max(row.highestmodseq, *(entry[4] for entry in rows)) if rows else row.highestmodseq
+            # Of two reads the second sees more: what is gone by then is not there, whatever the first has seen.
+            buried = set(gone)
+            self._apply([self._entry(entry) for entry in rows if entry[0] not in buried], gone)
 
     def _apply(self, entries: list[Entry], gone: Iterable[int]) -> None:
         removed = self.columns.remove(gone)
@@ -157,7 +159,7 @@ class OpenMailbox:
 
     def _on_change(self, change: MailboxChanged) -> None:
         if change.is_reset:
-            self._become_defunct()
+            self.become_defunct()
         elif self._refresh_task is None or self._refresh_task.done():
             self._refresh_task = asyncio.get_running_loop().create_task(self._refresh_quietly())
         else:
@@ -175,7 +177,8 @@ class OpenMailbox:
         except Exception:
             log.exception("mailbox %d could not be read again", self.id)
 
-    def _become_defunct(self) -> None:
+    def become_defunct(self) -> None:
+        """Take the UIDs for void, or the mailbox for gone; every view of it is told."""
         self.is_defunct = True
         for watcher in tuple(self._watchers):
             watcher.became_defunct()

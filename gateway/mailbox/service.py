@@ -93,13 +93,14 @@ class MailService:
 
         It is started if need be, and started anew if the operator has changed settings or credentials.
         """
-        engine = self._engines.get(row.id)
         set_up = (row.connector, row.settings, row.credentials)
-        if engine is not None and self._set_up.get(row.id) != set_up:
+        while (engine := self._engines.get(row.id)) is not None:
+            if self._set_up.get(row.id) == set_up and row.state is not AccountState.DISABLED:
+                return engine
+            # Somebody else may have started it anew meanwhile.
             await self.forget_account(row.id)
-            engine = None
-        if engine is not None or row.state is AccountState.DISABLED:
-            return engine
+        if row.state is AccountState.DISABLED:
+            return None
         try:
             connector = self._make_connector(row)
         except GatewayError as error:
@@ -122,10 +123,19 @@ class MailService:
         return self._engines.get(account_id)
 
     async def forget_account(self, account_id: int) -> None:
-        """Stop working on an account that was removed, or whose settings have changed."""
+        """Stop working on an account that was removed, or whose settings have changed.
+
+        Views of its mailboxes become defunct: they hold on to an engine that works no more.
+        """
         engine = self._engines.pop(account_id, None)
-        if engine is not None:
-            await engine.stop()
+        if engine is None:
+            return
+        for mailbox_id, mailbox in list(self._open.items()):
+            if mailbox.row.account_id == account_id:
+                del self._open[mailbox_id]
+                mailbox.become_defunct()
+                await mailbox.close()
+        await engine.stop()
 
     async def _store_health(self, account_id: int, health: AccountHealth) -> None:
         await self.store.write(lambda tx: accounts.set_account_state(tx, account_id, health.state, health.last_error))
@@ -154,7 +164,10 @@ class MailService:
             LookupError: there is no such mailbox.
         """
         mailbox = self._open.pop(mailbox_id, None)
-        if mailbox is None or mailbox.is_defunct:
+        if mailbox is not None and mailbox.is_defunct:
+            await mailbox.close()
+            mailbox = None
+        if mailbox is None:
             mailbox = await self._load(mailbox_id)
         # Most recently used last.
         self._open[mailbox_id] = mailbox

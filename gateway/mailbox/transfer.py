@@ -103,9 +103,13 @@ async def copy_across(
         else:
             outcome.pairs.append((message.uid, uid))
     if is_move and outcome.pairs:
-        removed = await engine.expunge(source, [source_uid for source_uid, _ in outcome.pairs])
-        if removed.error is not None:
-            outcome.error = from_connector(removed.error)
+        try:
+            removed = await engine.expunge(source, [source_uid for source_uid, _ in outcome.pairs])
+        except errors.ConnectorError as error:
+            # The copies are there all the same, and are named.
+            outcome.error = from_connector(error)
+        else:
+            outcome.error = from_connector(removed.error) if removed.error is not None else outcome.error
     return outcome
 
 

@@ -235,7 +235,11 @@ class UserMail(Transfer):
         except LookupError:
             raise MailError(ErrorKind.NOT_FOUND, "There is no such mailbox.") from None
         view = View(name, mailbox, engine, self, is_read_only=is_read_only or row.is_read_only)
-        await self._service.view_opened(row.account_id, row.id)
+        try:
+            await self._service.view_opened(row.account_id, row.id)
+        except BaseException:
+            view.close()
+            raise
         return view
 
     async def _freshen(self, row: MailboxRow) -> None:

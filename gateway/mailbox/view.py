@@ -10,13 +10,12 @@ from dataclasses import dataclass, field
 from connectors.api.errors import ConnectorError
 from gateway.errors import ErrorKind, MailError, from_connector
 from gateway.mailbox.columns import Entry
-from gateway.mailbox.fetch import FetchReader, FetchRow, Needs
+from gateway.mailbox.fetch import BLOCK_ROWS, FetchReader, FetchRow, Needs
 from gateway.mailbox.open_mailbox import OpenMailbox
 from gateway.mailbox.read_ahead import ReadAhead
 from gateway.mailbox.search import Scope, Searcher
 from gateway.mailbox.transfer import CopyOutcome, Transfer
 from gateway.store import tombstones
-from gateway.store.flags import FlagSet
 from gateway.sync.engine import AccountEngine
 from gateway.sync.flag_writer import FlagAction
 from gateway.wire.commands import StoreAction
@@ -274,15 +273,17 @@ class View:
         Raises:
             MailError: what is asked for is not in the store and the backend cannot give it now.
         """
-        entries: list[tuple[int, Entry, bytes]] = []
-        for uid in uids:
-            number, entry = self.sequence_number(uid), self._mailbox.find(uid)
-            if number is not None and entry is not None:
-                entries.append((number, entry, self._flags(entry)))
         if needs.body:
             self._ahead.expect(uids, self.uids)
-        async for block in FetchReader(self._mailbox, self._engine, self._ahead).blocks(entries, needs):
-            yield block
+        reader = FetchReader(self._mailbox, self._engine, self._ahead)
+        for start in range(0, len(uids), BLOCK_ROWS):
+            entries: list[tuple[int, Entry, bytes]] = []
+            for uid in uids[start : start + BLOCK_ROWS]:
+                number, entry = self.sequence_number(uid), self._mailbox.find(uid)
+                if number is not None and entry is not None:
+                    entries.append((number, entry, self._flags(entry)))
+            async for block in reader.blocks(entries, needs):
+                yield block
 
     async def search(self, key: SearchKey, *, saved: Sequence[int] = ()) -> list[int]:
         """Return the UIDs that match, ascending; `saved` is what `$` stands for.
@@ -307,7 +308,10 @@ class View:
     def changed_since(self, modseq: int, uids: Sequence[int] | None = None) -> list[int]:
         """Return those of the UIDs (all, if None) with a larger mod-sequence, ascending."""
         among = self.uids if uids is None else uids
-        return [uid for uid in among if (self.modseq(uid) or 0) > modseq]
+        columns, ghosts = self._mailbox.columns, self._mailbox.ghosts
+        changed = {uid for uid, at in zip(columns.uids, columns.modseqs, strict=True) if at > modseq}
+        changed.update(uid for uid, entry in ghosts.items() if entry.modseq > modseq)
+        return [uid for uid in among if uid in changed]
 
     async def vanished_since(self, modseq: int, known: SequenceSet | None) -> SequenceSet:
         """Return the UIDs, of those in `known` if given, that were expunged after `modseq`.
@@ -343,8 +347,7 @@ class View:
         verb = _ACTIONS[action]
         # Where others changed flags too, only a client that replaces them all knows what they are now.
         untold = set() if action is StoreAction.REPLACE else self._changed.intersection(uids)
-        known = [uid for uid in uids if uid not in untold]
-        expected = {uid: verb.apply(before, flags) for uid in known if (before := self._flag_set(uid)) is not None}
+        expected = self._expected((uid for uid in uids if uid not in untold), verb, flags)
         try:
             result = await self._engine.store_flags(self._mailbox.row, uids, verb, flags, unchanged_since)
         except ConnectorError as error:
@@ -352,14 +355,27 @@ class View:
         await self._mailbox.refresh()
         for uid in {*result.modified, *result.failed}:
             expected.pop(uid, None)
-        for uid, wanted in expected.items():
-            if self._flag_set(uid) == wanted:
-                self._changed.discard(uid)
+        self._changed.difference_update(uid for uid, wanted in expected.items() if self._flag_number(uid) == wanted)
         return StoreOutcome(result.modified, result.failed, from_connector(result.error) if result.error else None)
 
-    def _flag_set(self, uid: int) -> FlagSet | None:
-        entry = self._mailbox.find(uid)
-        return self._mailbox.flag_sets[entry.flag_set] if entry is not None else None
+    def _expected(self, uids: Iterable[int], verb: FlagAction, flags: Sequence[str]) -> dict[int, int]:
+        """Return the flag sets that the UIDs will have; each of the few sets is worked out once."""
+        flag_sets = self._mailbox.flag_sets
+        after: dict[int, int] = {}
+        expected: dict[int, int] = {}
+        for uid in uids:
+            number = self._flag_number(uid)
+            if number is None:
+                continue
+            if number not in after:
+                wanted = verb.apply(flag_sets[number], flags)
+                after[number] = flag_sets.intern(wanted.bits, wanted.keywords)
+            expected[uid] = after[number]
+        return expected
+
+    def _flag_number(self, uid: int) -> int | None:
+        position = self._mailbox.columns.index(uid)
+        return self._mailbox.columns.flag_sets[position] if position is not None else None
 
     async def copy(self, uids: Sequence[int], destination: str, *, is_move: bool) -> CopyOutcome:
         """Copy or move messages to another mailbox, of whichever account.
@@ -381,8 +397,8 @@ class View:
         """
         self._require_write()
         among = self.uids if uids is None else uids
-        marked = [uid for uid in among if (flags := self._flag_set(uid)) is not None and "\\Deleted" in flags.names()]
-        marked = [uid for uid in marked if uid not in self._expunged]
+        deleted = self._deleted()
+        marked = [uid for uid in among if uid in deleted]
         if not marked:
             return ExpungeOutcome()
         try:
@@ -391,6 +407,11 @@ class View:
             raise from_connector(error) from error
         await self._mailbox.refresh()
         return ExpungeOutcome(result.removed, result.failed, from_connector(result.error) if result.error else None)
+
+    def _deleted(self) -> set[int]:
+        columns, flag_sets = self._mailbox.columns, self._mailbox.flag_sets
+        numbers = {number for number in set(columns.flag_sets) if "\\Deleted" in flag_sets[number].names()}
+        return {uid for uid, number in zip(columns.uids, columns.flag_sets, strict=True) if number in numbers}
 
     def close(self) -> None:
         """Leave the mailbox. May be called twice."""

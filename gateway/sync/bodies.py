@@ -145,10 +145,16 @@ class Bodies:
                 # Those who waited may have gone.
                 flight.exception()
             return
-        except BaseException:
+        except BaseException as error:
             self._flights.pop(item.message_id, None)
-            flight.cancel()
-            raise
+            if not flight.done():
+                # Not its cancellation: those who wait are not the ones being cancelled.
+                flight.set_exception(errors.Unavailable(f"message {item.ref}: {error!r}"))
+                flight.exception()
+            if not isinstance(error, Exception):
+                raise
+            log.exception("message %s could not be read", item.ref)
+            return
         self._land(item.message_id, flight, opener)
         await self._learn(item.message_id, opener)
 

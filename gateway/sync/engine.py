@@ -50,8 +50,14 @@ WRITE_GRACE_S = 10.0
 FIRST_READ_S = 60.0
 """How long a write waits for its mailbox to be read for the first time in this process."""
 
+MAX_EXPIRIES = 2
+"""How often in a row everything is listed anew for a cursor that was too old, before there is a pause."""
+
+SWEEP_INTERVAL_S = 6 * 3600.0
+"""How often what nothing points to any more is forgotten."""
+
 SWEEP_ROWS = 500
-"""Messages forgotten per transaction at the start."""
+"""Messages forgotten per transaction."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +82,7 @@ class MailboxProgress:
     begun: int = 0
     ended: int = 0
     changed: asyncio.Event = field(default_factory=asyncio.Event)
+    backoff: Backoff = field(default_factory=Backoff)
 
     def begin(self) -> int:
         """Count a reading that begins and return its number."""
@@ -113,6 +120,9 @@ class AccountEngine:
         self._interest: frozenset[int] = frozenset()
         self._task: asyncio.Task[None] | None = None
         self._is_stopping = False
+        self._retries: dict[int, asyncio.TimerHandle] = {}
+        self._expiries = 0
+        self._swept_at = 0.0
         self._writes: set[asyncio.Task[Any]] = set()
 
     # -- what others ask ----------------------------------------------------------------------------------------------
@@ -125,6 +135,8 @@ class AccountEngine:
     async def stop(self) -> None:
         """End the task, let writes that were begun come to their end for a while, and close the connector."""
         self._is_stopping = True
+        for mailbox_id in list(self._retries):
+            self._drop_retry(mailbox_id)
         if self._writes:
             _, late = await asyncio.wait(tuple(self._writes), timeout=WRITE_GRACE_S)
             for write in late:
@@ -136,7 +148,7 @@ class AccountEngine:
             await asyncio.gather(self._task, return_exceptions=True)
             self._task = None
         await self.bodies.close()
-        await self.context.account.close()
+        await self.context.account.retire()
 
     async def wait_for_tree(self, timeout_s: float) -> None:
         """Wait until the mailbox tree has been listed once, now or by an earlier process.
@@ -252,6 +264,7 @@ class AccountEngine:
 
         The octets are the caller's, so this write ends with whoever asked for it; what became of it is found out.
         """
+        row = await self.context.fresh(row)
         try:
             return await self.appender.append(row, content, flags, internal_date)
         except asyncio.CancelledError:
@@ -268,6 +281,7 @@ class AccountEngine:
         unchanged_since: int | None = None,
     ) -> FlagOutcome:
         """Change flags; see `flag_writer.store_flags`."""
+        row = await self.context.fresh(row)
         outcome = await self._to_the_end(store_flags(self.context, row, uids, action, flags, unchanged_since))
         if outcome.is_unknown:
             self.request(row.id, Urgency.WAITED_FOR)
@@ -277,6 +291,7 @@ class AccountEngine:
         self, source: MailboxRow, uids: Sequence[int], destination: MailboxRow, *, is_move: bool
     ) -> MoveOutcome:
         """Copy or move within the account; see `mover.copy`."""
+        source, destination = await self.context.fresh(source), await self.context.fresh(destination)
         return await self._to_the_end(self._copy(source, uids, destination, is_move=is_move))
 
     async def _copy(
@@ -302,6 +317,7 @@ class AccountEngine:
 
     async def expunge(self, row: MailboxRow, uids: Sequence[int]) -> ExpungeOutcome:
         """Remove messages from a mailbox; see `mover.expunge`."""
+        row = await self.context.fresh(row)
         outcome = await self._to_the_end(expunge(self.context, row, uids))
         if outcome.is_unknown:
             self.request(row.id, Urgency.WAITED_FOR)
@@ -349,10 +365,14 @@ class AccountEngine:
                     await self._retry_now.wait()
 
     async def _sweep(self, rows: Sequence[MailboxRow]) -> None:
-        """Forget what nothing points to any more. Only before any session can hold such a message in its view."""
+        """Forget what nothing points to any more, as long as no session can hold such a message in its view."""
         account_id, store = self.context.account_id, self.context.store
-        while orphans := await store.read_bulk(lambda tx: messages.orphaned_messages(tx, account_id, SWEEP_ROWS)):
-            if not await store.write(lambda tx, ids=orphans: messages.delete_messages(tx, ids)):  # type: ignore[misc]
+        self._swept_at = self.context.clock.monotonic()
+        while not self._interest:
+            orphans = await store.read_bulk(lambda tx: messages.orphaned_messages(tx, account_id, SWEEP_ROWS))
+            if not orphans or not await store.write(
+                lambda tx, ids=orphans: messages.delete_messages(tx, ids)  # type: ignore[misc]
+            ):
                 break
         for row in rows:
             await store.write(lambda tx, key=row.id: tombstones.prune(tx, key, KEPT_TOMBSTONES))  # type: ignore[misc]
@@ -434,7 +454,9 @@ class AccountEngine:
         interval_s = self._settings.poll_interval_s or self.context.account.capabilities.poll_interval_s
         while True:
             await asyncio.sleep(interval_s)
-            await self._read_tree()
+            rows = await self._read_tree()
+            if self.context.clock.monotonic() - self._swept_at > SWEEP_INTERVAL_S:
+                await self._sweep(rows)
 
     async def _watch(self) -> None:
         connector = self.context.account.connector
@@ -481,8 +503,15 @@ class AccountEngine:
         except (errors.Denied, errors.Rejected, errors.Unsupported, errors.TooLarge) as error:
             log.warning("account %s: mailbox %s: %s", self.context.account.name, row.ref, error.operator_text)
             progress.error = error
+        except errors.Unavailable as error:
+            # One mailbox that cannot be read must not keep all the others from being read: does the rest answer?
+            await self.context.account.connector.list_mailboxes()
+            log.warning("account %s: mailbox %s: %s", self.context.account.name, row.ref, error.operator_text)
+            progress.error = error
+            self._retry_later(row.id, progress.backoff.failed())
         else:
             progress.error = None
+            progress.backoff.succeeded()
             self.context.current.add(row.id)
             progress.synced_at = self.context.clock.monotonic()
             if self._has_account_cursor:
@@ -492,9 +521,21 @@ class AccountEngine:
             self.hydrator.wake()
         progress.end(number)
 
+    def _retry_later(self, mailbox_id: int, pause_s: float) -> None:
+        self._drop_retry(mailbox_id)
+        self._retries[mailbox_id] = asyncio.get_running_loop().call_later(
+            pause_s, self.request, mailbox_id, Urgency.POLLED
+        )
+
+    def _drop_retry(self, mailbox_id: int) -> None:
+        timer = self._retries.pop(mailbox_id, None)
+        if timer is not None:
+            timer.cancel()
+
     def _forget(self, mailbox_id: int) -> None:
         """Let go of what is kept of a mailbox that is gone; whoever waits for it learns so."""
         self._queue.discard(mailbox_id)
+        self._drop_retry(mailbox_id)
         progress = self._progress.pop(mailbox_id, None)
         if progress is not None:
             progress.error = errors.NotFound(f"mailbox {mailbox_id}")
@@ -502,6 +543,7 @@ class AccountEngine:
         for locks in (self._mailbox_locks, self.context.write_locks):
             if mailbox_id in locks and not locks[mailbox_id].locked():
                 del locks[mailbox_id]
+        self.context.current.discard(mailbox_id)
 
     async def _resync(self, row: MailboxRow) -> None:
         outcome = await self._sync_mailbox(row)
@@ -546,9 +588,15 @@ class AccountEngine:
                 if not outcome.is_settled:
                     return outcome
             try:
-                return await read_account_changes(self.context, cursor)
-            except errors.CursorExpired:
+                outcome = await read_account_changes(self.context, cursor)
+            except errors.CursorExpired as error:
+                self._expiries += 1
+                if self._expiries > MAX_EXPIRIES:
+                    self._expiries = 0
+                    raise errors.Unavailable(f"cursors just given are too old: {error.operator_text}") from error
                 return await self._relist_account(row)
+            self._expiries = 0
+            return outcome
 
     async def _account_cursor(self) -> Cursor:
         """Return the stored cursor; where there is none, the present position, stored before anything is listed."""

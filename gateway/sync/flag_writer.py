@@ -182,7 +182,8 @@ async def _commit(
                 continue
             state = states.get(target.ref)
             flags = after_one(target.flags, now[target.uid], state.flags if state is not None else None)
-            after[target.message_id] = flags
+            if target.ref in states:
+                after[target.message_id] = flags
             changes.append((target.uid, flags.bits, flags.keywords))
         await placements.set_flags(tx, row.id, changes)
         return {row.id, *await _spread(tx, row, after)} if is_shared else {row.id}
@@ -209,7 +210,10 @@ def _after(
 
 
 async def _spread(tx: Transaction, row: MailboxRow, after: Mapping[int, FlagSet]) -> set[int]:
-    """Give the flags that belong to the message itself to its placements in other mailboxes."""
+    """Give the flags that belong to the message itself to its placements in other mailboxes.
+
+    Only what the backend has just confirmed: a listing may have been further with another mailbox than with this one.
+    """
     elsewhere: defaultdict[int, list[tuple[int, int, str]]] = defaultdict(list)
     policies: dict[int, FlagPolicy] = {}
     for mailbox_id, uid, message_id, bits, keywords in await placements.by_message_ids(tx, list(after)):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta, timezone
 
+from connectors.api.connector import Connector
 from connectors.api.errors import ConnectorError, NotFound
 from connectors.api.types import BatchResult, MessageRef, MessageState
 from gateway.store import messages, outlines, placements
@@ -17,6 +19,8 @@ from gateway.sync.apply import known_by_refs, place_made
 from gateway.sync.batches import Outcome, in_batches
 from gateway.sync.context import AccountContext, policy_of, ref_of
 from gateway.sync.targets import Target, read_targets
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -75,8 +79,11 @@ async def _copy(
     verb = connector.move if is_move else connector.copy
     here, there = context.key_of(source), context.key_of(destination)
 
+    marked = {target.ref for target in targets if is_move and "\\Deleted" in target.flags.names()}
+
     async def call(batch: Sequence[MessageRef]) -> BatchResult:
-        return await verb(ref_of(source), batch, ref_of(destination))
+        result = await verb(ref_of(source), batch, ref_of(destination))
+        return await _unmarked(connector, destination, result, marked) if marked else result
 
     present = await _present(context, destination, targets)
     with context.guard.receiving(), context.guard.writing([here(target.ref) for target in targets]):
@@ -97,6 +104,26 @@ async def _copy(
             state = outcome.done[target.ref]
             result.unplaced.append((target.uid, state.ref if state is not None else None))
     return result
+
+
+async def _unmarked(
+    connector: Connector, destination: MailboxRow, result: BatchResult, marked: Collection[MessageRef]
+) -> BatchResult:
+    """Take \\Deleted from what was moved: the next EXPUNGE there must not remove what somebody wanted to keep."""
+    moved = {
+        state.ref: ref
+        for ref, state in result.done.items()
+        if ref in marked and state is not None and (state.flags is None or "\\Deleted" in state.flags)
+    }
+    if not moved or not policy_of(destination).is_storable("\\Deleted"):
+        return result
+    try:
+        after = await connector.store_flags(ref_of(destination), list(moved), frozenset(), frozenset({"\\Deleted"}))
+    except ConnectorError as error:
+        log.warning("moved messages stay marked as deleted: %s", error.operator_text)
+        return result
+    states = {moved[ref]: state for ref, state in after.done.items() if state is not None}
+    return replace(result, done={**result.done, **states})
 
 
 async def _present(

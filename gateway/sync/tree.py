@@ -126,6 +126,8 @@ async def sync_tree_locked(context: AccountContext) -> list[MailboxRow]:
     context.listed_uidnext = {row.id: uidnexts[ref] for row in rows if (ref := ref_of(row)) in uidnexts}
     for row in [row for row, _ in plan.resets] + plan.deletes:
         context.bus.publish(MailboxChanged(row.id, is_reset=True))
+    # Whoever has one open learns its new ref and rights.
+    context.changed(*(row.id for row, _ in plan.updates))
     if plan.changes_names:
         context.bus.publish_tree(account_id)
     return rows

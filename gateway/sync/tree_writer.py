@@ -66,13 +66,15 @@ async def rename_mailbox(context: AccountContext, row: MailboxRow, path: tuple[s
             raise errors.Unavailable(lost.operator_text) from lost
         account_id = context.account_id
 
-        async def body(tx: Transaction) -> None:
+        async def body(tx: Transaction) -> list[int]:
             # The rows follow the names, so that the listing finds them again and keeps their UIDs.
             rows = await mailboxes.mailboxes_of(tx, account_id)
-            for mailbox_id, changes in renamed(rows, infos, row.path, path):
+            moved = renamed(rows, infos, row.path, path)
+            for mailbox_id, changes in moved:
                 await mailboxes.update_mailbox(tx, mailbox_id, **changes)
+            return [mailbox_id for mailbox_id, _ in moved]
 
-        await context.store.write(body)
+        context.changed(*await context.store.write(body))
         await sync_tree_locked(context)
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from gateway.errors import ErrorKind, MailError
 from gateway.mailbox.service import MailSettings
 from gateway.mailbox.user_mail import UserMail
 from gateway.store import accounts
+from gateway.store.accounts import AccountState
+from gateway.wire.commands import StoreAction
 from tests.stack import INBOX, PATIENT_S, Stack, message, running_stack
 
 
@@ -256,3 +259,36 @@ async def test_the_list_is_given_at_once_while_the_backend_is_down(unpushed: Sta
     async with asyncio.timeout(PATIENT_S / 2):
         assert await names(user) == known
         assert await names(user) == known
+
+
+async def test_views_of_an_account_that_is_set_up_anew_are_defunct_and_reach_its_backend_no_more(stack: Stack) -> None:
+    backend = await stack.add_account("work", layout="folders")
+    backend.deliver(INBOX, message(1))
+    view = await stack.open()
+    (row,) = await stack.store.read(accounts.all_accounts)
+    await stack.service.forget_account(row.id)
+    assert view.is_defunct
+    opened = backend.faults.calls[Operation.OPEN]
+    with pytest.raises(MailError) as refused:
+        await view.store([1], StoreAction.ADD, ["\\Seen"])
+    assert kind_of(refused) is ErrorKind.UNAVAILABLE
+    assert backend.faults.calls[Operation.OPEN] == opened
+    again = await stack.open()
+    await again.store([1], StoreAction.ADD, ["\\Seen"])
+    assert not again.is_defunct
+
+
+async def test_two_logins_at_once_start_one_engine_for_an_account_set_up_anew(stack: Stack) -> None:
+    await stack.add_account("work", layout="folders")
+    (row,) = await stack.store.read(accounts.all_accounts)
+    changed = replace(row, settings={**row.settings, "listing": "sparse"})
+    first, second = await asyncio.gather(stack.service.engine_of(changed), stack.service.engine_of(changed))
+    assert first is second
+    assert stack.service.engines() == [first]
+
+
+async def test_a_disabled_account_is_worked_on_no_more(stack: Stack) -> None:
+    await stack.add_account("work", layout="folders")
+    (row,) = await stack.store.read(accounts.all_accounts)
+    assert await stack.service.engine_of(replace(row, state=AccountState.DISABLED)) is None
+    assert not stack.service.engines()

@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import asyncio
+from datetime import UTC, datetime, timedelta, timezone
+from typing import TypeVar
+
 import pytest
 
 from connectors.api import errors
@@ -8,9 +12,13 @@ from connectors.memory.faults import Operation
 from gateway.errors import ErrorKind, MailError
 from gateway.mailbox.fetch import Needs
 from gateway.mailbox.view import BadSequence, View
+from gateway.store import placements
+from gateway.store.transaction import Body
 from gateway.wire.commands import StoreAction
 from gateway.wire.sequence_set import SequenceSet
 from tests.stack import INBOX, Stack, eventually, message, next_changes
+
+T = TypeVar("T")
 
 
 async def opened(stack: Stack, count: int = 5) -> View:
@@ -216,3 +224,72 @@ async def test_flags_lists_the_keywords_in_use(stack: Stack) -> None:
     await view.store([1], StoreAction.ADD, ["ProjectX"])
     assert "ProjectX" in view.defined_flags
     assert "$Forwarded" in view.permanent_flags
+
+
+async def test_highestmodseq_does_not_run_ahead_of_expunges_not_told(stack: Stack) -> None:
+    view = await opened(stack, 3)
+    before = view.highestmodseq
+    stack.backends["work"].remove(INBOX, refs(stack)[1])
+    await eventually(view, lambda: set(view._expunged), bool)
+    view.catch_up(allow_expunge=False)
+    assert view.highestmodseq == before
+    view.catch_up(allow_expunge=True)
+    assert view.highestmodseq > before
+
+
+async def test_what_others_changed_is_told_after_a_silent_store_of_the_same_message(stack: Stack) -> None:
+    view, other = await opened(stack), await stack.open()
+    await other.store([1], StoreAction.ADD, ["\\Flagged"])
+    await eventually(view, lambda: set(view._changed), bool)
+    await view.store([1], StoreAction.ADD, ["\\Seen"])
+    assert [row.flags for row in view.catch_up(allow_expunge=True).flagged] == [b"(\\Flagged \\Seen \\Recent)"]
+
+
+async def test_a_message_left_alone_by_unchangedsince_is_told_when_another_gave_it_the_same_flags(
+    stack: Stack,
+) -> None:
+    view, other = await opened(stack), await stack.open()
+    before = view.max_modseq([1])
+    gate = stack.backends["work"].faults.hold(Operation.STORE_FLAGS, is_after=True)
+    first = asyncio.create_task(other.store([1], StoreAction.ADD, ["\\Seen"]))
+    await gate.reached()
+    second = asyncio.create_task(view.store([1], StoreAction.ADD, ["\\Seen"], before))
+    await asyncio.sleep(0)
+    stack.backends["work"].faults.release(Operation.STORE_FLAGS, is_after=True)
+    await first
+    assert (await second).modified == [1]
+    assert [row.uid for row in view.catch_up(allow_expunge=True).flagged] == [1]
+
+
+async def test_a_message_that_goes_between_two_reads_does_not_come_back(stack: Stack) -> None:
+    view = await opened(stack, 2)
+    await view.store([1], StoreAction.ADD, ["\\Seen"])
+    mailbox, store = view._mailbox, stack.store
+    read_bulk = store.read_bulk
+    mailbox.modseq -= 1
+
+    async def read_then_remove(body: Body[T]) -> T:
+        found = await read_bulk(body)
+        await store.write(lambda tx: placements.remove_placements(tx, mailbox.id, [1]))
+        return found
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(store, "read_bulk", read_then_remove)
+        await mailbox.refresh()
+    assert not view.is_defunct
+    assert view.catch_up(allow_expunge=True).expunged == [(1, 1)]
+    await mailbox.refresh()
+    assert 1 not in mailbox.columns.uids
+
+
+async def test_dates_no_client_can_show_are_replaced(stack: Stack) -> None:
+    backend = await stack.add_account("work", layout="folders")
+    for date in (
+        datetime(1970, 1, 1, tzinfo=UTC),
+        datetime(9999, 12, 31, 23, 59, tzinfo=timezone(-timedelta(hours=1))),
+    ):
+        backend.deliver(INBOX, message(1), internal_date=date)
+    view = await stack.open()
+    rows = [row async for block in view.fetch([1, 2], Needs()) for row in block]
+    assert rows[0].internal_date == b'"13-Aug-1982 00:00:00 +0000"'
+    assert rows[1].internal_date.startswith((b'"31-Dec-9999', b'"13-Aug-1982'))

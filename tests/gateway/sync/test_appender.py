@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -64,7 +65,7 @@ async def test_a_repeated_append_finds_what_the_first_stored(stack: Stack) -> No
     backend = await stack.add_account("work", layout="folders")
     await stack.open()
     backend.faults.fail_after_doing(Operation.APPEND)
-    backend.faults.fail_next(Operation.CHANGES, *[errors.Unavailable("down")] * 3)
+    backend.faults.fail_next(Operation.CHANGES, *[errors.Unavailable("down")] * 50)
     with pytest.raises(MailError) as unknown:
         await append(stack)
     assert unknown.value.kind is ErrorKind.OUTCOME_UNKNOWN
@@ -103,4 +104,19 @@ async def test_a_refused_append_leaves_no_intent(stack: Stack) -> None:
     with pytest.raises(MailError) as refused:
         await append(stack)
     assert refused.value.kind is ErrorKind.OVER_QUOTA
+    assert await open_intents(stack) == []
+
+
+async def test_an_append_whose_client_hangs_up_is_settled_and_answered_to_its_repetition(stack: Stack) -> None:
+    backend = await stack.add_account("work", layout="folders")
+    await stack.open()
+    gate = backend.faults.hold(Operation.APPEND, is_after=True)
+    appending = asyncio.create_task(append(stack))
+    await gate.reached()
+    appending.cancel()
+    await asyncio.gather(appending, return_exceptions=True)
+    backend.faults.release(Operation.APPEND, is_after=True)
+    await asyncio.gather(*stack.engine()._writes)
+    assert await append(stack) == 1
+    assert len(backend.messages(INBOX)) == 1
     assert await open_intents(stack) == []

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 import pytest
 
 from connectors.api import errors
-from connectors.api.types import BytesContent, MessageRef
+from connectors.api.types import BytesContent, ChangePage, Cursor, MailboxRef, MessageRef
 from connectors.memory.backend import Layout, MemoryBackend
 from connectors.memory.faults import Operation
 from gateway.errors import ErrorKind, MailError
@@ -19,7 +20,7 @@ from gateway.store import accounts, mailboxes
 from gateway.store.accounts import AccountState
 from gateway.store.flags import FlagSet
 from gateway.store.mailboxes import MailboxRow
-from gateway.sync.engine import SyncSettings
+from gateway.sync.engine import MAX_EXPIRIES, SyncSettings
 from gateway.sync.flag_writer import FlagAction
 from gateway.sync.hydrate import Prefetch
 from gateway.wire.commands import StoreAction
@@ -352,13 +353,140 @@ async def test_the_synchronisation_goes_on_after_a_failure(stack: Stack) -> None
     backend = await stack.add_account(layout="folders")
     view = await stack.open()
     for number in range(2):
-        backend.faults.fail_next(Operation.CHANGES, errors.Unavailable("down"))
+        for operation in (Operation.CHANGES, Operation.LIST_MAILBOXES):
+            backend.faults.fail_next(operation, errors.Unavailable("down"))
         backend.deliver(INBOX, message(number))
         async with asyncio.timeout(PATIENT_S):
             while stack.engine().is_working:
                 await stack.engine().wait_until_read(view.mailbox_id, PATIENT_S)
         stack.engine().retry()
         assert (await next_changes(view)).exists == number + 1
+
+
+async def test_one_mailbox_that_cannot_be_read_leaves_the_others_alone(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backend = await stack.add_account(layout="folders")
+    inbox, archive = await stack.open(), await stack.open("Archive")
+    connector = stack.engine().context.account.connector
+    opened, bad, changes = backend.faults.calls[Operation.OPEN], backend.mailbox(INBOX).ref, connector.changes
+
+    def changes_of_others(mailbox: MailboxRef | None, cursor: Cursor) -> AsyncIterator[ChangePage]:
+        if mailbox == bad:
+            raise errors.Unavailable("this one takes too long")
+        return changes(mailbox, cursor)
+
+    monkeypatch.setattr(connector, "changes", changes_of_others)
+    for number in range(3):
+        assert not await stack.engine().wait_until_read(inbox.mailbox_id, PATIENT_S)
+        backend.deliver(("Archive",), message(number))
+        assert (await next_changes(archive)).exists == number + 1
+    assert stack.engine().is_working
+    assert backend.faults.calls[Operation.OPEN] == opened
+
+
+async def test_a_listing_of_the_tree_from_before_a_creation_does_not_undo_it(stack: Stack) -> None:
+    backend = await stack.add_account(layout="folders")
+    user = await stack.user()
+    await user.mailboxes()
+    gate = backend.faults.hold(Operation.LIST_MAILBOXES, is_after=True)
+    stack.engine().request_tree()
+    await gate.reached()
+    creating = asyncio.create_task(user.create("Projects"))
+    await asyncio.sleep(0)
+    backend.faults.release(Operation.LIST_MAILBOXES, is_after=True)
+    await creating
+    before = await user.status("Projects")
+    stack.engine().request_tree()
+    await user.append("Projects", BytesContent(message(1)), (), None)
+    assert (await user.status("Projects")).mailbox_id == before.mailbox_id
+
+
+async def test_a_mailbox_renamed_while_it_is_open_can_be_written_to(stack: Stack) -> None:
+    backend = await stack.add_account(layout="folders", uids=True)
+    user = await stack.user()
+    await user.create("Old")
+    await user.append("Old", BytesContent(message(1)), (), None)
+    view = await stack.open("Old")
+    await user.rename("Old", "New")
+    await view.store([1], StoreAction.ADD, ["\\Seen"])
+    assert backend.messages(("New",))[0].flags == {"\\Seen"}
+    assert not view.is_defunct
+
+
+@pytest.mark.parametrize("settings", LAYOUTS)
+async def test_a_move_to_the_same_mailbox_loses_nothing(stack: Stack, settings: dict[str, Any]) -> None:
+    backend = await stack.add_account(**settings)
+    for number in range(2):
+        backend.deliver(INBOX, message(number))
+    view = await stack.open()
+    outcome = await view.copy([1], "INBOX", is_move=True)
+    assert [source for source, _ in outcome.pairs] == [1]
+    view.catch_up(allow_expunge=True)
+    found = await subjects(view)
+    assert found[outcome.pairs[0][1]] == message(0)
+    assert sorted(found.values()) == [message(0), message(1)]
+    assert await stack.check() == []
+
+
+@pytest.mark.parametrize("settings", LAYOUTS)
+async def test_a_move_does_not_carry_the_mark_of_deletion(stack: Stack, settings: dict[str, Any]) -> None:
+    backend = await stack.add_account(**settings)
+    backend.deliver(INBOX, message(1))
+    view = await stack.open()
+    await view.store([1], StoreAction.ADD, ["\\Deleted", "\\Seen"])
+    await view.copy([1], "Archive", is_move=True)
+    archive = await stack.open("Archive")
+    assert archive.flag_rows(archive.uids)[0].flags == b"(\\Seen \\Recent)"
+    assert backend.messages(("Archive",))[0].flags == {"\\Seen"}
+
+
+async def test_a_cursor_that_is_always_too_old_does_not_make_it_list_for_ever(stack: Stack) -> None:
+    backend = await stack.add_account(layout="labels")
+    await stack.open()
+    listed = backend.faults.calls[Operation.LISTING]
+    backend.faults.fail_next(Operation.CHANGES, *[errors.CursorExpired("always")] * 100)
+    mailbox_id = (await _row(stack)).id
+    async with asyncio.timeout(PATIENT_S):
+        while await stack.engine().wait_until_read(mailbox_id, PATIENT_S):
+            pass
+    assert backend.faults.calls[Operation.LISTING] <= listed + (MAX_EXPIRIES + 1) * len(backend.mailboxes)
+    assert stack.engine().is_working
+
+
+async def test_local_flags_survive_when_the_sync_is_quicker_than_the_append(stack: Stack) -> None:
+    backend = await stack.add_account(layout="labels")
+    view = await stack.open()
+    gate = backend.faults.hold(Operation.APPEND, is_after=True)
+    user = await stack.user()
+    appending = asyncio.create_task(user.append("INBOX", BytesContent(message(1)), ["$Label1", "\\Seen"], None))
+    await gate.reached()
+    await until_held(view, 1)
+    backend.faults.release(Operation.APPEND, is_after=True)
+    await appending
+    await view._mailbox.refresh()
+    assert view.flag_rows([1])[0].flags == b"(\\Seen $Label1 \\Recent)"
+
+
+@pytest.mark.parametrize("settings", LAYOUTS)
+async def test_a_message_that_goes_before_its_append_is_answered_stays_gone(
+    stack: Stack, settings: dict[str, Any]
+) -> None:
+    backend = await stack.add_account(**settings)
+    view = await stack.open()
+    gate = backend.faults.hold(Operation.APPEND, is_after=True)
+    user = await stack.user()
+    appending = asyncio.create_task(user.append("INBOX", BytesContent(message(1)), (), None))
+    await gate.reached()
+    await until_held(view, 1)
+    backend.remove(INBOX, MessageRef(next(iter(backend.mailbox(INBOX).messages))))
+    await until_held(view, 0)
+    backend.faults.release(Operation.APPEND, is_after=True)
+    await asyncio.gather(appending, return_exceptions=True)
+    await view._mailbox.refresh()
+    view.catch_up(allow_expunge=True)
+    assert list(view.uids) == []
+    assert await stack.check() == []
 
 
 async def test_waiting_for_a_mailbox_is_not_content_with_a_reading_under_way(stack: Stack) -> None:
