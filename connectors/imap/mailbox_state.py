@@ -56,7 +56,10 @@ class SelectedMailbox:
             case FlagsData(flags):
                 self.flags = flags
             case StatusResponse(code=ResponseCode() as code) | TaggedResponse(code=ResponseCode() as code):
+                before = self.highestmodseq
                 self._apply_code(code)
+                # All that Dovecot 2.3 says, while it is idling, of a message that came and went between two looks.
+                return None not in (before, self.highestmodseq) and self.highestmodseq != before
             case _:
                 pass
         return False

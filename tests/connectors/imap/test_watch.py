@@ -44,6 +44,29 @@ async def test_the_beginning_of_a_watch_and_each_change_are_told() -> None:
         await events.aclose()  # type: ignore[attr-defined]
 
 
+async def test_a_raised_mod_sequence_alone_is_told() -> None:
+    """A message that comes and goes at once is never announced, and yet the gateway may have seen it."""
+    go_on = asyncio.Event()
+
+    async def script(peer: Peer) -> None:
+        await peer.welcome(b"IDLE ENABLE CONDSTORE QRESYNC")
+        await peer.answer(b"ENABLE ", b"* ENABLED CONDSTORE QRESYNC\r\n")
+        await peer.select(extra=b"* OK [HIGHESTMODSEQ 7] x\r\n")
+        await peer.expect(b"IDLE")
+        await peer.send(b"+ idling\r\n")
+        await go_on.wait()
+        await peer.send(b"* OK [HIGHESTMODSEQ 7] as before\r\n* OK [HIGHESTMODSEQ 9] raised\r\n")
+        await peer.gone()
+
+    async with scripted(script) as server, opened(server) as connector:
+        events = connector.watch()
+        async with asyncio.timeout(PATIENCE_S):
+            assert await anext(events) == PushEvent(INBOX)
+            go_on.set()
+            assert await anext(events) == PushEvent(INBOX)
+        await events.aclose()  # type: ignore[attr-defined]
+
+
 async def test_a_lost_watch_is_begun_again_and_told() -> None:
     async def first(peer: Peer) -> None:
         await begin(peer)
