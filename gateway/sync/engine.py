@@ -13,39 +13,26 @@ import asyncio
 import contextlib
 import logging
 from collections import defaultdict
-from collections.abc import Coroutine, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Any, TypeVar
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from connectors.api import errors
 from connectors.api.abilities import Push
 from connectors.api.capabilities import Scope
-from connectors.api.types import Cursor, MailboxRef, MessageContent, PushEvent, Role
+from connectors.api.types import Cursor, MailboxRef, PushEvent, Role
 from gateway.accounts.account import LOGIN_PAUSE_S
-from gateway.store import accounts, mailboxes, messages, tombstones
+from gateway.store import accounts, mailboxes
 from gateway.store.mailboxes import MailboxRow
-from gateway.sync import tree_writer
-from gateway.sync.appender import Appender
-from gateway.sync.apply import known_by_refs
-from gateway.sync.bodies import Bodies
+from gateway.sync.account_writes import AccountWrites
 from gateway.sync.context import AccountContext
-from gateway.sync.flag_writer import FlagAction, FlagOutcome, store_flags
 from gateway.sync.hydrate import Hydrator, Prefetch
 from gateway.sync.mailbox_sync import SyncOutcome, list_mailbox, read_account_changes, read_changes
-from gateway.sync.mover import ExpungeOutcome, MoveOutcome, copy, expunge
+from gateway.sync.progress import MailboxProgress
 from gateway.sync.schedule import Backoff, Queue, Urgency
+from gateway.sync.sweep import sweep
 from gateway.sync.tree import sync_tree
 
 log = logging.getLogger(__name__)
-
-T = TypeVar("T")
-
-KEPT_TOMBSTONES = 50_000
-"""Expunged UIDs remembered per mailbox; a client that was away for longer is told of all that is missing."""
-
-WRITE_GRACE_S = 10.0
-"""How long a stop waits for writes that the backend has been asked for."""
 
 FIRST_READ_S = 60.0
 """How long a write waits for its mailbox to be read for the first time in this process."""
@@ -55,9 +42,6 @@ MAX_EXPIRIES = 2
 
 SWEEP_INTERVAL_S = 6 * 3600.0
 """How often what nothing points to any more is forgotten."""
-
-SWEEP_ROWS = 500
-"""Messages forgotten per transaction."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,42 +53,13 @@ class SyncSettings:
     parallel_mailboxes: int = 2
 
 
-@dataclass(slots=True)
-class MailboxProgress:
-    """How far a mailbox, or the tree of them, has got. `listed` counts while its first listing runs.
-
-    `begun` counts the readings begun, and `ended` is the number of the last one that came to an end, well or not.
-    """
-
-    listed: int = 0
-    synced_at: float | None = None
-    error: errors.ConnectorError | None = None
-    begun: int = 0
-    ended: int = 0
-    changed: asyncio.Event = field(default_factory=asyncio.Event)
-    backoff: Backoff = field(default_factory=Backoff)
-
-    def begin(self) -> int:
-        """Count a reading that begins and return its number."""
-        self.begun += 1
-        return self.begun
-
-    def end(self, number: int) -> None:
-        """Take note that a reading has ended, and wake whoever waits for this mailbox."""
-        self.ended = max(self.ended, number)
-        self.changed.set()
-        self.changed = asyncio.Event()
-
-
-class AccountEngine:
+class AccountEngine(AccountWrites):
     """Runs the synchronisation of one account; `start` it once, `stop` it at the end."""
 
     def __init__(self, context: AccountContext, settings: SyncSettings) -> None:
-        self.context = context
+        super().__init__(context)
         context.read_mailbox = lambda mailbox_id: self.wait_until_read(mailbox_id, FIRST_READ_S)
-        self.bodies = Bodies(context)
         self.hydrator = Hydrator(context, self.bodies)
-        self.appender = Appender(context, self._resync, self.bodies.hash_of)
         self._settings = settings
         self._queue = Queue()
         self._work = asyncio.Event()
@@ -119,11 +74,9 @@ class AccountEngine:
         self._account_lock = asyncio.Lock()
         self._interest: frozenset[int] = frozenset()
         self._task: asyncio.Task[None] | None = None
-        self._is_stopping = False
         self._retries: dict[int, asyncio.TimerHandle] = {}
         self._expiries = 0
         self._swept_at = 0.0
-        self._writes: set[asyncio.Task[Any]] = set()
 
     # -- what others ask ----------------------------------------------------------------------------------------------
 
@@ -134,15 +87,9 @@ class AccountEngine:
 
     async def stop(self) -> None:
         """End the task, let writes that were begun come to their end for a while, and close the connector."""
-        self._is_stopping = True
         for mailbox_id in list(self._retries):
             self._drop_retry(mailbox_id)
-        if self._writes:
-            _, late = await asyncio.wait(tuple(self._writes), timeout=WRITE_GRACE_S)
-            for write in late:
-                # What the backend did is found by reading at the next start; an APPEND has left its intent.
-                write.cancel()
-            await asyncio.gather(*late, return_exceptions=True)
+        await self._finish_writes()
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
@@ -238,112 +185,6 @@ class AccountEngine:
         self._interest = mailbox_ids
         await self._tell_interest()
 
-    # -- writes -------------------------------------------------------------------------------------------------------
-
-    async def _to_the_end(self, write: Coroutine[Any, Any, T]) -> T:
-        """Carry out a write even if whoever asked for it goes away: the store must learn what the backend has done."""
-        task = self._begin(write)
-        try:
-            return await asyncio.shield(task)
-        except asyncio.CancelledError:
-            if task.cancelled() and self._is_stopping:
-                raise errors.OutcomeUnknown("the gateway was stopped during a write") from None
-            task.add_done_callback(_log_failure)
-            raise
-
-    def _begin(self, write: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
-        task = asyncio.get_running_loop().create_task(write)
-        self._writes.add(task)
-        task.add_done_callback(self._writes.discard)
-        return task
-
-    async def append(
-        self, row: MailboxRow, content: MessageContent, flags: Sequence[str], internal_date: datetime | None
-    ) -> int:
-        """Append a message and return its UID; see `Appender.append`.
-
-        The octets are the caller's, so this write ends with whoever asked for it; what became of it is found out.
-        """
-        row = await self.context.fresh(row)
-        try:
-            return await self.appender.append(row, content, flags, internal_date)
-        except asyncio.CancelledError:
-            if not self._is_stopping:
-                self._begin(self._settle()).add_done_callback(_log_failure)
-            raise
-
-    async def store_flags(
-        self,
-        row: MailboxRow,
-        uids: Sequence[int],
-        action: FlagAction,
-        flags: Sequence[str],
-        unchanged_since: int | None = None,
-    ) -> FlagOutcome:
-        """Change flags; see `flag_writer.store_flags`."""
-        row = await self.context.fresh(row)
-        outcome = await self._to_the_end(store_flags(self.context, row, uids, action, flags, unchanged_since))
-        if outcome.is_unknown:
-            self.request(row.id, Urgency.WAITED_FOR)
-        return outcome
-
-    async def copy(
-        self, source: MailboxRow, uids: Sequence[int], destination: MailboxRow, *, is_move: bool
-    ) -> MoveOutcome:
-        """Copy or move within the account; see `mover.copy`."""
-        source, destination = await self.context.fresh(source), await self.context.fresh(destination)
-        return await self._to_the_end(self._copy(source, uids, destination, is_move=is_move))
-
-    async def _copy(
-        self, source: MailboxRow, uids: Sequence[int], destination: MailboxRow, *, is_move: bool
-    ) -> MoveOutcome:
-        outcome = await copy(self.context, source, uids, destination, is_move=is_move)
-        if outcome.unplaced:
-            await self._find_unplaced(destination, outcome)
-        if outcome.is_unknown:
-            self.request(destination.id, Urgency.WAITED_FOR)
-            self.request(source.id, Urgency.WAITED_FOR)
-        return outcome
-
-    async def _find_unplaced(self, destination: MailboxRow, outcome: MoveOutcome) -> None:
-        """Read the destination to learn the UIDs of what arrived there; what cannot be read now is read later."""
-        self.request(destination.id, Urgency.WAITED_FOR)
-        with contextlib.suppress(errors.ConnectorError):
-            await self._resync(destination)
-        refs = [ref for _, ref in outcome.unplaced if ref is not None]
-        known = await self.context.store.read_bulk(lambda tx: known_by_refs(tx, destination.id, refs))
-        outcome.pairs.extend((uid, known[ref].uid) for uid, ref in outcome.unplaced if ref in known)
-        outcome.pairs.sort()
-
-    async def expunge(self, row: MailboxRow, uids: Sequence[int]) -> ExpungeOutcome:
-        """Remove messages from a mailbox; see `mover.expunge`."""
-        row = await self.context.fresh(row)
-        outcome = await self._to_the_end(expunge(self.context, row, uids))
-        if outcome.is_unknown:
-            self.request(row.id, Urgency.WAITED_FOR)
-        return outcome
-
-    # -- the mailbox tree ---------------------------------------------------------------------------------------------
-
-    async def create_mailbox(self, path: tuple[str, ...], role: Role | None) -> MailboxRow:
-        """Create a mailbox and have it read; see `tree_writer.create_mailbox`."""
-        row = await self._to_the_end(tree_writer.create_mailbox(self.context, path, role))
-        self.request(row.id, Urgency.OPEN)
-        return row
-
-    async def delete_mailbox(self, row: MailboxRow) -> None:
-        """Delete a mailbox with its messages; see `tree_writer.delete_mailbox`."""
-        await self._to_the_end(tree_writer.delete_mailbox(self.context, row))
-
-    async def rename_mailbox(self, row: MailboxRow, path: tuple[str, ...]) -> None:
-        """Rename a mailbox with its children; see `tree_writer.rename_mailbox`."""
-        await self._to_the_end(tree_writer.rename_mailbox(self.context, row, path))
-        self.request_tree()
-
-    async def subscribe(self, row: MailboxRow, *, is_subscribed: bool) -> None:
-        """Subscribe to a mailbox or unsubscribe; see `tree_writer.subscribe`."""
-        await self._to_the_end(tree_writer.subscribe(self.context, row, is_subscribed=is_subscribed))
-
     # -- the task -----------------------------------------------------------------------------------------------------
 
     async def _run(self) -> None:
@@ -365,17 +206,8 @@ class AccountEngine:
                     await self._retry_now.wait()
 
     async def _sweep(self, rows: Sequence[MailboxRow]) -> None:
-        """Forget what nothing points to any more, as long as no session can hold such a message in its view."""
-        account_id, store = self.context.account_id, self.context.store
         self._swept_at = self.context.clock.monotonic()
-        while not self._interest:
-            orphans = await store.read_bulk(lambda tx: messages.orphaned_messages(tx, account_id, SWEEP_ROWS))
-            if not orphans or not await store.write(
-                lambda tx, ids=orphans: messages.delete_messages(tx, ids)  # type: ignore[misc]
-            ):
-                break
-        for row in rows:
-            await store.write(lambda tx, key=row.id: tombstones.prune(tx, key, KEPT_TOMBSTONES))  # type: ignore[misc]
+        await sweep(self.context, rows, may_forget=lambda: not self._interest)
 
     async def _run_connected(self, backoff: Backoff) -> float:
         """Work until something fails; return how long to pause then, in seconds."""
@@ -413,9 +245,6 @@ class AccountEngine:
     def _tell_attempt(self) -> None:
         self._attempt.set()
         self._attempt = asyncio.Event()
-
-    async def _settle(self) -> None:
-        await self.appender.settle_all(self._row)
 
     async def _read_tree(self) -> list[MailboxRow]:
         self._wants_tree.clear()
@@ -630,9 +459,6 @@ class AccountEngine:
 
     # -- rows ---------------------------------------------------------------------------------------------------------
 
-    async def _row(self, mailbox_id: int) -> MailboxRow | None:
-        return await self.context.store.read(lambda tx: mailboxes.mailbox_by_id(tx, mailbox_id))
-
     async def _row_for(self, event: PushEvent) -> MailboxRow | None:
         """Return the mailbox to be read after an event; None if the tree has to be listed."""
         account_id, ref = self.context.account_id, event.mailbox
@@ -642,13 +468,6 @@ class AccountEngine:
             rows = await self.context.store.read(lambda tx: mailboxes.mailboxes_of(tx, account_id))
             return next((row for row in rows if row.is_selectable), None)
         return None
-
-
-def _log_failure(write: asyncio.Task[Any]) -> None:
-    """Report what nobody is there any more to be told of."""
-    error = None if write.cancelled() else write.exception()
-    if error is not None:
-        log.warning("a write whose client has gone failed: %r", error)
 
 
 def _first(group: BaseExceptionGroup[errors.ConnectorError]) -> errors.ConnectorError:

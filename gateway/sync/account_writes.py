@@ -1,0 +1,185 @@
+"""What sessions ask of an account: every write, carried to its end even if the client goes away meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from abc import ABC, abstractmethod
+from collections.abc import Coroutine, Sequence
+from datetime import datetime
+from typing import Any, TypeVar
+
+from connectors.api import errors
+from connectors.api.types import MessageContent, Role
+from gateway.store import mailboxes
+from gateway.store.mailboxes import MailboxRow
+from gateway.sync import tree_writer
+from gateway.sync.appender import Appender
+from gateway.sync.apply import known_by_refs
+from gateway.sync.bodies import Bodies
+from gateway.sync.context import AccountContext
+from gateway.sync.flag_writer import FlagAction, FlagOutcome, store_flags
+from gateway.sync.mover import ExpungeOutcome, MoveOutcome, copy, expunge
+from gateway.sync.schedule import Urgency
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+WRITE_GRACE_S = 10.0
+"""How long a stop waits for writes that the backend has been asked for."""
+
+
+class AccountWrites(ABC):
+    """The writing half of an account's engine; what has to be read again afterwards is asked of the other half."""
+
+    def __init__(self, context: AccountContext) -> None:
+        self.context = context
+        self.bodies = Bodies(context)
+        self.appender = Appender(context, self._resync, self.bodies.hash_of)
+        self._writes: set[asyncio.Task[Any]] = set()
+        self._is_stopping = False
+
+    @abstractmethod
+    def request(self, mailbox_id: int, urgency: Urgency = Urgency.OPEN) -> None:
+        """Ask for a mailbox to be read soon."""
+
+    @abstractmethod
+    def request_tree(self) -> None:
+        """Ask for the mailbox tree to be listed soon."""
+
+    @abstractmethod
+    async def _resync(self, row: MailboxRow) -> None:
+        """Read the mailbox's changes now.
+
+        Raises:
+            ConnectorError: it could not be read.
+        """
+
+    async def _finish_writes(self) -> None:
+        """Let writes that were begun come to their end for a while; begin no more."""
+        self._is_stopping = True
+        if self._writes:
+            _, late = await asyncio.wait(tuple(self._writes), timeout=WRITE_GRACE_S)
+            for write in late:
+                # What the backend did is found by reading at the next start; an APPEND has left its intent.
+                write.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
+
+    async def _to_the_end(self, write: Coroutine[Any, Any, T]) -> T:
+        """Carry out a write even if whoever asked for it goes away: the store must learn what the backend has done."""
+        task = self._begin(write)
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            if task.cancelled() and self._is_stopping:
+                raise errors.OutcomeUnknown("the gateway was stopped during a write") from None
+            task.add_done_callback(_log_failure)
+            raise
+
+    def _begin(self, write: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        task = asyncio.get_running_loop().create_task(write)
+        self._writes.add(task)
+        task.add_done_callback(self._writes.discard)
+        return task
+
+    async def append(
+        self, row: MailboxRow, content: MessageContent, flags: Sequence[str], internal_date: datetime | None
+    ) -> int:
+        """Append a message and return its UID; see `Appender.append`.
+
+        The octets are the caller's, so this write ends with whoever asked for it; what became of it is found out.
+        """
+        row = await self.context.fresh(row)
+        try:
+            return await self.appender.append(row, content, flags, internal_date)
+        except asyncio.CancelledError:
+            if not self._is_stopping:
+                self._begin(self._settle()).add_done_callback(_log_failure)
+            raise
+
+    async def store_flags(
+        self,
+        row: MailboxRow,
+        uids: Sequence[int],
+        action: FlagAction,
+        flags: Sequence[str],
+        unchanged_since: int | None = None,
+    ) -> FlagOutcome:
+        """Change flags; see `flag_writer.store_flags`."""
+        row = await self.context.fresh(row)
+        outcome = await self._to_the_end(store_flags(self.context, row, uids, action, flags, unchanged_since))
+        if outcome.is_unknown:
+            self.request(row.id, Urgency.WAITED_FOR)
+        return outcome
+
+    async def copy(
+        self, source: MailboxRow, uids: Sequence[int], destination: MailboxRow, *, is_move: bool
+    ) -> MoveOutcome:
+        """Copy or move within the account; see `mover.copy`."""
+        source, destination = await self.context.fresh(source), await self.context.fresh(destination)
+        return await self._to_the_end(self._copy(source, uids, destination, is_move=is_move))
+
+    async def _copy(
+        self, source: MailboxRow, uids: Sequence[int], destination: MailboxRow, *, is_move: bool
+    ) -> MoveOutcome:
+        outcome = await copy(self.context, source, uids, destination, is_move=is_move)
+        if outcome.unplaced:
+            await self._find_unplaced(destination, outcome)
+        if outcome.is_unknown:
+            self.request(destination.id, Urgency.WAITED_FOR)
+            self.request(source.id, Urgency.WAITED_FOR)
+        return outcome
+
+    async def _find_unplaced(self, destination: MailboxRow, outcome: MoveOutcome) -> None:
+        """Read the destination to learn the UIDs of what arrived there; what cannot be read now is read later."""
+        self.request(destination.id, Urgency.WAITED_FOR)
+        with contextlib.suppress(errors.ConnectorError):
+            await self._resync(destination)
+        refs = [ref for _, ref in outcome.unplaced if ref is not None]
+        known = await self.context.store.read_bulk(lambda tx: known_by_refs(tx, destination.id, refs))
+        outcome.pairs.extend((uid, known[ref].uid) for uid, ref in outcome.unplaced if ref in known)
+        outcome.pairs.sort()
+
+    async def expunge(self, row: MailboxRow, uids: Sequence[int]) -> ExpungeOutcome:
+        """Remove messages from a mailbox; see `mover.expunge`."""
+        row = await self.context.fresh(row)
+        outcome = await self._to_the_end(expunge(self.context, row, uids))
+        if outcome.is_unknown:
+            self.request(row.id, Urgency.WAITED_FOR)
+        return outcome
+
+    # -- the mailbox tree ---------------------------------------------------------------------------------------------
+
+    async def create_mailbox(self, path: tuple[str, ...], role: Role | None) -> MailboxRow:
+        """Create a mailbox and have it read; see `tree_writer.create_mailbox`."""
+        row = await self._to_the_end(tree_writer.create_mailbox(self.context, path, role))
+        self.request(row.id, Urgency.OPEN)
+        return row
+
+    async def delete_mailbox(self, row: MailboxRow) -> None:
+        """Delete a mailbox with its messages; see `tree_writer.delete_mailbox`."""
+        await self._to_the_end(tree_writer.delete_mailbox(self.context, row))
+
+    async def rename_mailbox(self, row: MailboxRow, path: tuple[str, ...]) -> None:
+        """Rename a mailbox with its children; see `tree_writer.rename_mailbox`."""
+        await self._to_the_end(tree_writer.rename_mailbox(self.context, row, path))
+        self.request_tree()
+
+    async def subscribe(self, row: MailboxRow, *, is_subscribed: bool) -> None:
+        """Subscribe to a mailbox or unsubscribe; see `tree_writer.subscribe`."""
+        await self._to_the_end(tree_writer.subscribe(self.context, row, is_subscribed=is_subscribed))
+
+    async def _settle(self) -> None:
+        await self.appender.settle_all(self._row)
+
+    async def _row(self, mailbox_id: int) -> MailboxRow | None:
+        return await self.context.store.read(lambda tx: mailboxes.mailbox_by_id(tx, mailbox_id))
+
+
+def _log_failure(write: asyncio.Task[Any]) -> None:
+    """Report what nobody is there any more to be told of."""
+    error = None if write.cancelled() else write.exception()
+    if error is not None:
+        log.warning("a write whose client has gone failed: %r", error)

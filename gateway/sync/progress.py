@@ -1,0 +1,36 @@
+"""How far the reading of a mailbox has got, and waiting for it."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+
+from connectors.api import errors
+from gateway.sync.schedule import Backoff
+
+
+@dataclass(slots=True)
+class MailboxProgress:
+    """How far a mailbox, or the tree of them, has got. `listed` counts while its first listing runs.
+
+    `begun` counts the readings begun, and `ended` is the number of the last one that came to an end, well or not.
+    """
+
+    listed: int = 0
+    synced_at: float | None = None
+    error: errors.ConnectorError | None = None
+    begun: int = 0
+    ended: int = 0
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+    backoff: Backoff = field(default_factory=Backoff)
+
+    def begin(self) -> int:
+        """Count a reading that begins and return its number."""
+        self.begun += 1
+        return self.begun
+
+    def end(self, number: int) -> None:
+        """Take note that a reading has ended, and wake whoever waits for this mailbox."""
+        self.ended = max(self.ended, number)
+        self.changed.set()
+        self.changed = asyncio.Event()
