@@ -218,7 +218,7 @@ class UserMail(Transfer):
             raise from_connector(error) from error
 
     async def open(self, name: str, *, is_read_only: bool) -> View:
-        """Open a mailbox for this session.
+        """Open a mailbox in a view of its own.
 
         A mailbox is never shown before its first listing is complete where the backend's own UIDs pass through: a
         client that knows them from before would take what is not listed yet for deleted.

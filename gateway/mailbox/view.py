@@ -155,7 +155,7 @@ class View:
 
     @property
     def recent(self) -> int:
-        """How many messages are \\Recent for this session."""
+        """How many messages are \\Recent for the session that has the view."""
         return len(self._recent)
 
     @property

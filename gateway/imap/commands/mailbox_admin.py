@@ -22,7 +22,7 @@ async def create(session: Session, command: commands.Create) -> Completion:
 
 
 async def delete(session: Session, command: commands.Delete) -> Completion:
-    """Delete a mailbox. If this session has it selected, the session ends with BYE as the mailbox is gone."""
+    """Delete a mailbox. If the session has it selected, it ends with BYE as the mailbox is gone."""
     await session.require_user().delete(command.mailbox)
     return ok("Delete completed")
 
