@@ -97,18 +97,26 @@ class Appender:
         context = self._context
 
         async def body(tx: Transaction) -> int | None:
-            await intents.settle(tx, intent.id)
-            return (await place_made(tx, context, row, [state], {state.ref: local})).get(state.ref)
+            uid = (await place_made(tx, context, row, [state], {state.ref: local})).get(state.ref)
+            if uid is not None:
+                await intents.settle(tx, intent.id)
+            return uid
 
         uid = await context.store.write(body)
         context.changed(row.id)
-        if uid is not None:
-            return uid
-        await self._resync(row)
-        found = await context.store.read(lambda tx: known_by_refs(tx, row.id, [state.ref]))
-        if state.ref not in found:
-            raise errors.OutcomeUnknown(f"the appended message {state.ref!r} was not found in mailbox {row.id}")
-        return found[state.ref].uid
+        return uid if uid is not None else await self._read_uid(row, state.ref, intent)
+
+    async def _read_uid(self, row: MailboxRow, ref: MessageRef, intent: IntentRow) -> int:
+        """Read the mailbox for the UID of a message that is stored. Failing that, the intent answers a repetition."""
+        try:
+            await self._resync(row)
+        except errors.ConnectorError as error:
+            raise errors.OutcomeUnknown(f"the message is stored, but its UID unknown: {error.operator_text}") from error
+        found = await self._context.store.read(lambda tx: known_by_refs(tx, row.id, [ref]))
+        if ref not in found:
+            raise errors.OutcomeUnknown(f"the appended message {ref!r} was not found in mailbox {row.id}")
+        await self._forget(intent)
+        return found[ref].uid
 
     # -- settling -----------------------------------------------------------------------------------------------------
 

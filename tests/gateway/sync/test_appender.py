@@ -120,3 +120,21 @@ async def test_an_append_whose_client_hangs_up_is_settled_and_answered_to_its_re
     assert await append(stack) == 1
     assert len(backend.messages(INBOX)) == 1
     assert await open_intents(stack) == []
+
+
+async def test_an_append_whose_uid_cannot_be_read_is_not_said_to_have_failed(stack: Stack) -> None:
+    backend = await stack.add_account("work", layout="folders", uids=True)
+    await stack.open()
+    gate = backend.faults.hold(Operation.CHANGES)
+    backend.deliver(INBOX, message(7))
+    await gate.reached()
+    backend.faults.fail_next(Operation.CHANGES, *[errors.Unavailable("down")] * 50)
+    appending = asyncio.create_task(append(stack))
+    backend.faults.release(Operation.CHANGES)
+    with pytest.raises(MailError) as unknown:
+        await appending
+    assert unknown.value.kind is ErrorKind.OUTCOME_UNKNOWN
+    backend.faults._before.clear()
+    assert await append(stack) == 2
+    assert len(backend.messages(INBOX)) == 2
+    assert await open_intents(stack) == []
