@@ -12,6 +12,7 @@ from tests.e2e.raw_client import RawClient
 from tests.e2e.raw_values import Status
 from tests.e2e.seeds import message
 from tests.e2e.stage_pool import StagePool
+from tests.e2e.waiting import eventually
 
 
 def refused(client: RawClient, login: str, password: str) -> Status:
@@ -53,11 +54,18 @@ def test_a_password_that_dovecot_refuses_leaves_the_user_in_and_says_so(
 ) -> None:
     (account,) = stages.accounts(1)
     gateway = gateways([Account(account.login, account.password, replace(account.backend, password="outdated"))])
-    with RawClient.logged_in(gateway.endpoint(account.login)) as front:
+    with RawClient(gateway.endpoint(account.login)) as front:
+        front.greeting()
+        said = front.login().untagged
         reply = front.command("APPEND INBOX {}", message(1))
         assert reply.status.kind == "NO"
         # The client's own password is right, so nothing may make it ask for another one (RFC 5530 section 3).
         assert "AUTHENTICATIONFAILED" not in reply.codes()
-        said = [*reply.untagged, *front.ok("NOOP").untagged]
-        alerts = [item.text for item in said if isinstance(item, Status) and item.code == "ALERT"]
-        assert any("work" in text for text in alerts)
+        said.extend(reply.untagged)
+
+        def alerts() -> list[str]:
+            said.extend(front.ok("NOOP").untagged)
+            return [item.text for item in said if isinstance(item, Status) and item.code == "ALERT"]
+
+        (text,) = eventually(alerts)
+        assert "work" in text
