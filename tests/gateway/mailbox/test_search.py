@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, date, datetime
 
 import pytest
@@ -8,6 +9,7 @@ from connectors.api import errors
 from connectors.memory.faults import Operation
 from gateway.errors import ErrorKind, MailError
 from gateway.mailbox.fetch import Needs
+from gateway.mailbox.search import IN_THREAD_OCTETS
 from gateway.mailbox.view import View
 from gateway.wire import search as k
 from gateway.wire.commands import StoreAction
@@ -152,3 +154,32 @@ async def test_what_is_gone_is_found_by_no_key(stack: Stack) -> None:
     await other.expunge()
     for key in (k.HasFlag("\\Seen", is_set=False), k.Not(k.HasFlag("\\Seen"))):
         assert await view.search(key) == [4]
+
+
+async def test_a_search_of_texts_at_hand_lets_others_be_served(stack: Stack) -> None:
+    view = await opened(stack)
+    async for block in view.fetch(list(view.uids), Needs(body=True)):
+        for row in block:
+            assert row.body is not None
+            async with row.body:
+                pass
+    turns = 0
+    searching = asyncio.create_task(view.search(k.BodyContains("nowhere")))
+    while not searching.done():
+        await asyncio.sleep(0)
+        turns += 1
+    assert turns > len(view.uids)
+    assert await searching == []
+
+
+async def test_a_large_text_at_hand_is_searched_as_well(stack: Stack) -> None:
+    backend = await stack.add_account("work", layout="folders")
+    backend.deliver(INBOX, b"Subject: Large\r\n\r\n" + b"hay " * IN_THREAD_OCTETS + b"needle\r\n")
+    view = await stack.open()
+    async for block in view.fetch([1], Needs(body=True)):
+        for row in block:
+            assert row.body is not None
+            async with row.body:
+                pass
+    assert await view.search(k.BodyContains("NEEDLE")) == [1]
+    assert backend.faults.calls[Operation.SEARCH_TEXT] == 0
