@@ -104,13 +104,26 @@ class OpenMailbox:
             since = self.modseq
             rows = await self._store.read_bulk(lambda tx: placements.changed_since(tx, self.id, since))
             gone = await self._store.read_bulk(lambda tx: tombstones.since(tx, self.id, since))
-            self.modseq = max(row.highestmodseq, *(entry[4] for entry in rows)) if rows else row.highestmodseq
             # Of two reads the second sees more: what is gone by then is not there, whatever the first has seen.
             buried = set(gone)
-            self._apply([self._entry(entry) for entry in rows if entry[0] not in buried], gone)
+            self._bury(gone)
+            for start in range(0, len(rows), LOAD_ROWS):
+                await asyncio.sleep(0)
+                self._apply([self._entry(entry) for entry in rows[start : start + LOAD_ROWS] if entry[0] not in buried])
+            # Only now: cut off before this, the next refresh reads the same again, which does no harm.
+            self.modseq = max(row.highestmodseq, max((entry[4] for entry in rows), default=0))
 
-    def _apply(self, entries: list[Entry], gone: Iterable[int]) -> None:
+    def _bury(self, gone: Iterable[int]) -> None:
         removed = self.columns.remove(gone)
+        if not removed:
+            return
+        for entry in removed:
+            if any(watcher.holds(entry.uid) for watcher in self._watchers):
+                self.ghosts[entry.uid] = entry
+        for watcher in tuple(self._watchers):
+            watcher.entries_removed(removed)
+
+    def _apply(self, entries: list[Entry]) -> None:
         added: list[int] = []
         changed: list[int] = []
         for entry in entries:
@@ -118,12 +131,7 @@ class OpenMailbox:
                 added.append(entry.uid)
             else:
                 changed.append(entry.uid)
-        for entry in removed:
-            if any(watcher.holds(entry.uid) for watcher in self._watchers):
-                self.ghosts[entry.uid] = entry
         for watcher in tuple(self._watchers):
-            if removed:
-                watcher.entries_removed(removed)
             if changed:
                 watcher.entries_changed(changed)
             if added:
