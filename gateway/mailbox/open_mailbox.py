@@ -108,7 +108,8 @@ class OpenMailbox:
             buried = set(gone)
             self._bury(gone)
             for start in range(0, len(rows), LOAD_ROWS):
-                await asyncio.sleep(0)
+                if start:
+                    await asyncio.sleep(0)
                 self._apply([self._entry(entry) for entry in rows[start : start + LOAD_ROWS] if entry[0] not in buried])
             # Only now: cut off before this, the next refresh reads the same again, which does no harm.
             self.modseq = max(row.highestmodseq, max((entry[4] for entry in rows), default=0))
