@@ -347,9 +347,19 @@ class Folder:
         with suppress(OSError), os.scandir(self._tmp) as found:
             for each in found:
                 with suppress(OSError):
-                    if each.is_file(follow_symlinks=False) and each.stat().st_mtime < oldest:
+                    if each.is_file(follow_symlinks=False) and _last_touched(each) < oldest:
                         os.unlink(each.path)
 
 
 def _is_verbatim(entry: Entry) -> bool:
     return filename.sizes(filename.parse(entry.name).base).says_crlf(entry.stored)
+
+
+def _last_touched(entry: os.DirEntry[str]) -> float:
+    """Return when the file itself was last altered, in Unix seconds.
+
+    The time of modification alone does not tell: who copies mail, mbsync for one, gives a file the date of its message
+    while it still lies in tmp.
+    """
+    status = entry.stat()
+    return max(status.st_mtime, status.st_ctime)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from connectors.api.errors import NotFound, OutcomeUnknown, OverQuota
 from connectors.api.types import DELETED, FLAGGED, SEEN, MessageRef
 from connectors.maildir import folder as folder_module
 from connectors.maildir.disk import Disk
-from connectors.maildir.folder import Folder
+from connectors.maildir.folder import TMP_LIFETIME_S, Folder
 from tests.connectors.maildir.folders import bytes_of, make_folder, names, put
 
 NONE: frozenset[str] = frozenset()
@@ -327,9 +328,15 @@ def test_a_folder_that_went_away_is_not_found(folder: Folder, path: Path) -> Non
         folder.expunge([MessageRef("1.a.host")])
 
 
-def test_old_files_in_tmp_are_swept_away(folder: Folder, path: Path) -> None:
-    old = put(path, "tmp/1.a.host")
-    put(path, "tmp/2.a.host")
-    os.utime(old, (1, 1))
+def test_old_files_in_tmp_are_swept_away(folder: Folder, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    put(path, "tmp/1.a.host")
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now + TMP_LIFETIME_S + 60)
     folder.sweep()
-    assert os.listdir(path / "tmp") == ["2.a.host"]
+    assert os.listdir(path / "tmp") == []
+
+
+def test_a_delivery_under_way_is_left_alone_whatever_date_its_message_has(folder: Folder, path: Path) -> None:
+    os.utime(put(path, "tmp/1.a.host"), (1, 1))
+    folder.sweep()
+    assert os.listdir(path / "tmp") == ["1.a.host"]
