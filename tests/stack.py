@@ -9,11 +9,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
+import pytest
+
 from connectors.api.connector import Connector
 from connectors.api.credentials import FixedCredential
 from connectors.memory.backend import MemoryBackend
 from connectors.memory.connector import shared_spec
 from gateway.clock import SystemClock
+from gateway.mailbox.fetch import Needs
 from gateway.mailbox.service import MailService, MailSettings
 from gateway.mailbox.user_mail import UserMail
 from gateway.mailbox.view import View, ViewChanges
@@ -125,3 +128,33 @@ async def eventually(view: View, take: Callable[[], T], is_it: Callable[[T], boo
             await rung.wait()
             rung.clear()
     return value
+
+
+LAYOUTS = [
+    pytest.param({"layout": "folders"}, id="folders"),
+    pytest.param({"layout": "folders", "uids": True}, id="uids"),
+    pytest.param({"layout": "items"}, id="items"),
+    pytest.param({"layout": "labels"}, id="labels"),
+    pytest.param({"layout": "labels", "listing": "sparse"}, id="sparse labels"),
+]
+
+
+async def subjects(view: View) -> dict[int, bytes]:
+    """Return the text of each message by UID."""
+    found: dict[int, bytes] = {}
+    async for block in view.fetch(list(view.uids), Needs(body=True)):
+        for row in block:
+            assert row.body is not None
+            async with row.body as body:
+                found[row.uid] = await body.read(0, body.size)
+    return found
+
+
+async def until_held(view: View, count: int) -> None:
+    """Take over changes until the view has so many messages."""
+
+    def held() -> int:
+        view.catch_up(allow_expunge=True)
+        return len(view.uids)
+
+    await eventually(view, held, lambda number: number == count)
