@@ -7,7 +7,7 @@ spelled as in IMAP: system flags with their backslash and in the case of RFC 905
 from __future__ import annotations
 
 import enum
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NewType, Protocol
@@ -175,7 +175,3 @@ class PushEvent:
     """Something happened at the backend: in `mailbox`, or anywhere in the account if that is None."""
 
     mailbox: MailboxRef | None = None
-
-
-ProgressCallback = Callable[[int, int | None], None]
-"""Called with (messages so far, messages expected or None) during a long listing."""

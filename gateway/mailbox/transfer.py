@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from connectors.api import errors
@@ -128,7 +128,4 @@ async def _append_copy(
 async def _internal_date(engine: AccountEngine, message_id: int) -> datetime | None:
     rows = await engine.context.store.read(lambda tx: messages.message_rows(tx, [message_id]))
     row = rows.get(message_id)
-    if row is None or row.internal_date is None:
-        return None
-    zone = timezone(timedelta(minutes=row.internal_zone or 0))
-    return datetime.fromtimestamp(row.internal_date, UTC).astimezone(zone)
+    return row.received if row is not None else None

@@ -6,6 +6,7 @@ import enum
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from sqlalchemy import Text, bindparam, cast, delete, exists, insert, literal, select, update
@@ -55,6 +56,13 @@ class MessageRow:
     size_is_exact: bool
     hydration: Hydration
     content_hash: bytes | None
+
+    @property
+    def received(self) -> datetime | None:
+        """The internal date in the zone it is shown in."""
+        if self.internal_date is None:
+            return None
+        return datetime.fromtimestamp(self.internal_date, timezone(timedelta(minutes=self.internal_zone or 0)))
 
 
 _FIELDS = tuple(MessageRow.__dataclass_fields__)

@@ -176,10 +176,6 @@ class AccountEngine(AccountWrites):
         synced_at = self._progress[mailbox_id].synced_at
         return None if synced_at is None else self.context.clock.monotonic() - synced_at
 
-    def listed(self, mailbox_id: int) -> int:
-        """Return how many messages a running first listing has brought."""
-        return self._progress[mailbox_id].listed
-
     async def set_interest(self, mailbox_ids: frozenset[int]) -> None:
         """Say which mailboxes sessions have open: they are watched first."""
         self._interest = mailbox_ids
@@ -394,7 +390,7 @@ class AccountEngine(AccountWrites):
             if self._has_account_cursor:
                 return await self._sync_account(fresh)
             if not fresh.is_listed:
-                outcome = await list_mailbox(self.context, fresh, self._on_listed)
+                outcome = await list_mailbox(self.context, fresh)
                 if not outcome.is_settled:
                     return outcome
                 fresh = await self._row(row.id) or fresh
@@ -406,14 +402,14 @@ class AccountEngine(AccountWrites):
                 fresh = await self._row(row.id)
                 if fresh is None:
                     raise errors.NotFound(f"mailbox {row.id}") from None
-                return await list_mailbox(self.context, fresh, self._on_listed)
+                return await list_mailbox(self.context, fresh)
 
     async def _sync_account(self, row: MailboxRow) -> SyncOutcome:
         """With one cursor for the account: list what was never listed, then read the changes for all mailboxes."""
         async with self._account_lock:
             cursor = await self._account_cursor()
             if not row.is_listed:
-                outcome = await list_mailbox(self.context, row, self._on_listed)
+                outcome = await list_mailbox(self.context, row)
                 if not outcome.is_settled:
                     return outcome
             try:
@@ -444,15 +440,12 @@ class AccountEngine(AccountWrites):
         is_settled = True
         for other in sorted(rows, key=lambda other: other.id != row.id):
             if other.is_selectable and (other.is_listed or other.id == row.id):
-                outcome = await list_mailbox(self.context, other, self._on_listed)
+                outcome = await list_mailbox(self.context, other)
                 is_settled = is_settled and outcome.is_settled
         if is_settled:
             await self.context.store.write(lambda tx: accounts.set_account_cursor(tx, account_id, cursor))
         # What happened meanwhile is read by the changes after the new cursor.
         return SyncOutcome(is_settled=False)
-
-    def _on_listed(self, mailbox_id: int, listed: int) -> None:
-        self._progress[mailbox_id].listed = listed
 
     async def _prefetch(self) -> None:
         await self.hydrator.prefetch(self._settings.prefetch, is_busy=lambda: len(self._queue) > 0)

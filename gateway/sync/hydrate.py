@@ -9,13 +9,14 @@ import logging
 from collections.abc import Callable, Sequence
 
 from connectors.api import errors
-from connectors.api.types import MessageRef, Outline
+from connectors.api.types import MessageRef, MessageState, Outline
 from gateway.message.envelope import render_envelope
 from gateway.store import mailboxes, messages, outlines, set_aside
 from gateway.store.database import Transaction
 from gateway.store.mailboxes import MailboxRow
 from gateway.store.messages import Hydration, MessageValues
 from gateway.store.outlines import OutlineValues
+from gateway.sync.apply import values_of
 from gateway.sync.bodies import Bodies, Wanted
 from gateway.sync.context import AccountContext, ref_of
 
@@ -227,12 +228,4 @@ def _render(ids: dict[MessageRef, int], found: Sequence[Outline]) -> list[Outlin
 
 
 def _learned(outline: Outline) -> MessageValues:
-    date = outline.internal_date
-    offset = date.utcoffset() if date is not None else None
-    return MessageValues(
-        ref=outline.ref,
-        internal_date=int(date.timestamp()) if date is not None else None,
-        zone=int(offset.total_seconds()) // 60 if offset is not None else None,
-        size=outline.size,
-        size_is_exact=True,
-    )
+    return values_of(MessageState(outline.ref, internal_date=outline.internal_date, size=outline.size))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Protocol
 
 from connectors.api import errors
 from connectors.api.capabilities import Scope
@@ -26,12 +25,6 @@ PAGE = 2000
 """Messages per transaction, so that the writer is never held for long and memory stays bounded."""
 
 
-class Progress(Protocol):
-    """Told how a long listing goes."""
-
-    def __call__(self, mailbox_id: int, listed: int) -> None: ...
-
-
 @dataclass(frozen=True, slots=True)
 class SyncOutcome:
     """`is_settled` is false if something has to be read again soon; `tree_changed` asks for the tree to be listed."""
@@ -40,7 +33,7 @@ class SyncOutcome:
     tree_changed: bool = False
 
 
-async def list_mailbox(context: AccountContext, row: MailboxRow, progress: Progress) -> SyncOutcome:
+async def list_mailbox(context: AccountContext, row: MailboxRow) -> SyncOutcome:
     """Read a whole mailbox and bring its placements in line, keeping the UID of every message that is still there.
 
     The cursor is taken before the listing, so that what happens meanwhile is replayed by the next `read_changes`. What
@@ -56,7 +49,6 @@ async def list_mailbox(context: AccountContext, row: MailboxRow, progress: Progr
             for start in range(0, len(page), PAGE):
                 stale |= await _apply_states(context, row, page[start : start + PAGE], mark)
             seen.update(state.ref for state in page)
-            progress(row.id, len(seen))
         stale |= await _remove_missing(context, row, seen, mark)
     for _ in range(STALE_ATTEMPTS):
         if not stale:

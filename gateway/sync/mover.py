@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta, timezone
 
 from connectors.api.connector import Connector
 from connectors.api.errors import ConnectorError, NotFound
@@ -223,9 +222,7 @@ def _complete(state: MessageState, target: Target, row: MessageRow | None) -> Me
         flags = frozenset(flag for flag in target.flags.names() if flag != "\\Deleted")
     date, size, is_exact = state.internal_date, state.size, state.size_is_exact
     if row is not None:
-        if date is None and row.internal_date is not None:
-            zone = timezone(timedelta(minutes=row.internal_zone or 0))
-            date = datetime.fromtimestamp(row.internal_date, UTC).astimezone(zone)
+        date = date or row.received
         if size is None and row.size is not None:
             size, is_exact = row.size, row.size_is_exact
     return replace(state, flags=flags, internal_date=date, size=size, size_is_exact=is_exact)

@@ -11,12 +11,11 @@ from gateway.sync.schedule import Backoff
 
 @dataclass(slots=True)
 class MailboxProgress:
-    """How far a mailbox, or the tree of them, has got. `listed` counts while its first listing runs.
+    """How far a mailbox, or the tree of them, has got.
 
     `begun` counts the readings begun, and `ended` is the number of the last one that came to an end, well or not.
     """
 
-    listed: int = 0
     synced_at: float | None = None
     error: errors.ConnectorError | None = None
     begun: int = 0
