@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from dataclasses import dataclass
 
-from connectors.api.types import MailboxInfo, MailboxRef, MessageContent, MessageRef, PushEvent, Role
+from connectors.api.types import MailboxInfo, MailboxRef, MessageContent, MessageRef, MessageState, PushEvent, Role
 
 
 class MailboxAdmin(ABC):
@@ -69,6 +69,21 @@ class Push(ABC):
         """Say which mailboxes somebody has open, to be watched first where the backend cannot watch all.
 
         Returns at once; may be called at any time, also while nothing is watched.
+        """
+
+
+class AccountListing(ABC):
+    """All messages of the account can be listed at once, for less than mailbox by mailbox.
+
+    For backends whose `Capabilities.cursor_scope` is ACCOUNT.
+    """
+
+    @abstractmethod
+    def list_account(self) -> AsyncIterator[Sequence[MessageState]]:
+        """Yield every message of the account, in pages, oldest first, with its complete `MessageState.mailboxes`.
+
+        A message in many mailboxes comes once. What happens meanwhile is in this or in `changes` from a position taken
+        before, or in both; a message that is in the account from the beginning to the end is never left out.
         """
 
 

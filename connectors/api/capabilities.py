@@ -27,6 +27,8 @@ class Capabilities:
     `outline_limit`: refs per `outlines` call.
     `append_limit`: octets of the largest message that `append` takes; None if unknown.
     `poll_interval_s`: how often to ask for changes where there is no push.
+    `reports_tree`: `changes` says (`ChangePage.mailboxes_changed`) when mailboxes were made, renamed, deleted or
+    subscribed, so the tree need not be listed at each poll; needs `cursor_scope` ACCOUNT.
     """
 
     ref_scope: Scope = Scope.ACCOUNT
@@ -39,3 +41,4 @@ class Capabilities:
     outline_limit: int = 200
     append_limit: int | None = None
     poll_interval_s: float = 60.0
+    reports_tree: bool = False

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar, cast
+
+from connectors.api.settings import SettingValue
 
 T = TypeVar("T")
 
@@ -40,7 +44,7 @@ class PasswordCredential:
 
 @dataclass(frozen=True, slots=True)
 class BearerCredential:
-    """A user name and an OAuth 2.0 access token."""
+    """A bearer token, and the user name that goes with it where the backend wants one; empty otherwise."""
 
     username: str
     token: Secret[str]
@@ -75,3 +79,67 @@ class FixedCredential:
 
     async def refused(self, credential: Credential) -> None:
         return None
+
+
+@dataclass(frozen=True, slots=True)
+class CredentialField:
+    """One thing to be given for a login.
+
+    In the configuration a secret field is given as `KEY_file` or `KEY_env`, any other as KEY; the command line asks for
+    the secret ones. `key` is of a-z, 0-9 and underscores.
+    """
+
+    key: str
+    help: str
+    is_secret: bool = False
+    is_required: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class CredentialForm:
+    """One way to log in: what has to be given, and what makes a credential of it.
+
+    Of two forms of one connector each has a required field that the other lacks, since which of them is meant follows
+    from the keys that are given. `source` is `package.module:callable`, imported when first needed; it is called with
+    a `CredentialRecord` and returns a `CredentialSource`. `title` is what has to be given, in words.
+    """
+
+    name: str
+    title: str
+    fields: tuple[CredentialField, ...]
+    source: str
+
+    @property
+    def keys(self) -> frozenset[str]:
+        return frozenset(field.key for field in self.fields)
+
+    @property
+    def required_keys(self) -> frozenset[str]:
+        return frozenset(field.key for field in self.fields if field.is_required)
+
+    @property
+    def summary(self) -> str:
+        """The keys in words: `token and, if you like, username`."""
+        required = " and ".join(field.key for field in self.fields if field.is_required)
+        optional = " and ".join(field.key for field in self.fields if not field.is_required)
+        return f"{required} (and, if wanted, {optional})" if optional else required
+
+    def build(self, record: CredentialRecord) -> CredentialSource:
+        """Return what hands out credentials made of the record."""
+        module_name, _, attribute = self.source.partition(":")
+        make: Any = getattr(importlib.import_module(module_name), attribute)
+        return cast(Callable[[CredentialRecord], CredentialSource], make)(record)
+
+
+@dataclass(frozen=True, slots=True)
+class CredentialRecord:
+    """What was given for one account.
+
+    `values` holds every field that was given, by its key. `settings` are the checked settings of the account.
+    `save` keeps values that have changed, a refreshed token for instance, beside the others; they are sealed, and on
+    disk when it returns. It may raise `Unavailable` if that cannot be done now.
+    """
+
+    values: Mapping[str, Secret[str]]
+    settings: Mapping[str, SettingValue]
+    save: Callable[[Mapping[str, Secret[str]]], Awaitable[None]]

@@ -3,73 +3,16 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
 from connectors.api.connector import Connector
-from connectors.api.credentials import CredentialSource
+from connectors.api.credentials import CredentialForm, CredentialSource
+from connectors.api.forms import PASSWORD_FORM
+from connectors.api.settings import Setting, SettingError, SettingValue
 
-SettingValue = str | int | float | bool
-
-
-class SettingError(Exception):
-    """A setting is missing, unknown or has a wrong value. `key` names it; `reason` is one clause for the operator."""
-
-    def __init__(self, key: str, reason: str) -> None:
-        super().__init__(f"{key}: {reason}")
-        self.key = key
-        self.reason = reason
-
-
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """One key of an account's `settings`.
-
-    `kind` is str, int, float or bool; text (from `--set key=value`) is converted. `default` of None with
-    `is_required` false leaves the key out. `choices`, `minimum` and `maximum` bound the value where given.
-    """
-
-    key: str
-    kind: type[SettingValue]
-    help: str
-    default: SettingValue | None = None
-    is_required: bool = False
-    choices: tuple[str, ...] = ()
-    minimum: float | None = None
-    maximum: float | None = None
-
-    def convert(self, value: object) -> SettingValue:
-        """Return the value in its kind.
-
-        Raises:
-            SettingError: it does not fit.
-        """
-        converted = self._to_kind(value)
-        if self.choices and converted not in self.choices:
-            raise SettingError(self.key, f"must be one of {', '.join(self.choices)}")
-        if isinstance(converted, (int, float)) and not isinstance(converted, bool):
-            if self.minimum is not None and converted < self.minimum:
-                raise SettingError(self.key, f"must be at least {self.minimum:g}")
-            if self.maximum is not None and converted > self.maximum:
-                raise SettingError(self.key, f"must be at most {self.maximum:g}")
-        return converted
-
-    def _to_kind(self, value: object) -> SettingValue:
-        if self.kind is bool:
-            if isinstance(value, bool):
-                return value
-            if isinstance(value, str) and value.lower() in ("true", "false", "yes", "no"):
-                return value.lower() in ("true", "yes")
-            raise SettingError(self.key, "must be true or false")
-        if isinstance(value, bool) or not isinstance(value, (str, int, float)):
-            raise SettingError(self.key, f"must be a {self.kind.__name__}")
-        if self.kind is str and not isinstance(value, str):
-            raise SettingError(self.key, "must be a string")
-        try:
-            return self.kind(value)
-        except ValueError:
-            raise SettingError(self.key, f"must be a {self.kind.__name__}") from None
+__all__ = ["ConnectorSpec", "Setting", "SettingError", "SettingValue"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,13 +21,14 @@ class ConnectorSpec:
 
     `factory` is `package.module:callable`, imported when first needed; it is called with the checked settings and a
     `CredentialSource` and returns a `Connector` that is not open yet.
+    `credentials` are the forms in which it takes them, of which an account fills in one; none if it takes none.
     """
 
     name: str
     title: str
     factory: str
     settings: tuple[Setting, ...]
-    needs_credentials: bool = True
+    credentials: tuple[CredentialForm, ...] = (PASSWORD_FORM,)
 
     def check(self, settings: Mapping[str, object]) -> dict[str, SettingValue]:
         """Return the settings converted and with defaults filled in.
@@ -105,6 +49,44 @@ class ConnectorSpec:
             elif setting.default is not None:
                 checked[key] = setting.default
         return checked
+
+    def form_named(self, name: str) -> CredentialForm:
+        """Return the form of credentials with that name.
+
+        Raises:
+            SettingError: there is none, the key being the name.
+        """
+        for form in self.credentials:
+            if form.name == name:
+                return form
+        raise SettingError(name, f"is not a form of credentials of connector {self.name!r}")
+
+    def form_of(self, keys: Collection[str]) -> CredentialForm:
+        """Return the form of credentials that has all of the keys (one at least) and needs no others; the first of several.
+
+        Raises:
+            SettingError: there is none; the key is the one that is unknown, does not go with the others, or is missing.
+        """
+        fitting = [form for form in self.credentials if form.keys >= set(keys)]
+        complete = next((form for form in fitting if form.required_keys <= set(keys)), None)
+        if complete is not None:
+            return complete
+        if fitting:
+            missing = next(
+                key for field in fitting[0].fields if (key := field.key) in fitting[0].required_keys - set(keys)
+            )
+            raise SettingError(missing, f"is required; {self._forms_text()}")
+        for key in keys:
+            if not any(key in form.keys for form in self.credentials):
+                raise SettingError(key, f"is not known; {self._forms_text()}")
+        first, last = (list(keys)[index] for index in (0, -1))
+        raise SettingError(last, f"does not go together with {first}; {self._forms_text()}")
+
+    def _forms_text(self) -> str:
+        if not self.credentials:
+            return f"connector {self.name!r} takes no credentials"
+        forms = "; or ".join(form.summary for form in self.credentials)
+        return f"connector {self.name!r} takes {forms}"
 
     def build(self, settings: Mapping[str, object], credentials: CredentialSource) -> Connector:
         """Check the settings and build the connector.

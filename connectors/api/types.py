@@ -55,6 +55,7 @@ class MailboxInfo:
     `storable_flags` are the system flags and keywords the backend keeps for messages here; the gateway holds any
     other flag itself. `any_keyword` says that keywords beyond those may be stored too.
     `messages` is the backend's count at the time of listing, if it came for free; None otherwise.
+    `mailbox_id` is the MAILBOXID of RFC 8474 where the backend has one: 1..255 of A-Z, a-z, 0-9, `-` and `_`.
     """
 
     ref: MailboxRef
@@ -69,6 +70,7 @@ class MailboxInfo:
     uidvalidity: int | None = None
     uidnext: int | None = None
     messages: int | None = None
+    mailbox_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +106,8 @@ class ChangePage:
     `present`, if set, is the complete set of refs now in the mailbox asked, for backends that cannot name what was
     removed: whatever else is known there is gone.
     `cursor`, if set, is the position to store once this page and all before it have been applied.
-    `mailboxes_changed` says that the mailbox tree should be listed again.
+    `mailboxes_changed` says that the mailbox tree should be listed again; with `Capabilities.reports_tree` it comes no
+    later than the page whose states first name a mailbox that is new.
     """
 
     changed: tuple[MessageState, ...] = ()

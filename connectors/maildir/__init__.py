@@ -23,5 +23,5 @@ SPEC = ConnectorSpec(
         ),
         Setting("fsync", bool, "wait for the disk before a write counts as done", default=True),
     ),
-    needs_credentials=False,
+    credentials=(),
 )

@@ -24,5 +24,5 @@ SPEC = ConnectorSpec(
         ),
         Setting("backend", str, "name of a shared backend, where the process keeps such", default=""),
     ),
-    needs_credentials=False,
+    credentials=(),
 )

@@ -82,9 +82,7 @@ class SharedMemorySpec(ConnectorSpec):
 
 def shared_spec(backends: dict[str, MemoryBackend]) -> SharedMemorySpec:
     """Return the spec of this connector over the backends given; new names are added to the same dictionary."""
-    return SharedMemorySpec(
-        SPEC.name, SPEC.title, SPEC.factory, SPEC.settings, needs_credentials=False, backends=backends
-    )
+    return SharedMemorySpec(SPEC.name, SPEC.title, SPEC.factory, SPEC.settings, credentials=(), backends=backends)
 
 
 class MemoryConnector(Connector, MailboxAdmin, Subscriptions, Push, BatchFetch, TextSearch, Quota):

@@ -112,7 +112,7 @@ def _account(account: AccountConfig, key: str) -> Iterator[OperatorError]:
         yield exc
         return
     yield from _caught(lambda: check_settings(spec, account.settings, key=f"{key}.settings"))
-    if spec.needs_credentials and credentials is None:
+    if spec.credentials and credentials is None:
         yield OperatorError(f"are required by connector {spec.name!r}", key=f"{key}.credentials")
-    if not spec.needs_credentials and credentials is not None:
+    if not spec.credentials and credentials is not None:
         yield OperatorError(f"are not taken by connector {spec.name!r}; remove them", key=f"{key}.credentials")

@@ -102,9 +102,9 @@ def _parsed(settings: list[str]) -> dict[str, str]:
 
 
 def _check_credentials(spec: ConnectorSpec, username: str | None, secret_stdin: bool) -> None:
-    if spec.needs_credentials and not username:
+    if spec.credentials and not username:
         raise OperatorError(f"is required by connector {spec.name!r}", key="--username")
-    if not spec.needs_credentials and (username or secret_stdin):
+    if not spec.credentials and (username or secret_stdin):
         key = "--username" if username else "--secret-stdin"
         raise OperatorError(f"connector {spec.name!r} takes no credentials; leave it out", key=key)
 

@@ -17,7 +17,7 @@ def connectors() -> None:
 
 
 def _described(spec: ConnectorSpec) -> str:
-    lines = [f"{spec.name}: {spec.title}{' (needs a user name and a password)' if spec.needs_credentials else ''}"]
+    lines = [f"{spec.name}: {spec.title}{' (needs a user name and a password)' if spec.credentials else ''}"]
     width = max((len(setting.key) for setting in spec.settings), default=0)
     lines += [f"  {setting.key.ljust(width)}  {_explained(setting)}" for setting in spec.settings]
     return "\n".join(lines)
