@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 # The servers and clients that the tests run beside the gateway.
-TEST_PACKAGES := dovecot-imapd isync curl openssl
+TEST_PACKAGES := dovecot-imapd cyrus-common cyrus-caldav sasl2-bin isync curl openssl
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint bench format lock servers e2e-client clean
@@ -52,6 +52,7 @@ lock:
 
 servers:
 	@sh tools/debian-packages.sh $(TEST_PACKAGES)
+	@sh tools/cyrus-imapd.sh $(VENV)/cyrus-imapd
 
 # imapflow, an independent client on Node; the tests that need it are skipped where it is missing.
 e2e-client:
