@@ -1,1 +1,1 @@
-"""HTTP as the connectors to web services need it: one client per account, retries, limits, quota budgets, paging."""
+"""What every connector that speaks HTTP shares: one client per account, with limits, retries and honest errors."""

@@ -1,0 +1,206 @@
+"""How much is asked for at a time: the concurrency limit and the quota budget. Who is interactive goes first."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import deque
+from collections.abc import AsyncIterator
+
+from connectors.transport.clock import Clock
+from connectors.transport.priority import Priority
+
+PATIENCE = 4
+"""After so many interactive requests in a row one that waits in the background has its turn, lest it wait for ever."""
+
+
+class _Ticket:
+    """One place in a queue."""
+
+    __slots__ = ("turn", "units")
+
+    def __init__(self, units: float = 0.0) -> None:
+        self.units = units
+        self.turn = asyncio.Event()
+
+
+class _Queue:
+    """Two lines of tickets and the rule of which is next."""
+
+    def __init__(self) -> None:
+        self._lines: dict[Priority, deque[_Ticket]] = {Priority.INTERACTIVE: deque(), Priority.BACKGROUND: deque()}
+        self._in_a_row = 0
+
+    def __bool__(self) -> bool:
+        return any(self._lines.values())
+
+    @property
+    def background_is_due(self) -> bool:
+        """Whether the background has waited long enough to go before the interactive."""
+        return self._in_a_row >= PATIENCE and bool(self._lines[Priority.BACKGROUND])
+
+    def join(self, ticket: _Ticket, priority: Priority) -> None:
+        self._lines[priority.resolve()].append(ticket)
+
+    def leave(self, ticket: _Ticket) -> None:
+        """Take the ticket out, if it is in."""
+        for line in self._lines.values():
+            with contextlib.suppress(ValueError):
+                line.remove(ticket)
+
+    def first(self) -> tuple[_Ticket, Priority] | None:
+        """Return the ticket whose turn is next, and its priority."""
+        interactive, background = self._lines[Priority.INTERACTIVE], self._lines[Priority.BACKGROUND]
+        if background and (self.background_is_due or not interactive):
+            return background[0], Priority.BACKGROUND
+        return (interactive[0], Priority.INTERACTIVE) if interactive else None
+
+    def serve(self, ticket: _Ticket, priority: Priority) -> None:
+        """Take out the ticket that `first` gave, as its turn has come."""
+        self._lines[priority].popleft()
+        if priority is Priority.BACKGROUND:
+            self._in_a_row = 0
+        elif self._lines[Priority.BACKGROUND]:
+            self._in_a_row += 1
+
+
+class ConcurrencyLimit:
+    """At most `limit` holders at a time; the limit can be changed while it is in use."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = max(limit, 1)
+        self._held = 0
+        self._queue = _Queue()
+
+    @property
+    def limit(self) -> int:
+        return self._limit
+
+    @property
+    def held(self) -> int:
+        """How many hold a permit now; may exceed `limit` for a while after that was lowered."""
+        return self._held
+
+    def resize(self, limit: int) -> None:
+        """Set how many may hold a permit, at least 1. Whoever has one keeps it."""
+        self._limit = max(limit, 1)
+        self._grant()
+
+    async def acquire(self, priority: Priority) -> None:
+        """Wait for a permit. Cancelled while waiting, it leaves none behind."""
+        ticket = _Ticket()
+        self._queue.join(ticket, priority)
+        self._grant()
+        try:
+            await ticket.turn.wait()
+        except BaseException:
+            if ticket.turn.is_set():
+                self.release()
+            else:
+                self._queue.leave(ticket)
+            raise
+
+    def release(self) -> None:
+        """Give a permit back."""
+        self._held -= 1
+        self._grant()
+
+    @contextlib.asynccontextmanager
+    async def permit(self, priority: Priority) -> AsyncIterator[None]:
+        """Hold a permit within the block."""
+        await self.acquire(priority)
+        try:
+            yield
+        finally:
+            self.release()
+
+    def _grant(self) -> None:
+        while self._held < self._limit:
+            following = self._queue.first()
+            if following is None:
+                return
+            ticket, priority = following
+            self._queue.serve(ticket, priority)
+            self._held += 1
+            ticket.turn.set()
+
+
+class QuotaBudget:
+    """A token bucket: `units` per `interval_s` seconds, spent in the order of priority.
+
+    The bucket holds one interval's worth and is full at first. While the background is served it leaves a quarter of
+    the bucket for who may come interactively.
+    """
+
+    RESERVE = 0.25
+
+    def __init__(self, units: float, interval_s: float, clock: Clock) -> None:
+        if units <= 0 or interval_s <= 0:
+            raise ValueError("a budget has more than 0 units in more than 0 seconds")
+        self._capacity = float(units)
+        self._rate = units / interval_s
+        self._clock = clock
+        self._level = self._capacity
+        self._level_at = clock.monotonic()
+        self._closed_until = self._level_at
+        self._queue = _Queue()
+
+    def reject(self, seconds: float) -> None:
+        """Take note that the server found the budget overdrawn: nothing is spent for `seconds`, and little then."""
+        self._refill()
+        self._level = 0.0
+        self._closed_until = max(self._closed_until, self._clock.monotonic() + seconds)
+
+    def delay(self, units: float, priority: Priority) -> float:
+        """Return in how many seconds `units` could be spent if nobody else did."""
+        self._refill()
+        needed = self._needed(units, priority.resolve())
+        refilled_from = max(self._closed_until, self._level_at)
+        missing = max(needed - self._level, 0.0)
+        return refilled_from - self._level_at + missing / self._rate
+
+    async def spend(self, units: float, priority: Priority) -> None:
+        """Wait until `units` can be spent, and spend them; what exceeds the bucket counts as a full bucket.
+
+        Cancelled while waiting, it has spent nothing.
+        """
+        if units <= 0:
+            return
+        ticket = _Ticket(min(units, self._capacity))
+        self._queue.join(ticket, priority)
+        try:
+            await self._until_spent(ticket)
+        finally:
+            self._queue.leave(ticket)
+            self._wake()
+
+    async def _until_spent(self, ticket: _Ticket) -> None:
+        while True:
+            following = self._queue.first()
+            if following is None or following[0] is not ticket:
+                ticket.turn.clear()
+                await ticket.turn.wait()
+                continue
+            delay = self.delay(ticket.units, following[1])
+            if delay <= 0:
+                self._level -= ticket.units
+                self._queue.serve(ticket, following[1])
+                return
+            await self._clock.sleep(delay)
+
+    def _needed(self, units: float, priority: Priority) -> float:
+        units = min(units, self._capacity)
+        if priority is Priority.BACKGROUND and not self._queue.background_is_due:
+            return min(units + self.RESERVE * self._capacity, self._capacity)
+        return units
+
+    def _refill(self) -> None:
+        now = self._clock.monotonic()
+        elapsed = now - max(self._level_at, min(self._closed_until, now))
+        self._level = min(self._level + max(elapsed, 0.0) * self._rate, self._capacity)
+        self._level_at = now
+
+    def _wake(self) -> None:
+        following = self._queue.first()
+        if following is not None:
+            following[0].turn.set()
