@@ -12,7 +12,7 @@ from typing import TypeVar
 
 import httpx
 
-from connectors.api.errors import AuthExpired, Denied, RateLimited, Unavailable
+from connectors.api.errors import AuthExpired, ConnectorError, Denied, RateLimited, Unavailable
 from connectors.transport.authorise import Authoriser
 from connectors.transport.clock import Clock, LoopClock
 from connectors.transport.connections import Connections
@@ -33,6 +33,8 @@ T = TypeVar("T")
 
 _ERROR_OCTETS = 64 * 1024
 """As much of the body of an error is read; of more the connection is dropped."""
+
+_CREDENTIAL_FIELDS = frozenset({"authorization", "cookie", "proxy-authorization"})
 
 _log = logging.getLogger(__name__)
 
@@ -126,6 +128,7 @@ class HttpClient:
         self._limit = ConcurrencyLimit(options.max_concurrent)
         self._hold = Hold(self._clock)
         self._flights: set[asyncio.Task[Answer]] = set()
+        self._closers: set[asyncio.Task[None]] = set()
         self._is_closed = False
 
     @property
@@ -164,7 +167,7 @@ class HttpClient:
             yield StreamedReply(answer, request.effect)
         finally:
             try:
-                await answer.close()
+                await self._closed(answer)
             finally:
                 turn.leave()
 
@@ -173,12 +176,15 @@ class HttpClient:
         self._is_closed = True
         for flight in self._flights:
             flight.cancel()
-        await asyncio.gather(*self._flights, return_exceptions=True)
+        while pending := {*self._flights, *self._closers}:
+            await asyncio.wait(pending)
         await self._connections.close()
 
     # -- attempts -----------------------------------------------------------------------------------------------------
 
     def _call(self, request: Request, *, is_whole: bool) -> _Call:
+        if not _CREDENTIAL_FIELDS.isdisjoint(name.lower() for name in request.headers):
+            raise ValueError("a request's headers must not hold a credential")
         return _Call(request, request.priority.resolve(), is_whole, self._options.max_wait_s)
 
     async def _attempts(self, call: _Call, run: Callable[[_Turn], Awaitable[T]]) -> T:
@@ -199,7 +205,7 @@ class HttpClient:
             ConnectorError: there is to be none.
         """
         delay = failure.delay_s
-        if delay is None:
+        if not delay:
             delay = self._policy.delay(call.failed, self._chance())
         is_throttled = failure.trouble is Trouble.THROTTLED
         if is_throttled:
@@ -209,7 +215,7 @@ class HttpClient:
         may_repeat = self._policy.may_repeat(failure.trouble, call.request.effect, call.failed)
         if is_throttled and (not may_repeat or delay > call.patience_s):
             raise RateLimited(failure.what, retry_after_s=delay) from failure
-        if not may_repeat or delay > call.patience_s:
+        if not may_repeat or delay > call.patience_s or self._is_closed:
             raise error_for(failure.trouble, call.request.effect, failure.what) from failure
         if not is_throttled:
             call.patience_s -= delay
@@ -266,7 +272,7 @@ class HttpClient:
             try:
                 body = await answer.read(call.request.max_reply_octets, self._options.reply_timeout_s)
             finally:
-                await answer.close()
+                await self._closed(answer)
         finally:
             turn.leave()
         return Reply(answer.status, answer.headers, body, answer.outgoing.url)
@@ -290,7 +296,7 @@ class HttpClient:
                 if following is None:
                     raise await self._failure(answer, secrets)
             finally:
-                await answer.close()
+                await self._closed(answer)
             await self._check_carried(call, hop, following)
             hop = following
         raise AttemptFailed(Trouble.UNUSABLE, f"{call.what} leads through more than {MAX_REDIRECTS} redirects")
@@ -314,7 +320,7 @@ class HttpClient:
             answer = await self._sent(call, turn, outgoing)
             if answer.status != 401 or 401 in call.request.accept:
                 break
-            await answer.close()
+            await self._closed(answer)
             if not fields:
                 if call.request.is_authorised:
                     raise Denied(f"{outgoing.what} wants a login, and is not among the hosts that may have one")
@@ -360,34 +366,54 @@ class HttpClient:
     # -- one exchange -------------------------------------------------------------------------------------------------
 
     async def _sent(self, call: _Call, turn: _Turn, outgoing: Outgoing) -> Answer:
-        """Send once, over the lane that fits, and return the reply; whole if it comes over the shared lane."""
+        """Send once, over the lane that fits, and return the reply; whole if it comes over the shared lane.
+
+        The exchange runs in a task of its own, so that httpcore is never cut off while it tidies up. If whoever waits
+        gives up, it goes on unseen on the shared lane, and is ended on the other.
+        """
         try:
             origin = Origin.of(outgoing.url)
         except MalformedUrl as exc:
-            raise AttemptFailed(Trouble.UNREACHABLE, f"{outgoing.what}: {exc}") from exc
+            raise AttemptFailed(Trouble.UNREACHABLE, f"{outgoing.what}: {exc}") from None
+        is_repeatable = call.is_whole and call.request.effect is not Effect.WRITE and not callable(outgoing.content)
+        is_shared = is_repeatable and self._connections.can_share(origin)
+        run = self._over_shared(call.request, outgoing, origin) if is_shared else self._over_own(outgoing, origin)
         started = self._clock.monotonic()
-        may_share = call.is_whole and call.request.effect is not Effect.WRITE and not callable(outgoing.content)
-        if may_share and self._connections.can_share(origin):
-            answer = await self._flown(call, turn, outgoing, origin)
-        else:
-            async with self._connections.own() as lane:
-                answer = await exchange(lane.transport, outgoing)
-        duration = self._clock.monotonic() - started
-        _log.debug("%s: %s -> %d in %.3f s", self._name, outgoing.what, answer.status, duration)
-        return answer
-
-    async def _flown(self, call: _Call, turn: _Turn, outgoing: Outgoing, origin: Origin) -> Answer:
-        """Exchange over the shared lane in a task of its own, which goes on if whoever waits for it gives up."""
-        flight = asyncio.get_running_loop().create_task(self._flight(call.request, outgoing, origin))
+        flight = asyncio.get_running_loop().create_task(run)
         self._flights.add(flight)
         turn.share()
         flight.add_done_callback(lambda done: self._landed(done, turn))
         try:
-            return await asyncio.shield(flight)
+            answer = await asyncio.shield(flight)
         except asyncio.CancelledError:
-            if self._is_closed and flight.cancelled():
+            self._give_up(flight, is_shared=is_shared)
+            if self._is_closed and flight.cancelled() and not _is_cancelled():
                 raise AttemptFailed(Trouble.LOST, f"{outgoing.what}: the client was closed") from None
             raise
+        duration = self._clock.monotonic() - started
+        _log.debug("%s: %s -> %d in %.3f s", self._name, outgoing.what, answer.status, duration)
+        return answer
+
+    async def _over_shared(self, request: Request, outgoing: Outgoing, origin: Origin) -> Answer:
+        try:
+            async with self._connections.shared(origin) as loan:
+                answer = await exchange(loan.transport, outgoing, loan.begun)
+                loan.answered(answer.version, answer.network_stream)
+                try:
+                    await answer.read(request.max_reply_octets, self._options.reply_timeout_s)
+                finally:
+                    await answer.close()
+                return answer
+        except (AttemptFailed, ConnectorError):
+            raise
+        except Exception as exc:
+            # What h2 raises while a body is read, httpcore hands on as it is.
+            _log.warning("%s: %s failed: %s", self._name, outgoing.what, type(exc).__name__)
+            raise AttemptFailed(Trouble.LOST, f"{outgoing.what}: {type(exc).__name__}") from exc
+
+    async def _over_own(self, outgoing: Outgoing, origin: Origin) -> Answer:
+        async with self._connections.own(origin) as loan:
+            return await exchange(loan.transport, outgoing, loan.begun)
 
     def _landed(self, flight: asyncio.Task[Answer], turn: _Turn) -> None:
         self._flights.discard(flight)
@@ -395,21 +421,25 @@ class HttpClient:
         if not flight.cancelled():
             flight.exception()
 
-    async def _flight(self, request: Request, outgoing: Outgoing, origin: Origin) -> Answer:
-        async with self._connections.shared() as lane:
-            try:
-                async with lane.introduced(origin):
-                    answer = await exchange(lane.transport, outgoing)
-                    self._connections.answered(lane, origin, answer.version, answer.network_stream)
-                try:
-                    await answer.read(request.max_reply_octets, self._options.reply_timeout_s)
-                finally:
-                    await answer.close()
-            except BaseException as exc:
-                self._connections.retire(lane)
-                if isinstance(exc, (AttemptFailed, asyncio.CancelledError)) or not isinstance(exc, Exception):
-                    raise
-                # What h2 raises while a body is read, httpcore hands on as it is.
-                _log.warning("%s: %s failed: %s", self._name, outgoing.what, type(exc).__name__)
-                raise AttemptFailed(Trouble.LOST, f"{outgoing.what}: {type(exc).__name__}") from exc
-        return answer
+    def _give_up(self, flight: asyncio.Task[Answer], *, is_shared: bool) -> None:
+        if not flight.done():
+            if not is_shared:
+                flight.cancel()
+        elif not flight.cancelled() and flight.exception() is None:
+            self._close_answer(flight.result())
+
+    def _close_answer(self, answer: Answer) -> asyncio.Task[None]:
+        task = asyncio.get_running_loop().create_task(answer.close())
+        self._closers.add(task)
+        task.add_done_callback(self._closers.discard)
+        return task
+
+    async def _closed(self, answer: Answer) -> None:
+        """Close a reply to the end, also if whoever waits for that gives up."""
+        await asyncio.shield(self._close_answer(answer))
+
+
+def _is_cancelled() -> bool:
+    """Tell whether somebody wants the running task to end."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

@@ -12,6 +12,7 @@ import httpx
 
 from connectors.transport.decoding import ACCEPTED, PIECE_OCTETS, BadCoding, Decoder
 from connectors.transport.messages import Content, Headers, shown
+from connectors.transport.origins import Origin
 from connectors.transport.redaction import excerpt
 from connectors.transport.retry import AttemptFailed, Trouble
 
@@ -66,8 +67,9 @@ class Outgoing:
 class _Progress:
     """What an exchange has come to, and the moment by which something more has to happen."""
 
-    def __init__(self, timeout_s: float) -> None:
+    def __init__(self, timeout_s: float, on_begun: Callable[[str], None] | None) -> None:
         self._timeout_s = timeout_s
+        self._on_begun = on_begun
         self._bound: asyncio.Timeout | None = None
         self._is_traced = False
         self._has_begun = False
@@ -91,19 +93,23 @@ class _Progress:
     async def trace(self, event: str, _info: object) -> None:
         """Hear of a step, as the `trace` extension of httpcore tells it."""
         self._is_traced = True
-        self._has_begun = self._has_begun or event.endswith("send_request_headers.started")
+        if event.endswith(".send_request_headers.started"):
+            self._has_begun = True
+            if self._on_begun is not None:
+                self._on_begun(event.partition(".")[0])
         self.move()
 
     def trouble(self, exc: Exception) -> Trouble:
         """Return what an exception of the exchange means."""
-        if isinstance(exc, _UNREACHED) and not self._has_begun:
+        is_silence = isinstance(exc, (httpx.TimeoutException, TimeoutError))
+        if not self._has_begun and (isinstance(exc, _UNREACHED) or (is_silence and self._is_traced)):
             return Trouble.UNREACHABLE
         refusal = getattr(exc.__cause__, "args", (None,))[:1]
         if refusal and getattr(refusal[0], "error_code", None) == _REFUSED_STREAM:
             return Trouble.UNSENT
         if self._is_traced and not self._has_begun:
             return Trouble.UNSENT
-        return Trouble.SILENT if isinstance(exc, (httpx.TimeoutException, TimeoutError)) else Trouble.LOST
+        return Trouble.SILENT if is_silence else Trouble.LOST
 
 
 class _Upload:
@@ -226,19 +232,27 @@ class Answer:
         return AttemptFailed(Trouble.UNUSABLE, f"{self.outgoing.what} gave a reply of more than {limit} octets")
 
 
-async def exchange(transport: httpx.AsyncBaseTransport, outgoing: Outgoing) -> Answer:
+async def exchange(
+    transport: httpx.AsyncBaseTransport, outgoing: Outgoing, on_begun: Callable[[str], None] | None = None
+) -> Answer:
     """Send a request and return the reply once its header is there.
+
+    `on_begun` is called with `http2` or `http11` when a connection is there and the request begins to go out.
 
     Raises:
         AttemptFailed: no reply came.
         Anything that the source of a streamed body raises.
     """
-    progress = _Progress(outgoing.timeout_s)
+    progress = _Progress(outgoing.timeout_s, on_begun)
     try:
         request = outgoing.build(progress)
-    except _FOREIGN as exc:
-        # The message would show the header or the address.
-        raise AttemptFailed(Trouble.UNREACHABLE, f"{outgoing.what} cannot be put into HTTP") from exc
+        is_meant = _origin(request.url) == Origin.of(outgoing.url)
+    except _FOREIGN:
+        # Not chained: the message may show the header or the query string.
+        raise AttemptFailed(Trouble.UNREACHABLE, f"{outgoing.what} cannot be put into HTTP") from None
+    if not is_meant:
+        # The credential was chosen by one reading of the address, and httpx has another.
+        raise AttemptFailed(Trouble.UNREACHABLE, f"{outgoing.what} has an ambiguous address")
     try:
         async with progress.watched():
             response = await transport.handle_async_request(request)
@@ -250,6 +264,10 @@ async def exchange(transport: httpx.AsyncBaseTransport, outgoing: Outgoing) -> A
         if progress.upload is not None:
             await progress.upload.close()
     return Answer(outgoing, response, progress)
+
+
+def _origin(url: httpx.URL) -> Origin:
+    return Origin.of(f"{url.scheme}://{url.netloc.decode('ascii')}")
 
 
 def broken(outgoing: Outgoing, exc: Exception, progress: _Progress) -> AttemptFailed:

@@ -13,6 +13,9 @@ from connectors.transport.priority import Priority
 PATIENCE = 4
 """After so many interactive requests in a row one that waits in the background has its turn, lest it wait for ever."""
 
+_INSTANT_S = 1e-6
+"""A shorter wait is none: it comes of rounding."""
+
 
 class _Ticket:
     """One place in a queue."""
@@ -182,7 +185,7 @@ class QuotaBudget:
                 await ticket.turn.wait()
                 continue
             delay = self.delay(ticket.units, following[1])
-            if delay <= 0:
+            if delay < _INSTANT_S:
                 self._level -= ticket.units
                 self._queue.serve(ticket, following[1])
                 return

@@ -21,8 +21,3 @@ class Hold:
     def extend(self, seconds: float) -> None:
         """Hold everything back for `seconds` from now, at most an hour."""
         self._until = max(self._until, self._clock.monotonic() + min(seconds, MAX_RETRY_AFTER_S))
-
-    async def passed(self) -> None:
-        """Wait until requests may go."""
-        while (remaining := self.remaining_s) > 0:
-            await self._clock.sleep(remaining)
