@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Iterable
 
 import httpx
 import msgspec
@@ -77,7 +79,8 @@ class JmapClient:
         self._requests = ConcurrencyLimit(settings.max_concurrent)
         self._uploads = ConcurrencyLimit(settings.max_concurrent)
         self._http, self._keeper = self._begin()
-        self._is_closed = False
+        self.closed = asyncio.Event()
+        """Set while the client is closed."""
 
     def _begin(self) -> tuple[HttpClient, SessionKeeper]:
         http = HttpClient("jmap", self.authoriser, self.options, clock=self.clock, transport=self._transport)
@@ -93,20 +96,16 @@ class JmapClient:
             Denied: the login has no mail account, or not the one that is set.
             Rejected: a server is involved that gets no credentials, or it is not clear which account is meant.
         """
-        if self._is_closed:
+        if self.closed.is_set():
             self._http, self._keeper = self._begin()
-            self._is_closed = False
+            self.closed.clear()
         await self._keeper.open()
         self._obey_limits()
 
     async def close(self) -> None:
         """End all connections. Never raises; may be called twice, and `open` after it."""
-        self._is_closed = True
+        self.closed.set()
         await self._http.close()
-
-    @property
-    def is_closed(self) -> bool:
-        return self._is_closed
 
     @property
     def http(self) -> HttpClient:
@@ -207,8 +206,25 @@ class JmapClient:
             accept=frozenset({200, 400}) | _GONE,
             max_reply_octets=MAX_REPLY_OCTETS,
         )
-        async with self._requests.permit(Priority.CURRENT):
+        async with self._turn(self._requests):
             return await self._http.request(request)
+
+    @contextlib.asynccontextmanager
+    async def _turn(self, limit: ConcurrencyLimit) -> AsyncIterator[None]:
+        """Hold one of the permits that the server gives to this login.
+
+        Raises:
+            RateLimited: none came free in time.
+        """
+        try:
+            async with asyncio.timeout(self.options.max_wait_s):
+                await limit.acquire(Priority.CURRENT)
+        except TimeoutError as exc:
+            raise RateLimited(f"the JMAP server takes {limit.limit} requests at a time; none ended in time") from exc
+        try:
+            yield
+        finally:
+            limit.release()
 
     def _decoded(self, reply: Reply, effect: Effect, what: str) -> Response:
         try:
@@ -250,7 +266,7 @@ class JmapClient:
             effect=Effect.IDEMPOTENT_WRITE,
             accept=frozenset({200, 201, 400}) | _GONE,
         )
-        async with self._uploads.permit(Priority.CURRENT):
+        async with self._turn(self._uploads):
             reply = await self._http.request(request)
         if reply.status in _GONE:
             self._keeper.suspect()
