@@ -1,0 +1,1 @@
+"""Stand-ins for mail backends: they behave like the real ones, limits and faults included (see README.md here)."""

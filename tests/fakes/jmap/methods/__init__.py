@@ -1,0 +1,1 @@
+"""What each JMAP method does; `table` lists them."""
