@@ -1,0 +1,189 @@
+"""New messages: the octets are uploaded, then imported (RFC 8621 section 4.8).
+
+A server may refuse to have the same message twice and names the one that it has. Then that one is put into the mailbox
+as well and given the flags: the message is where it was to be stored, octet for octet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+
+from connectors.api.errors import ConnectorError, NotFound, OutcomeUnknown, Rejected, TooLarge, Unsupported
+from connectors.api.types import BatchResult, MailboxRef, MessageContent, MessageRef, MessageState
+from connectors.jmap.calls import patch_key
+from connectors.jmap.errors import map_set_error
+from connectors.jmap.keywords import keywords_of
+from connectors.jmap.mail import Mail, in_chunks
+from connectors.jmap.mailboxes import check_mailbox, require_mailbox
+from connectors.jmap.states import STATE_PROPERTIES, mailboxes_of, state_of
+from connectors.jmap.structs import Email, SetError, SetReply
+from connectors.jmap.writing import alter, present
+from connectors.transport.messages import Effect
+
+_ATTEMPTS = 3
+_IMPORT = "import"
+
+
+async def append(
+    mail: Mail, mailbox: MailboxRef, content: MessageContent, flags: frozenset[str], internal_date: datetime | None
+) -> MessageState:
+    """Store a new message and return its state."""
+    keywords = keywords_of(flags)
+    received = utc_date(internal_date or mail.clock.now())
+    await require_mailbox(mail, mailbox)
+    limit = mail.client.limits.max_size_upload
+    if content.size > limit:
+        raise TooLarge(f"a message of {content.size} octets; the server takes {limit}")
+    for _ in range(_ATTEMPTS):
+        blob = await mail.client.upload(content)
+        message = {"blobId": blob.id, "mailboxIds": {mailbox: True}, "keywords": keywords, "receivedAt": received}
+        reply = await _import(mail, {_IMPORT: message})
+        made = (reply.created or {}).get(_IMPORT)
+        if made is not None:
+            return _state(mail, made, message)
+        refusal = (reply.not_created or {}).get(_IMPORT)
+        if refusal is None:
+            raise OutcomeUnknown("Email/import: the server does not say what became of the message")
+        existing = _existing(refusal)
+        if existing is None:
+            # Servers say in different words that the mailbox is gone.
+            await check_mailbox(mail, mailbox)
+            raise map_set_error(refusal, "importing a message")
+        state = await _join(mail, existing, mailbox, keywords)
+        if state is not None:
+            return state
+        # It has been destroyed meanwhile, so that there is room for it again.
+    raise Rejected("importing a message: the server has it already, but not when it is looked for")
+
+
+def utc_date(moment: datetime) -> str:
+    """Return a UTCDate in whole seconds, as IMAP has them (RFC 8620 section 1.4, RFC 9051 section 2.3.3)."""
+    return f"{moment.astimezone(UTC).replace(microsecond=0, tzinfo=None).isoformat()}Z"
+
+
+async def _import(mail: Mail, messages: Mapping[str, Mapping[str, object]]) -> SetReply[Email]:
+    call = mail.call("Email/import", _IMPORT, {"emails": messages})
+    return (await mail.client.call(call, effect=Effect.WRITE)).get(_IMPORT, SetReply[Email])
+
+
+def _existing(refusal: SetError) -> MessageRef | None:
+    if refusal.type == "alreadyExists" and refusal.existing_id is not None:
+        return MessageRef(refusal.existing_id)
+    return None
+
+
+def _state(mail: Mail, made: Email, message: Mapping[str, object]) -> MessageState:
+    """Return the state of what was just made: the reply tells the size, the rest is as it was asked for."""
+    asked = Email(
+        id=made.id,
+        thread_id=made.thread_id,
+        mailbox_ids=_truths(message["mailboxIds"]),
+        keywords=_truths(message["keywords"]),
+        size=made.size,
+        received_at=str(message["receivedAt"]),
+    )
+    return state_of(asked, tells_mailboxes=mail.has_many_mailboxes)
+
+
+def _truths(value: object) -> dict[str, bool]:
+    assert isinstance(value, Mapping)
+    return dict(value)
+
+
+async def _join(
+    mail: Mail, existing: MessageRef, mailbox: MailboxRef, keywords: Mapping[str, bool]
+) -> MessageState | None:
+    """Put a message that the server has already into the mailbox too, with the keywords; None if it is gone.
+
+    Raises:
+        Rejected: it is in another mailbox, and the server has each message in one only.
+    """
+    before = (await mail.emails([existing], STATE_PROPERTIES)).found.get(existing)
+    if before is None:
+        return None
+    is_here = mailbox in mailboxes_of(before)
+    if not is_here and not mail.has_many_mailboxes:
+        text = f"message {existing} is the same one, in another mailbox"
+        raise Rejected(
+            text, client_text="The mail backend has this message in another mailbox, and takes it only once."
+        )
+    patch: dict[str, object] = {} if is_here else {patch_key("mailboxIds", mailbox): True}
+    patch |= {patch_key("keywords", keyword): True for keyword in keywords if not (before.keywords or {}).get(keyword)}
+    if not patch:
+        return state_of(before, tells_mailboxes=mail.has_many_mailboxes)
+    outcome = await alter(mail, {existing: patch})
+    if existing in outcome.failed:
+        await check_mailbox(mail, mailbox)
+        raise outcome.failed[existing]
+    after = outcome.done.get(existing)
+    if existing in outcome.missing:
+        return None
+    if after is None:
+        raise OutcomeUnknown(f"message {existing} was put into mailbox {mailbox}, but cannot be read now")
+    return state_of(after, tells_mailboxes=mail.has_many_mailboxes)
+
+
+# -- copies where a message is in one mailbox only --------------------------------------------------------------------
+
+
+async def copy_by_import(
+    mail: Mail, source: MailboxRef, refs: Sequence[MessageRef], destination: MailboxRef
+) -> BatchResult:
+    """Make new messages of the same octets in another mailbox, with flags and dates; nothing is downloaded."""
+    await require_mailbox(mail, source)
+    await require_mailbox(mail, destination)
+    if source == destination:
+        return await present(mail, source, refs)
+    found = (await mail.emails(refs, (*STATE_PROPERTIES, "blobId"))).found
+    copied = {ref: email for ref, email in found.items() if source in mailboxes_of(email) and email.blob_id}
+    done: dict[MessageRef, MessageState | None] = {}
+    failed: dict[MessageRef, ConnectorError] = {}
+    for chunk in in_chunks(list(copied), mail.client.limits.max_objects_in_set):
+        await _copy_some(mail, {ref: copied[ref] for ref in chunk}, destination, done, failed)
+    if failed and not done:
+        await check_mailbox(mail, destination)
+    return BatchResult(done, missing=frozenset(refs) - done.keys() - failed.keys(), failed=failed)
+
+
+async def _copy_some(
+    mail: Mail,
+    originals: Mapping[MessageRef, Email],
+    destination: MailboxRef,
+    done: dict[MessageRef, MessageState | None],
+    failed: dict[MessageRef, ConnectorError],
+) -> None:
+    """Import as many as one call takes, and say what became of each."""
+    messages: dict[str, Mapping[str, object]] = {}
+    refs: dict[str, MessageRef] = {}
+    for index, (ref, email) in enumerate(originals.items()):
+        refs[f"c{index}"] = ref
+        messages[f"c{index}"] = {
+            "blobId": email.blob_id,
+            "mailboxIds": {destination: True},
+            "keywords": email.keywords or {},
+            "receivedAt": email.received_at,
+        }
+    try:
+        reply = await _import(mail, messages)
+    except ConnectorError as error:
+        if not done:
+            raise
+        failed.update(dict.fromkeys(originals, error))
+        return
+    for creation_id, ref in refs.items():
+        made = (reply.created or {}).get(creation_id)
+        refusal = (reply.not_created or {}).get(creation_id)
+        if made is not None:
+            done[ref] = _state(mail, made, messages[creation_id])
+        elif refusal is None:
+            failed[ref] = OutcomeUnknown(f"the server does not say what became of the copy of message {ref}")
+        elif refusal.type == "alreadyExists":
+            failed[ref] = Unsupported(
+                f"message {ref} cannot be had twice",
+                client_text="The mail backend has each message once, in one mailbox.",
+            )
+        else:
+            mapped = map_set_error(refusal, f"copying message {ref}")
+            if not isinstance(mapped, NotFound):
+                failed[ref] = mapped

@@ -1,0 +1,63 @@
+"""What the server can search and count by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from connectors.api.abilities import QuotaInfo, TextQuery
+from connectors.api.errors import Unavailable
+from connectors.api.types import MailboxRef, MessageRef
+from connectors.jmap.mail import Mail
+from connectors.jmap.structs import CORE, QUOTA, GetReply, QueryReply, Quota
+
+_MAX_PAGE = 5000
+_MAX_PAGES = 2000
+
+
+async def search_text(mail: Mail, mailbox: MailboxRef, query: TextQuery) -> frozenset[MessageRef]:
+    """Return what Email/query finds for all of the terms; what matches, each server decides (RFC 8621 section 4.4.1).
+
+    The list may change while it is read in pages: what is found twice counts once, and then it is read again.
+    """
+    field = "body" if query.body_only else "text"
+    conditions: list[Mapping[str, object]] = [{"inMailbox": mailbox}, *({field: term} for term in query.terms)]
+    found: set[MessageRef] = set()
+    for _ in range(_MAX_PAGES):
+        call = mail.call(
+            "Email/query",
+            "query",
+            {
+                "filter": {"operator": "AND", "conditions": conditions},
+                "sort": [{"property": "receivedAt", "isAscending": True}],
+                "position": len(found),
+                "limit": _MAX_PAGE,
+            },
+        )
+        before = len(found)
+        found.update(map(MessageRef, (await mail.client.call(call)).get("query", QueryReply).ids))
+        if len(found) == before:
+            return frozenset(found)
+    raise Unavailable("a search finds more and more")
+
+
+async def quota(mail: Mail) -> Sequence[QuotaInfo]:
+    """Return how full the account is (RFC 9425); nothing where the server does not say."""
+    if not mail.client.has(QUOTA):
+        return []
+    call = mail.call("Quota/get", "get", {"ids": None})
+    found = (await mail.client.call(call, using=(CORE, QUOTA))).get("get", GetReply[Quota]).items
+    by_name: dict[str, dict[str, Quota]] = {}
+    for item in found:
+        if item.scope in ("", "account") and (not item.types or "Mail" in item.types or "Email" in item.types):
+            by_name.setdefault(item.name or item.id, {})[item.resource_type] = item
+    return [_info(name, kinds.get("octets"), kinds.get("count")) for name, kinds in by_name.items()]
+
+
+def _info(name: str, octets: Quota | None, count: Quota | None) -> QuotaInfo:
+    return QuotaInfo(
+        name=name,
+        used_octets=octets.used if octets else 0,
+        limit_octets=octets.hard_limit if octets else None,
+        used_messages=count.used if count else None,
+        limit_messages=count.hard_limit if count else None,
+    )
