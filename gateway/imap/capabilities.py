@@ -83,6 +83,7 @@ CAPABILITIES: tuple[Capability, ...] = (
     Capability("CONDSTORE", "RFC 7162", can_be_enabled=True),
     Capability("QRESYNC", "RFC 7162", can_be_enabled=True),
     Capability("APPENDLIMIT", "RFC 7889", has_append_limit=True),
+    Capability("OBJECTID", "RFC 8474"),
     # Outlook 2013 and 2016 find the special mailboxes only this way.
     Capability("XLIST", "Gmail's forerunner of RFC 6154"),
 )

@@ -116,6 +116,8 @@ _VALUES: dict[FetchAttribute, Callable[[FetchRow], Any]] = {
     FetchAttribute.BODYSTRUCTURE: attrgetter("structure"),
     FetchAttribute.BODY: _plain_body,
     FetchAttribute.MODSEQ: attrgetter("modseq"),
+    FetchAttribute.EMAILID: lambda row: write_fetch.object_id(row.email_id),
+    FetchAttribute.THREADID: lambda row: write_fetch.object_id(row.thread_id),
 }
 
 _FORMATS = {
@@ -154,6 +156,7 @@ def _needs(asked: Iterable[FetchItem], planned: Iterable[RowItem | BodyItem]) ->
         structure=bool(attributes & {FetchAttribute.BODY, FetchAttribute.BODYSTRUCTURE}),
         header=FetchAttribute.RFC822_HEADER in attributes or any(map(_is_of_header, asked)),
         body=any(isinstance(item, BodyItem) for item in planned),
+        object_ids=bool(attributes & {FetchAttribute.EMAILID, FetchAttribute.THREADID}),
     )
 
 

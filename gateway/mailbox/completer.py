@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Needs:
-    """What has to be at hand besides UID, flags and mod-sequence."""
+    """What has to be at hand besides UID, flags and mod-sequence; `object_ids` are EMAILID and THREADID."""
 
     date: bool = False
     size: bool = False
@@ -27,6 +27,7 @@ class Needs:
     structure: bool = False
     header: bool = False
     body: bool = False
+    object_ids: bool = False
 
     @property
     def outline(self) -> bool:

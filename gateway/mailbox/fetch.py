@@ -17,8 +17,9 @@ from gateway.message.index import decode_index
 from gateway.message.octets import Buffer
 from gateway.message.part import Part
 from gateway.message.scan import scan
-from gateway.store import outlines
+from gateway.store import messages, outlines
 from gateway.store.database import Transaction
+from gateway.store.messages import ObjectIds
 from gateway.sync.open_body import OpenBody
 from gateway.wire.dates import EARLIEST_SERVED, clamp_for_clients, format_internal_date
 
@@ -38,6 +39,7 @@ class FetchRow:
     """One message to be written out. All that is `bytes` is finished for the wire, but for `header`.
 
     `size` is the exact number of octets, or `UNKNOWN` where it was not asked for. `header` is the raw header block.
+    `email_id` and `thread_id` are the ids of RFC 8474, None where they were not asked for or there is none.
     """
 
     sequence_number: int
@@ -50,6 +52,8 @@ class FetchRow:
     structure: bytes | None
     header: bytes | None
     body: Body | None
+    email_id: str | None = None
+    thread_id: str | None = None
 
 
 class Body:
@@ -135,6 +139,7 @@ class FetchReader:
         envelopes: dict[int, bytes] = {}
         structures: dict[int, bytes] = {}
         headers: dict[int, bytes] = {}
+        object_ids: dict[int, ObjectIds] = {}
 
         async def read(tx: Transaction) -> None:
             if needs.envelope:
@@ -143,18 +148,21 @@ class FetchReader:
                 structures.update(await outlines.structures(tx, ids))
             if needs.header:
                 headers.update(await outlines.header_blocks(tx, ids))
+            if needs.object_ids:
+                object_ids.update(await messages.object_ids(tx, ids))
             if needs.body:
                 self._part_indexes = await outlines.part_index(tx, ids)
 
-        if needs.outline or needs.body:
+        if needs.outline or needs.body or needs.object_ids:
             await self._store.read_bulk(read)
         rows = []
         for number, entry, flags in block:
             key = entry.message_id
             if (needs.envelope and key not in envelopes) or (needs.structure and key not in structures):
                 continue
-            if needs.header and key not in headers:
+            if (needs.header and key not in headers) or (needs.object_ids and key not in object_ids):
                 continue
+            email_id, thread_id = object_ids.get(key, (None, None))
             rows.append(
                 FetchRow(
                     number,
@@ -167,6 +175,8 @@ class FetchReader:
                     structures.get(key),
                     headers.get(key),
                     Body(self, entry) if needs.body else None,
+                    email_id,
+                    thread_id,
                 )
             )
         return rows

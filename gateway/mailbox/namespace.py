@@ -25,7 +25,7 @@ class MailboxEntry:
 
 @dataclass(frozen=True, slots=True)
 class MailboxStatus:
-    """What STATUS can tell. `size` in octets; `mailbox_id` is an opaque id that no other mailbox ever has."""
+    """What STATUS can tell. `size` in octets; `mailbox_id` is that of RFC 8474."""
 
     messages: int
     recent: int

@@ -18,7 +18,7 @@ from gateway.mailbox.flag_sets import RECENT
 from gateway.message.octets import Buffer
 from gateway.message.scan import scan
 from gateway.message.text import all_header_text, body_text, header_text, normalise, sent_date
-from gateway.store import messages, outlines
+from gateway.store import messages, outlines, placements
 from gateway.sync.bodies import Wanted
 from gateway.sync.context import ref_of
 from gateway.wire import search as keys
@@ -89,10 +89,10 @@ class Searcher:
                 return await self._with_header(key, among)
             case keys.DateIs() if key.which is keys.DateOf.SENT:
                 return await self._sent(key, among)
-            case keys.BodyContains():
-                return await self._with_text(key.text, among, body_only=True)
-            case keys.TextContains():
-                return await self._with_text(key.text, among, body_only=False)
+            case keys.BodyContains() | keys.TextContains():
+                return await self._with_text(key.text, among, body_only=isinstance(key, keys.BodyContains))
+            case keys.EmailIdIs() | keys.ThreadIdIs():
+                return among & await self._with_object_id(key)
             case keys.LargerThan() | keys.SmallerThan():
                 await self._complete(among, Needs(size=True))
                 return self._by_columns(key, among)
@@ -141,7 +141,14 @@ class Searcher:
             case keys.DateIs():
                 return self._by_date(key, among)
             case (
-                keys.And() | keys.Or() | keys.Not() | keys.HeaderContains() | keys.BodyContains() | keys.TextContains()
+                keys.And()
+                | keys.Or()
+                | keys.Not()
+                | keys.HeaderContains()
+                | keys.BodyContains()
+                | keys.TextContains()
+                | keys.EmailIdIs()
+                | keys.ThreadIdIs()
             ):
                 raise AssertionError(f"{type(key).__name__} is not answered by the columns")
             case _:
@@ -189,6 +196,14 @@ class Searcher:
             return days[day]
 
         return _where(columns, among, fits)
+
+    # -- what the store answers ---------------------------------------------------------------------------------------
+
+    async def _with_object_id(self, key: keys.EmailIdIs | keys.ThreadIdIs) -> Uids:
+        """Look an id up in its index: clients find moved messages again by it (RFC 8474 section 8.3)."""
+        find = placements.by_email_id if isinstance(key, keys.EmailIdIs) else placements.by_thread_id
+        store, mailbox_id = self._engine.context.store, self._mailbox.row.id
+        return frozenset(await store.read_bulk(lambda tx: find(tx, mailbox_id, key.object_id)))
 
     # -- what headers answer ------------------------------------------------------------------------------------------
 

@@ -193,7 +193,7 @@ class UserMail(Transfer):
                 size=row.octets,
                 highestmodseq=row.highestmodseq,
                 append_limit=self._limit_of(row.account_id),
-                mailbox_id=f"M{row.id}",
+                mailbox_id=row.object_id,
             )
             for mailbox_id, (row, recent) in (await self._service.store.read_bulk(read)).items()
         }
@@ -262,8 +262,8 @@ class UserMail(Transfer):
 
     # -- changing the tree --------------------------------------------------------------------------------------------
 
-    async def create(self, name: str, roles: Sequence[Role] = ()) -> None:
-        """Create a mailbox, with at most one special use.
+    async def create(self, name: str, roles: Sequence[Role] = ()) -> str:
+        """Create a mailbox, with at most one special use; return its MAILBOXID.
 
         Raises:
             MailError: it was not created.
@@ -280,9 +280,10 @@ class UserMail(Transfer):
             raise MailError(ErrorKind.DENIED, "Mailboxes can be created inside an account only.")
         engine = self._engine(place.account_id)
         try:
-            await engine.create_mailbox(place.path, roles[0] if roles else None)
+            row = await engine.create_mailbox(place.path, roles[0] if roles else None)
         except errors.ConnectorError as error:
             raise from_connector(error) from error
+        return row.object_id
 
     async def delete(self, name: str) -> None:
         """Delete a mailbox with its messages.

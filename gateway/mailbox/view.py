@@ -121,6 +121,11 @@ class View:
         return self._mailbox.row.account_id
 
     @property
+    def object_id(self) -> str:
+        """The MAILBOXID of RFC 8474."""
+        return self._mailbox.row.object_id
+
+    @property
     def uidvalidity(self) -> int:
         return self._mailbox.row.uidvalidity
 

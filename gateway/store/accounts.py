@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import bindparam, delete, insert, select, update
 
+from gateway.store.object_ids import new_tag
 from gateway.store.statements import Row
-from gateway.store.tables import accounts
+from gateway.store.tables import accounts, users
 from gateway.store.transaction import Transaction
 
 
@@ -78,9 +79,12 @@ _ADD = (
         state=bindparam("state"),
         is_declared=bindparam("is_declared"),
         is_primary=bindparam("is_primary"),
+        object_tag=bindparam("object_tag"),
+        has_plain_ids=bindparam("has_plain_ids"),
     )
     .returning(accounts.c.id)
 )
+_CLAIM_FIRST = update(users).where(users.c.id == bindparam("user_id"), users.c.had_account == 0).values(had_account=1)
 _SET_STATE = update(accounts).where(_IS_IT).values(state=bindparam("new_state"), last_error=bindparam("new_error"))
 _SET_CURSOR = update(accounts).where(_IS_IT).values(cursor=bindparam("new_cursor"))
 _SET_CREDENTIALS = update(accounts).where(_IS_IT).values(credentials=bindparam("new_credentials"))
@@ -129,6 +133,7 @@ async def add_account(
     Raises:
         Conflict: the user has an account of that name already, or there is no such user.
     """
+    is_first = await tx.execute(_CLAIM_FIRST, user_id=user_id) > 0
     account_id = await tx.scalar(
         _ADD,
         user_id=user_id,
@@ -139,6 +144,8 @@ async def add_account(
         state=AccountState.NEW.value,
         is_declared=int(is_declared),
         is_primary=int(is_primary),
+        object_tag=new_tag(),
+        has_plain_ids=int(is_first),
     )
     return AccountRow(
         id=account_id,

@@ -8,7 +8,7 @@ from sqlalchemy import and_, case, func, or_, select
 
 from gateway.store.flags import DELETED, SEEN
 from gateway.store.mailboxes import MAX_UIDNEXT
-from gateway.store.tables import mailboxes, messages, placements, tombstones
+from gateway.store.tables import accounts, mailboxes, messages, placements, tombstones
 from gateway.store.transaction import Transaction
 
 _RECOUNT = (
@@ -68,6 +68,24 @@ _HOMELESS = (
     .where(messages.c.id.is_(None))
     .limit(100)
 )
+_SHARED_IDS = (
+    select(mailboxes.c.object_id)
+    .join(accounts, accounts.c.id == mailboxes.c.account_id)
+    .group_by(accounts.c.user_id, mailboxes.c.object_id)
+    .having(func.count() > 1)
+    .limit(100)
+)
+_threaded = messages.alias("threaded")
+_CONFUSED_IDS = (
+    select(messages.c.email_id)
+    .join(
+        _threaded,
+        and_(_threaded.c.account_id == messages.c.account_id, _threaded.c.thread_id == messages.c.email_id),
+    )
+    .where(messages.c.email_id.is_not(None))
+    .distinct()
+    .limit(100)
+)
 _KEYWORDS = select(placements.c.keywords).distinct()
 
 
@@ -87,6 +105,8 @@ async def check(tx: Transaction) -> list[str]:
         for mailbox_id, uid in await tx.rows(statement):
             uids[mailbox_id].append(uid)
         found += [f"mailbox {mailbox_id}: UID {uid} {complaint}" for mailbox_id in uids for uid in uids[mailbox_id]]
+    found += [f"MAILBOXID {object_id} is shared" for (object_id,) in await tx.rows(_SHARED_IDS)]
+    found += [f"{object_id} is both EMAILID and THREADID" for (object_id,) in await tx.rows(_CONFUSED_IDS)]
     for (keywords,) in await tx.rows(_KEYWORDS):
         if keywords != " ".join(sorted(keywords.split())):
             found.append(f"keywords {keywords!r} are not in their order")

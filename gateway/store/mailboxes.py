@@ -19,6 +19,7 @@ from sqlalchemy import bindparam, case, delete, exists, insert, select, update
 
 from connectors.api.types import Role
 from gateway.store.errors import UidsExhausted
+from gateway.store.object_ids import Kind, made_mailbox_id, naming_of
 from gateway.store.statements import Row, upsert
 from gateway.store.tables import mailboxes, messages, meta, placements, tombstones
 from gateway.store.transaction import Transaction
@@ -37,6 +38,7 @@ class MailboxRow:
     `recent_uid` is the first UID that no session was told of as \\Recent.
     `tombstone_floor`: what was removed is completely known for mod-sequences above it.
     `is_listed`: a full listing has been applied; `synced_at`: when the cursor last moved, unix seconds.
+    `object_id` is the MAILBOXID of RFC 8474 as it is told.
     """
 
     id: int
@@ -62,6 +64,7 @@ class MailboxRow:
     cursor: str | None
     is_listed: bool
     synced_at: int | None
+    object_id: str
 
 
 class MailboxChanges(TypedDict, total=False):
@@ -91,6 +94,9 @@ _BY_ID = select(*_COLUMNS).where(_IS_IT)
 _BY_REF = select(*_COLUMNS).where(
     mailboxes.c.account_id == bindparam("account_id"), mailboxes.c.ref == bindparam("ref")
 )
+_WITH_OBJECT_ID = select(mailboxes.c.id).where(
+    mailboxes.c.account_id == bindparam("account_id"), mailboxes.c.object_id == bindparam("object_id")
+)
 _INSERTED = (
     "account_id",
     "ref",
@@ -107,6 +113,7 @@ _INSERTED = (
     "recent_uid",
     "highestmodseq",
     "tombstone_floor",
+    "object_id",
 )
 _INSERT = insert(mailboxes).values({name: bindparam(name) for name in _INSERTED}).returning(mailboxes.c.id)
 _CHANGE = {
@@ -136,6 +143,7 @@ _RESET = (
         octets=0,
         cursor=None,
         is_listed=0,
+        object_id=bindparam("new_object_id"),
     )
 )
 _DELETE = delete(mailboxes).where(_IS_IT)
@@ -218,10 +226,12 @@ async def insert_mailbox(
     any_keyword: bool = True,
     uidvalidity: int | None = None,
     uidnext: int | None = None,
+    backend_id: str | None = None,
 ) -> MailboxRow:
     """Add a mailbox. `uidvalidity` and `uidnext` are those of a backend whose UIDs pass through; else they are made.
 
-    Messages below a given `uidnext` count as seen by other sessions: they will not be \\Recent.
+    Messages below a given `uidnext` count as seen by other sessions: they will not be \\Recent. `backend_id` is the
+    backend's MAILBOXID.
 
     Raises:
         Conflict: the account has a mailbox of that ref already.
@@ -244,11 +254,22 @@ async def insert_mailbox(
         recent_uid=uidnext or 1,
         highestmodseq=floor,
         tombstone_floor=floor,
+        object_id=await _object_id(tx, account_id, backend_id),
     )
     assert row is not None
     mailbox = await mailbox_by_id(tx, row[0])
     assert mailbox is not None
     return mailbox
+
+
+async def _object_id(tx: Transaction, account_id: int, backend_id: str | None) -> str:
+    """Return a MAILBOXID that no mailbox of the account has."""
+    told = None
+    if backend_id is not None:
+        told = (await naming_of(tx, account_id)).told(Kind.MAILBOX, backend_id)
+    if told is None or await tx.row(_WITH_OBJECT_ID, account_id=account_id, object_id=told) is not None:
+        return made_mailbox_id()
+    return told
 
 
 async def update_mailbox(tx: Transaction, mailbox_id: int, **changes: Unpack[MailboxChanges]) -> None:
@@ -278,10 +299,15 @@ async def set_mailbox_cursor(tx: Transaction, mailbox_id: int, cursor: str | Non
 
 
 async def reset_mailbox(
-    tx: Transaction, mailbox_id: int, uidvalidity: int | None = None, uidnext: int | None = None
+    tx: Transaction,
+    mailbox_id: int,
+    uidvalidity: int | None = None,
+    uidnext: int | None = None,
+    backend_id: str | None = None,
 ) -> MailboxRow | None:
     """Forget the UID map and begin a new UIDVALIDITY: the backend's if given, else one never used.
 
+    MAILBOXID is then another one too (RFC 8474 section 4), `backend_id` if the backend has a new one for the mailbox.
     Drops placements, tombstones and cursor. Messages whose refs count only in this mailbox are forgotten too, since
     under a new UIDVALIDITY a backend's UID names another message; others stay, for the listing to place anew.
     Mod-sequences go on rising. Returns the mailbox as it is now; None if there is none.
@@ -294,7 +320,13 @@ async def reset_mailbox(
     await tx.execute(_DELETE_SCOPED, account_id=mailbox.account_id, mailbox_id=mailbox_id)
     if uidvalidity is None:
         uidvalidity = await allocate_uidvalidity(tx, above=mailbox.uidvalidity)
-    await tx.execute(_RESET, mailbox_id=mailbox_id, new_uidvalidity=uidvalidity, new_uidnext=uidnext or 1)
+    await tx.execute(
+        _RESET,
+        mailbox_id=mailbox_id,
+        new_uidvalidity=uidvalidity,
+        new_uidnext=uidnext or 1,
+        new_object_id=await _object_id(tx, mailbox.account_id, backend_id),
+    )
     return await mailbox_by_id(tx, mailbox_id)
 
 

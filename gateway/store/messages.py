@@ -7,12 +7,13 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Text, bindparam, cast, delete, exists, insert, literal, select, update
 
+from gateway.store.object_ids import Kind, Naming, naming_of
 from gateway.store.statements import Row, is_in
-from gateway.store.tables import mailboxes, messages, placements
+from gateway.store.tables import accounts, mailboxes, messages, placements
 from gateway.store.transaction import Transaction
 
 
@@ -28,7 +29,8 @@ class Hydration(enum.IntEnum):
 class MessageValues:
     """What a listing says of a message; None is unknown, and what was known before stays.
 
-    `internal_date` is in unix seconds, `zone` in minutes east of UTC, `size` in octets.
+    `internal_date` is in unix seconds, `zone` in minutes east of UTC, `size` in octets. `email_id` and `thread_id` are
+    the backend's.
     """
 
     ref: str
@@ -42,7 +44,10 @@ class MessageValues:
 
 @dataclass(frozen=True, slots=True)
 class MessageRow:
-    """A message. `scope_mailbox_id` is 0 where its ref counts in the whole account."""
+    """A message. `scope_mailbox_id` is 0 where its ref counts in the whole account.
+
+    `email_id` and `thread_id` are as stored; `object_ids` tells what clients are told.
+    """
 
     id: int
     account_id: int
@@ -65,6 +70,13 @@ class MessageRow:
         return datetime.fromtimestamp(self.internal_date, timezone(timedelta(minutes=self.internal_zone or 0)))
 
 
+class ObjectIds(NamedTuple):
+    """What RFC 8474 calls a message; no THREADID where the backend groups no messages."""
+
+    email_id: str
+    thread_id: str | None
+
+
 _FIELDS = tuple(MessageRow.__dataclass_fields__)
 _IS_EXACT, _HYDRATION = _FIELDS.index("size_is_exact"), _FIELDS.index("hydration")
 _KNOWN = (
@@ -75,6 +87,7 @@ _KNOWN = (
     messages.c.email_id,
     messages.c.thread_id,
 )
+_EMAIL_ID, _THREAD_ID = _KNOWN.index(messages.c.email_id), _KNOWN.index(messages.c.thread_id)
 _IN_SCOPE = (
     messages.c.account_id == bindparam("account_id"),
     messages.c.scope_mailbox_id == bindparam("scope_mailbox_id"),
@@ -123,6 +136,16 @@ _RETIRE = (
     .where(is_in(messages.c.id, "ids"), messages.c.ref.not_like("retired\n%"))
     .values(ref=literal("retired\n").concat(cast(messages.c.id, Text)))
 )
+_OBJECT_IDS = (
+    select(messages.c.id, messages.c.email_id, messages.c.thread_id, accounts.c.object_tag, accounts.c.has_plain_ids)
+    .join(accounts, accounts.c.id == messages.c.account_id)
+    .where(is_in(messages.c.id, "ids"))
+)
+_SHARE = (
+    update(messages)
+    .where(messages.c.id == bindparam("copy_id"), messages.c.email_id.is_(None))
+    .values(email_id=bindparam("new_email_id"), thread_id=bindparam("new_thread_id"))
+)
 _ORPHANS = (
     select(messages.c.id)
     .where(
@@ -143,10 +166,15 @@ async def upsert_messages(
 
     A None never overwrites what is known, nor an estimated size an exact one. A ref may come twice; the later wins
     where both say something. Where a size changes, the octets of the mailboxes that hold the message follow.
+    EMAILID and THREADID never change once told: of a known message the first stay, and the first is also none at all
+    for EMAILID, as one has been made then.
     """
+    naming: Naming | None = None
     merged: dict[str, list[Any]] = {}
     for value in values:
-        merged[value.ref] = _merge(merged.get(value.ref), value)
+        if naming is None and (value.email_id is not None or value.thread_id is not None):
+            naming = await naming_of(tx, account_id)
+        merged[value.ref] = _merge(merged.get(value.ref), value, naming)
     rows = await tx.rows(_EXISTING, account_id=account_id, scope_mailbox_id=scope_mailbox_id, refs=list(merged))
     ids: dict[str, int] = {}
     updates: list[dict[str, Any]] = []
@@ -154,6 +182,7 @@ async def upsert_messages(
     for ref, message_id, *known in rows:
         ids[ref] = message_id
         wanted = _combine(known, merged[ref])
+        wanted[_EMAIL_ID] = known[_EMAIL_ID]
         if wanted != known:
             updates.append(
                 {"message_id": message_id}
@@ -177,10 +206,12 @@ async def upsert_messages(
     return {ref: ids[ref] for ref in merged}
 
 
-def _merge(earlier: list[Any] | None, value: MessageValues) -> list[Any]:
+def _merge(earlier: list[Any] | None, value: MessageValues, naming: Naming | None) -> list[Any]:
     """Return the fields in the order of `_KNOWN`."""
     is_exact = int(value.size_is_exact and value.size is not None)
-    fields = [value.internal_date, value.zone, value.size, is_exact, value.email_id, value.thread_id]
+    email_id = naming.told(Kind.EMAIL, value.email_id) if naming is not None else None
+    thread_id = naming.told(Kind.THREAD, value.thread_id) if naming is not None else None
+    fields = [value.internal_date, value.zone, value.size, is_exact, email_id, thread_id]
     return fields if earlier is None else _combine(earlier, fields)
 
 
@@ -191,6 +222,8 @@ def _combine(known: Sequence[Any], told: Sequence[Any]) -> list[Any]:
     if told[0] is not None:
         # The zone belongs to the date: a date without one is not shown in the zone of another date.
         wanted[1] = known[1] if told[1] is None and told[0] == known[0] else told[1]
+    for position in (_EMAIL_ID, _THREAD_ID):
+        wanted[position] = told[position] if known[position] is None else known[position]
     return wanted
 
 
@@ -222,6 +255,31 @@ async def ids_by_refs(tx: Transaction, account_id: int, scope_mailbox_id: int, r
 async def refs_by_ids(tx: Transaction, ids: Iterable[int]) -> dict[int, str]:
     """Return the refs of those messages that exist."""
     return dict(await tx.rows(_REFS, ids=list(ids)))
+
+
+async def object_ids(tx: Transaction, ids: Iterable[int]) -> dict[int, ObjectIds]:
+    """Return EMAILID and THREADID, as clients are told them, of those messages that exist."""
+    return {
+        message_id: ObjectIds(email_id or Naming(tag, bool(is_plain)).made_email_id(message_id), thread_id)
+        for message_id, email_id, thread_id, tag, is_plain in await tx.rows(_OBJECT_IDS, ids=list(ids))
+    }
+
+
+async def share_object_ids(tx: Transaction, pairs: Iterable[tuple[int, int]]) -> None:
+    """Give copies the ids of their originals (RFC 8474 section 5.1); the pairs are message ids (original, copy).
+
+    A copy for which the backend has an id keeps that.
+    """
+    wanted = {copy: original for original, copy in pairs if copy != original}
+    known = await object_ids(tx, wanted.values())
+    await tx.execute_many(
+        _SHARE,
+        [
+            {"copy_id": copy, "new_email_id": known[original].email_id, "new_thread_id": known[original].thread_id}
+            for copy, original in wanted.items()
+            if original in known
+        ],
+    )
 
 
 async def message_rows(tx: Transaction, ids: Iterable[int]) -> dict[int, MessageRow]:

@@ -16,8 +16,9 @@ from sqlalchemy import Select, and_, bindparam, case, delete, func, insert, lite
 from gateway.store.errors import StoreError, UidsExhausted
 from gateway.store.flags import DELETED, SEEN
 from gateway.store.mailboxes import MAX_UIDNEXT
+from gateway.store.object_ids import parse_made_email_id
 from gateway.store.statements import Row, is_in
-from gateway.store.tables import mailboxes, messages, placements, tombstones
+from gateway.store.tables import accounts, mailboxes, messages, placements, tombstones
 from gateway.store.transaction import Transaction
 
 PlacementRow = tuple[
@@ -95,6 +96,29 @@ _BY_REFS = _REFS.order_by(None).where(
     == select(mailboxes.c.account_id).where(mailboxes.c.id == bindparam("mailbox_id")).scalar_subquery(),
     messages.c.scope_mailbox_id == bindparam("scope_mailbox_id"),
     is_in(messages.c.ref, "refs"),
+)
+_OF_OBJECT = (
+    select(placements.c.uid)
+    .select_from(messages)
+    .join(placements, and_(placements.c.message_id == messages.c.id, _HERE))
+    .where(
+        messages.c.account_id
+        == select(mailboxes.c.account_id).where(mailboxes.c.id == bindparam("mailbox_id")).scalar_subquery()
+    )
+)
+_BY_EMAIL_ID = _OF_OBJECT.where(messages.c.email_id == bindparam("object_id"))
+_BY_THREAD_ID = _OF_OBJECT.where(messages.c.thread_id == bindparam("object_id"))
+_BY_MADE_ID = (
+    select(placements.c.uid)
+    .select_from(placements)
+    .join(messages, messages.c.id == placements.c.message_id)
+    .join(accounts, accounts.c.id == messages.c.account_id)
+    .where(
+        _HERE,
+        placements.c.message_id == bindparam("message_id"),
+        messages.c.email_id.is_(None),
+        accounts.c.object_tag == bindparam("tag"),
+    )
 )
 _HOLDERS = (
     select(
@@ -198,6 +222,22 @@ async def refs_of(tx: Transaction, mailbox_id: int) -> list[RefRow]:
 async def by_message_ids(tx: Transaction, message_ids: Iterable[int]) -> list[HolderRow]:
     """Return every placement of those messages, in whatever mailbox, by mailbox and UID."""
     return await tx.rows(_HOLDERS, ids=list(message_ids))
+
+
+async def by_email_id(tx: Transaction, mailbox_id: int, email_id: str) -> list[int]:
+    """Return the UIDs of the mailbox's messages with that EMAILID, in no order; copies share one."""
+    uids = [uid for (uid,) in await tx.rows(_BY_EMAIL_ID, mailbox_id=mailbox_id, object_id=email_id)]
+    made = parse_made_email_id(email_id)
+    if made is not None:
+        tag, message_id = made
+        rows = await tx.rows(_BY_MADE_ID, mailbox_id=mailbox_id, message_id=message_id, tag=tag)
+        uids += [uid for (uid,) in rows]
+    return uids
+
+
+async def by_thread_id(tx: Transaction, mailbox_id: int, thread_id: str) -> list[int]:
+    """Return the UIDs of the mailbox's messages with that THREADID, in no order."""
+    return [uid for (uid,) in await tx.rows(_BY_THREAD_ID, mailbox_id=mailbox_id, object_id=thread_id)]
 
 
 async def count_from(tx: Transaction, mailbox_id: int, uid: int) -> int:

@@ -66,9 +66,11 @@ users = Table(
     Column("login_key", Text, nullable=False, unique=True),
     Column("password_hash", Text),
     _integer("is_declared"),
+    _integer("had_account"),
     sqlite_autoincrement=True,
 )
-"""`login_key` is the login folded (`gateway.store.users.fold_login`); no password hash means no login by password."""
+"""`login_key` is the login folded (`gateway.store.users.fold_login`); no password hash means no login by password.
+`had_account`: there is or was an account, so the next is not the first (see `gateway.store.object_ids`)."""
 
 app_passwords = Table(
     "app_passwords",
@@ -93,9 +95,12 @@ accounts = Table(
     Column("last_error", Text),
     _integer("is_declared"),
     _integer("is_primary"),
+    _text("object_tag"),
+    _integer("has_plain_ids"),
     UniqueConstraint("user_id", "name"),
     sqlite_autoincrement=True,
 )
+"""`object_tag` and `has_plain_ids` say how object ids are told (see `gateway.store.object_ids`)."""
 
 mailboxes = Table(
     "mailboxes",
@@ -123,11 +128,13 @@ mailboxes = Table(
     Column("cursor", Text),
     _integer("is_listed"),
     Column("synced_at", _Big),
+    _text("object_id"),
     UniqueConstraint("account_id", "ref"),
     sqlite_autoincrement=True,
 )
 """`recent_uid` is the first UID no session was told of as `\\Recent`. `tombstone_floor`: tombstones are complete for
-changes after this mod-sequence. `messages`, `unseen`, `deleted`, `octets` count the placements, always exactly."""
+changes after this mod-sequence. `messages`, `unseen`, `deleted`, `octets` count the placements, always exactly.
+`object_id` is the MAILBOXID as it is told."""
 
 messages = Table(
     "messages",
@@ -152,9 +159,24 @@ messages = Table(
         sqlite_where=text("content_hash IS NOT NULL"),
         postgresql_where=text("content_hash IS NOT NULL"),
     ),
+    Index(
+        "ix_messages_email_id",
+        "account_id",
+        "email_id",
+        sqlite_where=text("email_id IS NOT NULL"),
+        postgresql_where=text("email_id IS NOT NULL"),
+    ),
+    Index(
+        "ix_messages_thread_id",
+        "account_id",
+        "thread_id",
+        sqlite_where=text("thread_id IS NOT NULL"),
+        postgresql_where=text("thread_id IS NOT NULL"),
+    ),
     sqlite_autoincrement=True,
 )
-"""`scope_mailbox_id` is 0 where the backend's refs count in the whole account, else the mailbox they count in."""
+"""`scope_mailbox_id` is 0 where the backend's refs count in the whole account, else the mailbox they count in.
+`email_id` and `thread_id` are EMAILID and THREADID as they are told; without an `email_id` one is made of `id`."""
 
 placements = Table(
     "placements",

@@ -142,6 +142,7 @@ def values_of(state: MessageState) -> MessageValues:
         zone=int(offset.total_seconds()) // 60 if offset is not None else None,
         size=state.size,
         size_is_exact=state.size_is_exact,
-        email_id=state.email_id,
+        # Other octets are another message for EMAILID (RFC 8474 section 5.1), whatever the backend thinks.
+        email_id=None if state.content_changed else state.email_id,
         thread_id=state.thread_id,
     )

@@ -75,7 +75,7 @@ async def apply_tree(tx: Transaction, account_id: int, plan: TreePlan) -> None:
     for row in plan.deletes:
         await mailboxes.delete_mailbox(tx, row.id)
     for row, info in plan.resets:
-        await mailboxes.reset_mailbox(tx, row.id, info.uidvalidity, info.uidnext)
+        await mailboxes.reset_mailbox(tx, row.id, info.uidvalidity, info.uidnext, info.mailbox_id)
     for row, changed in plan.updates:
         await mailboxes.update_mailbox(tx, row.id, **changed)
     for info in plan.inserts:
@@ -98,6 +98,7 @@ async def insert_info(tx: Transaction, account_id: int, info: MailboxInfo) -> Ma
         any_keyword=info.any_keyword,
         uidvalidity=info.uidvalidity,
         uidnext=info.uidnext,
+        backend_id=info.mailbox_id,
     )
 
 

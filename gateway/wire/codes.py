@@ -1,4 +1,4 @@
-"""Response codes (RFC 9051 section 7.1, RFC 5530, RFC 7162, RFC 4315, RFC 5182, RFC 7889) and statuses."""
+"""Response codes (RFC 9051 section 7.1, RFC 4315, 5182, 5530, 7162, 7889, 8474) and statuses."""
 
 from __future__ import annotations
 
@@ -38,6 +38,7 @@ class Code(enum.Enum):
     INPROGRESS = b"INPROGRESS"
     INUSE = b"INUSE"
     LIMIT = b"LIMIT"
+    MAILBOXID = b"MAILBOXID"
     MODIFIED = b"MODIFIED"
     NOMODSEQ = b"NOMODSEQ"
     NONEXISTENT = b"NONEXISTENT"

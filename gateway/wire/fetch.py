@@ -1,4 +1,4 @@
-"""What a client can ask of FETCH (RFC 9051 section 6.4.5, RFC 3501 section 6.4.5, RFC 7162, RFC 3516)."""
+"""What a client can ask of FETCH (RFC 9051 section 6.4.5, RFC 3501 section 6.4.5, RFC 7162, RFC 3516, RFC 8474)."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ class FetchAttribute(enum.Enum):
     BODY = b"BODY"
     BODYSTRUCTURE = b"BODYSTRUCTURE"
     MODSEQ = b"MODSEQ"
+    EMAILID = b"EMAILID"
+    THREADID = b"THREADID"
     RFC822 = b"RFC822"
     RFC822_HEADER = b"RFC822.HEADER"
     RFC822_TEXT = b"RFC822.TEXT"

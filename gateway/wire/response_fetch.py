@@ -90,9 +90,9 @@ class FetchParser:
             case b"BODYSTRUCTURE":
                 fields["structure"] = scanner.value()
             case b"EMAILID":
-                fields["email_id"] = _object_id(scanner.value())
+                fields["email_id"] = scanner.object_id()
             case b"THREADID":
-                fields["thread_id"] = _object_id(scanner.value())
+                fields["thread_id"] = scanner.object_id()
             case _:
                 others[name] = scanner.value()
 
@@ -145,12 +145,3 @@ def _bracketed_number(value: Nested) -> int:
     if not isinstance(value, int):
         raise ResponseSyntaxError("a mod-sequence expected")
     return value
-
-
-def _object_id(value: Nested) -> str | None:
-    """Return the id of `EMAILID (x)` or `THREADID (x)`, None for NIL (RFC 8474 section 5)."""
-    if isinstance(value, tuple) and len(value) == 1:
-        value = value[0]
-    if isinstance(value, int):
-        return str(value)
-    return value.decode("ascii", "replace") if isinstance(value, bytes) else None

@@ -190,6 +190,10 @@ def _code_in_progress(data: bytes) -> InProgress:
     return InProgress(tag, done, goal)
 
 
+def _code_object_id(data: bytes) -> str | None:
+    return Scanner([data], []).object_id()
+
+
 _CODE_ARGUMENTS: dict[Code, Callable[[bytes], CodeArgument]] = {
     Code.APPENDUID: _code_append_uid,
     Code.BADCHARSET: _code_charsets,
@@ -197,6 +201,7 @@ _CODE_ARGUMENTS: dict[Code, Callable[[bytes], CodeArgument]] = {
     Code.COPYUID: _code_copy_uid,
     Code.HIGHESTMODSEQ: _code_number,
     Code.INPROGRESS: _code_in_progress,
+    Code.MAILBOXID: _code_object_id,
     Code.MODIFIED: SequenceSet.parse,
     Code.PERMANENTFLAGS: _code_flags,
     Code.UIDNEXT: _code_number,
@@ -239,13 +244,15 @@ def _list(scanner: Scanner, *, is_lsub: bool = False) -> ListData:
 def _status(scanner: Scanner) -> StatusData:
     name = scanner.astring()
     items: dict[str, int] = {}
+    mailbox_id: str | None = None
     scanner.expect(b"(")
     while not scanner.accept(b")"):
         item = scanner.word().decode("ascii", "replace")
-        value = scanner.value()
-        if isinstance(value, int):
+        if item == "MAILBOXID":
+            mailbox_id = scanner.object_id()
+        elif isinstance(value := scanner.value(), int):
             items[item] = value
-    return StatusData(name, items)
+    return StatusData(name, items, mailbox_id)
 
 
 def _search(scanner: Scanner) -> SearchData:

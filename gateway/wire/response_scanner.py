@@ -127,6 +127,16 @@ class Scanner:
             return self._literal()
         return self.nstring()
 
+    def object_id(self) -> str | None:
+        """Return the id of `(id)`, which may look like a number or like NIL; None for NIL (RFC 8474 section 7)."""
+        if not self.accept(b"("):
+            # Laxer than RFC 8474 section 7: an id without its parentheses is one too.
+            bare = self.nstring()
+            return None if bare is None else bare.decode("ascii", "replace")
+        found = self.astring()
+        self.expect(b")")
+        return found.decode("ascii", "replace")
+
     def value(self) -> Nested:
         """Return whatever stands next: a string, number, NIL, bare word, or a list of such."""
         lists: list[list[Nested]] = []

@@ -108,6 +108,7 @@ class InProgress:
 CodeArgument = (
     None
     | int
+    | str
     | bytes
     | frozenset[str]
     | tuple[str, ...]
@@ -125,8 +126,8 @@ class ResponseCode:
 
     `argument` by code: int for HIGHESTMODSEQ, UIDNEXT, UIDVALIDITY, UNSEEN; frozenset[str] for CAPABILITY; flags as
     tuple[str, ...] for PERMANENTFLAGS; charsets as tuple[bytes, ...] for BADCHARSET; SequenceSet for MODIFIED;
-    AppendUid, CopyUid, InProgress. Any other code has its text as bytes, or None if there is none. An argument against
-    the grammar is bytes, as it was sent.
+    str for MAILBOXID; AppendUid, CopyUid, InProgress. Any other code has its text as bytes, or None if there is none.
+    An argument against the grammar is bytes, as it was sent.
     """
 
     code: Code | None
@@ -208,10 +209,14 @@ class ListData:
 
 @dataclass(frozen=True, slots=True)
 class StatusData:
-    """STATUS of a mailbox: item name (upper case) to number. An item with NIL or an id in parentheses is left out."""
+    """STATUS of a mailbox: item name (upper case) to number; an item with NIL is left out.
+
+    `mailbox_id` is MAILBOXID (RFC 8474 section 4.3).
+    """
 
     name: bytes
     items: dict[str, int] = field(default_factory=dict)
+    mailbox_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

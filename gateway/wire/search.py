@@ -1,4 +1,4 @@
-"""What a client can ask of SEARCH (RFC 9051 section 6.4.4, RFC 3501 section 6.4.4, RFC 7162, RFC 5032, RFC 4731)."""
+"""What a client can ask of SEARCH (RFC 9051 section 6.4.4, RFC 3501 section 6.4.4, RFC 7162, 5032, 4731, 8474)."""
 
 from __future__ import annotations
 
@@ -123,6 +123,20 @@ class ModSeqSince:
 
 
 @dataclass(frozen=True, slots=True)
+class EmailIdIs:
+    """`EMAILID id` (RFC 8474 section 6); case counts."""
+
+    object_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadIdIs:
+    """`THREADID id` (RFC 8474 section 6); case counts."""
+
+    object_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class Not:
     key: SearchKey
 
@@ -153,6 +167,8 @@ SearchKey = (
     | InSequence
     | InUids
     | ModSeqSince
+    | EmailIdIs
+    | ThreadIdIs
     | Not
     | Or
     | And

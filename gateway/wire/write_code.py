@@ -49,6 +49,11 @@ def highestmodseq(modseq: int) -> bytes:
     return b"%b %d" % (Code.HIGHESTMODSEQ.value, modseq)
 
 
+def mailbox_id(object_id: str) -> bytes:
+    """`MAILBOXID (F2212ea87)` (RFC 8474 sections 4.1 and 4.2)."""
+    return b"%b (%b)" % (Code.MAILBOXID.value, object_id.encode("ascii", "replace"))
+
+
 def modified(numbers: SequenceSet) -> bytes:
     """`MODIFIED set` (RFC 7162 section 3.1.3); the set must not be empty."""
     return b"%b %b" % (Code.MODIFIED.value, numbers.to_bytes())

@@ -39,6 +39,11 @@ def modseq(value: int) -> bytes:
     return b"MODSEQ (%d)" % value
 
 
+def object_id(value: str | None) -> bytes:
+    """`(M6d99ac3275bb4e)`, what stands behind EMAILID or THREADID; NIL where there is none (RFC 8474 section 5.3)."""
+    return b"NIL" if value is None else b"(%b)" % value.encode("ascii", "replace")
+
+
 def literal_start(size: int, *, is_binary: bool = False) -> bytes:
     """`{n}` and line end, to be followed by exactly `size` octets; `~{n}` where they may hold NULs (RFC 3516)."""
     return b"%b{%d}\r\n" % (b"~" if is_binary else b"", size)

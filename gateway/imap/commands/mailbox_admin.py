@@ -5,20 +5,20 @@ from __future__ import annotations
 from gateway.imap.commands.special_use import role_of_attribute
 from gateway.imap.completion import Completion, no, ok
 from gateway.imap.session import Session
-from gateway.wire import commands
+from gateway.wire import commands, write_code
 from gateway.wire.codes import Code
 
 
 async def create(session: Session, command: commands.Create) -> Completion:
-    """Create a mailbox, with special uses if asked (RFC 6154 section 3)."""
+    """Create a mailbox, with special uses if asked (RFC 6154 section 3), and tell its id (RFC 8474 section 4.1)."""
     roles = []
     for attribute in command.special_uses:
         role = role_of_attribute(attribute)
         if role is None:
             return no(f"{attribute} is no special use that can be set", Code.USEATTR.value)
         roles.append(role)
-    await session.require_user().create(command.mailbox, roles)
-    return ok("Create completed")
+    object_id = await session.require_user().create(command.mailbox, roles)
+    return ok("Create completed", write_code.mailbox_id(object_id))
 
 
 async def delete(session: Session, command: commands.Delete) -> Completion:

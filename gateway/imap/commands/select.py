@@ -61,7 +61,7 @@ async def close(session: Session, command: commands.Close) -> Completion:
 
 
 def _describe(session: Session, view: View) -> None:
-    """Write what a client must know of the mailbox (RFC 3501 section 6.3.1, RFC 7162 section 3.1.2)."""
+    """Write what a client must know of the mailbox (RFC 3501 section 6.3.1, RFC 7162 section 3.1.2, RFC 8474)."""
     permanent = () if view.is_read_only else view.permanent_flags
     allows_new = view.allows_new_keywords and not view.is_read_only
     lines = [
@@ -75,6 +75,7 @@ def _describe(session: Session, view: View) -> None:
     lines += (
         _code("UIDs valid", write_code.uidvalidity(view.uidvalidity)),
         _code("Predicted next UID", write_code.uidnext(view.uidnext)),
+        _code("Its id", write_code.mailbox_id(view.object_id)),
         _code("Highest", write_code.highestmodseq(view.highestmodseq)),
     )
     session.write(b"".join(lines))

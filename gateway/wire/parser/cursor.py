@@ -23,6 +23,7 @@ _QUOTED = re.compile(rb'"([^"\\\r\n\x00]*(?:\\["\\][^"\\\r\n\x00]*)*)"')
 _ESCAPE = re.compile(rb'\\(["\\])')
 _DIGITS = re.compile(rb"[0-9]+")
 _SEQUENCE = re.compile(rb"\$|[0-9*:,]+")
+_OBJECT_ID = re.compile(rb"[A-Za-z0-9_\-]{1,255}")
 _SHOWN = re.compile(rb"[^ ()]{1,20}")
 
 MAX_NUMBER = 0xFFFF_FFFF
@@ -242,6 +243,13 @@ class Cursor:
     def mod_sequence(self, *, smallest: int = 1) -> int:
         """Read `mod-sequence-value` (RFC 7162 section 7)."""
         return self.number(largest=MAX_NUMBER64, smallest=smallest)
+
+    def object_id(self) -> str:
+        """Read `objectid` (RFC 8474 section 7). Laxer: it may be quoted, as clients send any text they search for."""
+        data = self.astring()
+        if not _OBJECT_ID.fullmatch(data):
+            raise SyntaxFault("Not an object identifier")
+        return data.decode("ascii")
 
     def sequence_set(self) -> SequenceSet:
         """Read `sequence-set`, or `$` (RFC 5182)."""

@@ -1,4 +1,4 @@
-"""SEARCH (RFC 9051 sections 6.4.4 and 9: `search`; RFC 3501, RFC 4731, RFC 5032, RFC 5182, RFC 7162, RFC 8514)."""
+"""SEARCH (RFC 9051 sections 6.4.4 and 9: `search`; RFC 3501, RFC 4731, 5032, 5182, 7162, 8474, 8514)."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from gateway.wire.search import (
     Comparison,
     DateIs,
     DateOf,
+    EmailIdIs,
     HasFlag,
     HeaderContains,
     InSequence,
@@ -29,6 +30,7 @@ from gateway.wire.search import (
     SearchReturn,
     SmallerThan,
     TextContains,
+    ThreadIdIs,
     Within,
 )
 
@@ -108,6 +110,7 @@ class _Keys:
         self._codec = CHARSETS[charset] if charset is not None else "utf-8"
         self._with_argument: dict[bytes, Callable[[], SearchKey]] = {
             b"BODY": lambda: BodyContains(self._text()),
+            b"EMAILID": lambda: EmailIdIs(cursor.object_id()),
             b"HEADER": self._header,
             b"KEYWORD": lambda: HasFlag(self._keyword()),
             b"LARGER": lambda: LargerThan(cursor.number(largest=MAX_NUMBER64)),
@@ -117,6 +120,7 @@ class _Keys:
             b"OR": self._or,
             b"SMALLER": lambda: SmallerThan(cursor.number(largest=MAX_NUMBER64)),
             b"TEXT": lambda: TextContains(self._text()),
+            b"THREADID": lambda: ThreadIdIs(cursor.object_id()),
             b"UID": lambda: InUids(cursor.sequence_set()),
             b"UNKEYWORD": lambda: HasFlag(self._keyword(), is_set=False),
             b"YOUNGER": lambda: Within(cursor.number(largest=MAX_NUMBER, smallest=1), is_younger=True),

@@ -19,6 +19,7 @@ ROW = FetchRow(
     structure=b'("text" "plain" NIL NIL NIL "7bit" 5 1 NIL NIL NIL NIL)',
     header=HEADER,
     body=None,
+    email_id="M6d99",
 )
 FIELDS = Section(text=SectionText.HEADER_FIELDS, fields=(b"subject",))
 
@@ -39,6 +40,8 @@ def line(*items: FetchItem, with_uid: bool = False, with_modseq: bool = False) -
         (FetchAttribute.ENVELOPE, b"ENVELOPE (NIL)"),
         (FetchAttribute.BODY, b'BODY ("text" "plain" NIL NIL NIL "7bit" 5 1)'),
         (FetchAttribute.MODSEQ, b"MODSEQ (9)"),
+        (FetchAttribute.EMAILID, b"EMAILID (M6d99)"),
+        (FetchAttribute.THREADID, b"THREADID NIL"),
         (FetchAttribute.RFC822_HEADER, b"RFC822.HEADER {%d}\r\n%b" % (len(HEADER), HEADER)),
         (BodySection(Section(text=SectionText.HEADER)), b"BODY[HEADER] {%d}\r\n%b" % (len(HEADER), HEADER)),
         (
@@ -79,6 +82,7 @@ def test_uid_and_modseq_are_added_once_where_the_command_implies_them() -> None:
         ([FetchAttribute.BODYSTRUCTURE], Needs(structure=True)),
         ([BodySection(FIELDS, is_peek=True)], Needs(header=True)),
         ([FetchAttribute.RFC822_HEADER], Needs(header=True)),
+        ([FetchAttribute.THREADID], Needs(object_ids=True)),
         ([BodySection(Section(), is_peek=True)], Needs(body=True)),
         ([BodySection(Section(part=(1,), text=SectionText.HEADER))], Needs(body=True)),
         ([FetchAttribute.RFC822_PEEK], Needs(body=True)),

@@ -32,6 +32,7 @@ ROW = MailboxRow(
     cursor=None,
     is_listed=True,
     synced_at=None,
+    object_id="F1",
 )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from connectors.api.types import Role
-from gateway.store import flags, mailboxes, messages, placements, tombstones
+from gateway.store import accounts, flags, mailboxes, messages, placements, tombstones
 from gateway.store.database import Store, Transaction
 from gateway.store.errors import Conflict, UidsExhausted
 from gateway.store.messages import MessageValues
@@ -187,6 +187,42 @@ async def test_a_reset_takes_the_backends_numbers(store: Store, place: Place) ->
         assert again is not None
         assert again.uidvalidity > 99
         assert await mailboxes.reset_mailbox(tx, 12345) is None
+
+    await store.write(body)
+
+
+async def test_a_mailbox_id_is_permanent_until_a_reset(store: Store, place: Place) -> None:
+    async def body(tx: Transaction) -> None:
+        row = await mailboxes.insert_mailbox(tx, place.account_id, "p", ("Projects",), backend_id="P1")
+        assert row.object_id == "P1"
+        await mailboxes.update_mailbox(tx, row.id, ref="q", path=("Renamed",))
+        renamed = await mailboxes.mailbox_by_id(tx, row.id)
+        assert renamed is not None
+        assert renamed.object_id == "P1"
+        reset = await mailboxes.reset_mailbox(tx, row.id, backend_id="P2")
+        assert reset is not None
+        assert reset.object_id == "P2"
+        # Void UIDs make it another mailbox (RFC 8474 section 4), whatever the backend says.
+        again = await mailboxes.reset_mailbox(tx, row.id, backend_id="P2")
+        assert again is not None
+        assert again.object_id != "P2"
+
+    await store.write(body)
+
+
+async def test_no_two_mailboxes_share_an_id(store: Store, place: Place) -> None:
+    async def body(tx: Transaction) -> None:
+        work = await accounts.add_account(tx, place.user_id, "Work", "memory", {})
+        rows = [
+            await mailboxes.insert_mailbox(tx, account_id, ref, (ref,), backend_id=backend_id)
+            for account_id in (place.account_id, work.id)
+            for ref, backend_id in (("1", "a"), ("2", "a"), ("3", None), ("4", "not legal"))
+        ]
+        assert rows[0].object_id == "a"
+        assert len({row.object_id for row in rows}) == len(rows)
+        await mailboxes.delete_mailbox(tx, rows[2].id)
+        anew = await mailboxes.insert_mailbox(tx, place.account_id, "3", ("3",))
+        assert anew.object_id != rows[2].object_id
 
     await store.write(body)
 

@@ -23,6 +23,7 @@ PLANS = {
     "mailboxes._DELETE_SCOPED": ["SEARCH messages USING", "(account_id=? AND scope_mailbox_id=?)"],
     "messages._EXISTING": ["SEARCH messages USING INDEX", "(account_id=? AND scope_mailbox_id=? AND ref=?)"],
     "messages._ROWS": ["SEARCH messages USING INTEGER PRIMARY KEY"],
+    "messages._OBJECT_IDS": ["SEARCH messages USING INTEGER PRIMARY KEY"],
     "messages._HOLDERS": ["SEARCH placements USING COVERING INDEX ix_placements_message_id"],
     "messages._BY_HASH": ["SEARCH messages USING INDEX ix_messages_content_hash"],
     "placements._RANGE": ["SEARCH placements USING PRIMARY KEY (mailbox_id=? AND uid>?)"],
@@ -33,6 +34,14 @@ PLANS = {
         "(account_id=? AND scope_mailbox_id=? AND ref=?)",
         "SEARCH placements USING INDEX ix_placements_message_id (message_id=? AND mailbox_id=?)",
     ],
+    "placements._BY_EMAIL_ID": [
+        "SEARCH messages USING COVERING INDEX ix_messages_email_id (account_id=? AND email_id=?)",
+        "SEARCH placements USING COVERING INDEX ix_placements_message_id (message_id=? AND mailbox_id=?)",
+    ],
+    "placements._BY_THREAD_ID": [
+        "SEARCH messages USING COVERING INDEX ix_messages_thread_id (account_id=? AND thread_id=?)"
+    ],
+    "placements._BY_MADE_ID": ["SEARCH messages USING INTEGER PRIMARY KEY"],
     "placements._HOLDERS": ["SEARCH placements USING INDEX ix_placements_message_id (message_id=?)"],
     "placements._STATES": ["SEARCH placements USING PRIMARY KEY (mailbox_id=? AND uid=?)"],
     "placements._STATES_OF_RUN": ["SEARCH placements USING PRIMARY KEY (mailbox_id=? AND uid>? AND uid<?)"],

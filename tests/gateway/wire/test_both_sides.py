@@ -26,6 +26,7 @@ from gateway.wire.responses import (
     ListData,
     MalformedData,
     NamespaceData,
+    ResponseCode,
     SearchData,
     StatusData,
     StatusResponse,
@@ -71,6 +72,20 @@ def understood(wire: bytes) -> object:
         (
             write.mailbox_status("x", [(StatusItem.MESSAGES, 1), (StatusItem.APPENDLIMIT, None)]),
             StatusData(b"x", {"MESSAGES": 1}),
+        ),
+        (
+            write.mailbox_status("x", [(StatusItem.MAILBOXID, "NIL"), (StatusItem.MESSAGES, 1)]),
+            StatusData(b"x", {"MESSAGES": 1}, "NIL"),
+        ),
+        (
+            write.untagged_status(Status.OK, "Ok", write_code.mailbox_id("F22-12_e")),
+            StatusResponse(Status.OK, ResponseCode(Code.MAILBOXID, b"MAILBOXID", "F22-12_e"), "Ok"),
+        ),
+        (
+            write_fetch.line(
+                2, [b"EMAILID " + write_fetch.object_id("012"), b"THREADID " + write_fetch.object_id(None)]
+            ),
+            FetchData(2, email_id="012", thread_id=None),
         ),
         (
             write_fetch.line(2, [write_fetch.uid(9), write_fetch.flags(b"(\\Seen)"), write_fetch.modseq(4)]),

@@ -75,6 +75,7 @@ CASES: list[tuple[bytes, Event]] = [
     (b"* PREAUTH hello\r\n", StatusResponse(Status.PREAUTH, None, "hello")),
     (b"* OK [ALERT] see {12}\r\n", ok(ResponseCode(Code.ALERT, b"ALERT"), "see {12}")),
     (b"* NO Gr\xc3\xbc\xc3\x9fe\r\n", StatusResponse(Status.NO, None, "Grüße")),
+    (b"* OK [MAILBOXID (0F-1)] done\r\n", ok(ResponseCode(Code.MAILBOXID, b"MAILBOXID", "0F-1"))),
     (b"* OK [UIDNEXT 7] done\r\n", ok(ResponseCode(Code.UIDNEXT, b"UIDNEXT", 7))),
     (b"* OK [uidvalidity 4294967295] done\r\n", ok(ResponseCode(Code.UIDVALIDITY, b"UIDVALIDITY", 4294967295))),
     (b"* OK [UNSEEN 3] done\r\n", ok(ResponseCode(Code.UNSEEN, b"UNSEEN", 3))),
@@ -157,8 +158,9 @@ CASES: list[tuple[bytes, Event]] = [
     (b'* XLIST (\\Inbox) "/" INBOX\r\n', ListData(frozenset({"\\inbox"}), b"/", b"INBOX")),
     (
         b'* STATUS "a b" (MESSAGES 3 UIDNEXT 8 MAILBOXID (F1) APPENDLIMIT NIL)\r\n',
-        StatusData(b"a b", {"MESSAGES": 3, "UIDNEXT": 8}),
+        StatusData(b"a b", {"MESSAGES": 3, "UIDNEXT": 8}, "F1"),
     ),
+    (b"* STATUS x (MAILBOXID (007) MESSAGES 3)\r\n", StatusData(b"x", {"MESSAGES": 3}, "007")),
     (b"* STATUS {3}\r\na b (MESSAGES 3)\r\n", StatusData(b"a b", {"MESSAGES": 3})),
     (b'* QUOTA "" (STORAGE 10 512 MESSAGE 1 2)\r\n', QuotaData(b"", {"STORAGE": (10, 512), "MESSAGE": (1, 2)})),
     (b'* QUOTAROOT INBOX "" r\r\n', QuotaRootData(b"INBOX", (b"", b"r"))),
@@ -219,6 +221,8 @@ CASES: list[tuple[bytes, Event]] = [
     (b"* 1 FETCH (BINARY[1] ~{3}\r\n\0a\0)\r\n", FetchData(1, sections={b"BINARY[1]": b"\0a\0"})),
     (b"* 1 FETCH (BINARY.SIZE[1] 99)\r\n", FetchData(1, others={b"BINARY.SIZE[1]": 99})),
     (b"* 1 FETCH (RFC822 {1}\r\nx)\r\n", FetchData(1, sections={b"RFC822": b"x"})),
+    (b"* 1 FETCH (EMAILID (0123) THREADID (nil))\r\n", FetchData(1, email_id="0123", thread_id="nil")),
+    (b"* 1 FETCH (EMAILID M1 THREADID T1)\r\n", FetchData(1, email_id="M1", thread_id="T1")),
     (
         b'* 1 FETCH (EMAILID (M6d99) THREADID NIL X-GM-MSGID 127 X-GM-LABELS (\\Inbox "a b"))\r\n',
         FetchData(1, email_id="M6d99", others={b"X-GM-MSGID": 127, b"X-GM-LABELS": (b"\\Inbox", b"a b")}),

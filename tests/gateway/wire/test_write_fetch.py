@@ -49,6 +49,11 @@ def test_lines() -> None:
     assert write_fetch.open_line(23) + b" ".join(items) + write_fetch.CLOSE_LINE == wire
 
 
+def test_object_ids() -> None:
+    assert write_fetch.object_id("M6d99ac3275bb4e") == b"(M6d99ac3275bb4e)"  # RFC 8474 section 5.3
+    assert write_fetch.object_id(None) == b"NIL"
+
+
 def test_binary_value_is_literal8_only_where_there_is_a_nul() -> None:
     assert write_fetch.binary_value(b"ab") == b"{2}\r\nab"
     assert write_fetch.binary_value(b"a\0") == b"~{2}\r\na\0"

@@ -27,6 +27,7 @@ def upgrade() -> None:
         sa.Column("login_key", sa.Text(), nullable=False),
         sa.Column("password_hash", sa.Text(), nullable=True),
         sa.Column("is_declared", _BIG, server_default="0", nullable=False),
+        sa.Column("had_account", _BIG, server_default="0", nullable=False),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("login_key"),
         sqlite_autoincrement=True,
@@ -44,6 +45,8 @@ def upgrade() -> None:
         sa.Column("last_error", sa.Text(), nullable=True),
         sa.Column("is_declared", _BIG, server_default="0", nullable=False),
         sa.Column("is_primary", _BIG, server_default="0", nullable=False),
+        sa.Column("object_tag", sa.Text(), nullable=False),
+        sa.Column("has_plain_ids", _BIG, server_default="0", nullable=False),
         sa.ForeignKeyConstraint(["user_id"], ["users.id"], ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("user_id", "name"),
@@ -97,6 +100,7 @@ def upgrade() -> None:
         sa.Column("cursor", sa.Text(), nullable=True),
         sa.Column("is_listed", _BIG, server_default="0", nullable=False),
         sa.Column("synced_at", _BIG, nullable=True),
+        sa.Column("object_id", sa.Text(), nullable=False),
         sa.ForeignKeyConstraint(["account_id"], ["accounts.id"], ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("account_id", "ref"),
@@ -129,6 +133,15 @@ def upgrade() -> None:
         sqlite_where=sa.text("content_hash IS NOT NULL"),
         postgresql_where=sa.text("content_hash IS NOT NULL"),
     )
+    for column in ("email_id", "thread_id"):
+        op.create_index(
+            f"ix_messages_{column}",
+            "messages",
+            ["account_id", column],
+            unique=False,
+            sqlite_where=sa.text(f"{column} IS NOT NULL"),
+            postgresql_where=sa.text(f"{column} IS NOT NULL"),
+        )
     op.create_table(
         "set_aside",
         sa.Column("account_id", _BIG, nullable=False),

@@ -11,10 +11,12 @@ CREATE TABLE accounts (
 	last_error TEXT, 
 	is_declared INTEGER DEFAULT '0' NOT NULL, 
 	is_primary INTEGER DEFAULT '0' NOT NULL, 
+	object_tag TEXT NOT NULL, 
+	has_plain_ids INTEGER DEFAULT '0' NOT NULL, 
 	FOREIGN KEY(user_id) REFERENCES users (id) ON DELETE CASCADE, 
 	UNIQUE (user_id, name)
 );
-INSERT INTO "accounts" VALUES(1,1,'Home','memory','{"seed": 1}',X'017365616C6564','c9','new',NULL,0,0);
+INSERT INTO "accounts" VALUES(1,1,'Home','memory','{"seed": 1}',X'017365616C6564','c9','new',NULL,0,0,'0f3a61b2c4',1);
 CREATE TABLE alembic_version (
 	version_num VARCHAR(32) NOT NULL, 
 	CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
@@ -78,11 +80,12 @@ CREATE TABLE mailboxes (
 	cursor TEXT, 
 	is_listed INTEGER DEFAULT '0' NOT NULL, 
 	synced_at INTEGER, 
+	object_id TEXT NOT NULL, 
 	FOREIGN KEY(account_id) REFERENCES accounts (id) ON DELETE CASCADE, 
 	UNIQUE (account_id, ref)
 );
-INSERT INTO "mailboxes" VALUES(1,1,'in','["INBOX"]','inbox',1,1,0,1,'\Flagged \Seen',1,1767323045,4,1,115823283077123,115823283077120,2,1,1,2223,'c1',1,1767323045);
-INSERT INTO "mailboxes" VALUES(2,1,'other','["Gr\u00fc\u00dfe", "a/b"]',NULL,1,1,0,1,'',1,1767323046,72,1,115823283077122,115823283077120,1,1,0,1000,NULL,0,NULL);
+INSERT INTO "mailboxes" VALUES(1,1,'in','["INBOX"]','inbox',1,1,0,1,'\Flagged \Seen',1,1767323045,4,1,115823283077123,115823283077120,2,1,1,2223,'c1',1,1767323045,'F0123456789abcdef');
+INSERT INTO "mailboxes" VALUES(2,1,'other','["Gr\u00fc\u00dfe", "a/b"]',NULL,1,1,0,1,'',1,1767323046,72,1,115823283077122,115823283077120,1,1,0,1000,NULL,0,NULL,'P2');
 CREATE TABLE messages (
 	id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, 
 	account_id INTEGER NOT NULL, 
@@ -171,11 +174,14 @@ CREATE TABLE users (
 	login_key TEXT NOT NULL, 
 	password_hash TEXT, 
 	is_declared INTEGER DEFAULT '0' NOT NULL, 
+	had_account INTEGER DEFAULT '0' NOT NULL, 
 	UNIQUE (login_key)
 );
-INSERT INTO "users" VALUES(1,'anna@example.org','anna@example.org','$argon2id$v=19$m=8,t=1,p=1$c29tZXNhbHQ$AAAAAAAAAAAAAAAAAAAAAA',0);
+INSERT INTO "users" VALUES(1,'anna@example.org','anna@example.org','$argon2id$v=19$m=8,t=1,p=1$c29tZXNhbHQ$AAAAAAAAAAAAAAAAAAAAAA',0,1);
 CREATE INDEX ix_intents_account_id ON intents (account_id);
 CREATE INDEX ix_messages_content_hash ON messages (account_id, content_hash) WHERE content_hash IS NOT NULL;
+CREATE INDEX ix_messages_email_id ON messages (account_id, email_id) WHERE email_id IS NOT NULL;
+CREATE INDEX ix_messages_thread_id ON messages (account_id, thread_id) WHERE thread_id IS NOT NULL;
 CREATE INDEX ix_placements_message_id ON placements (message_id);
 CREATE INDEX ix_placements_modseq ON placements (mailbox_id, modseq);
 CREATE INDEX ix_tombstones_modseq ON tombstones (mailbox_id, modseq);

@@ -30,6 +30,7 @@ def body(
         (b"(UID  FLAGS )", (A.UID, A.FLAGS)),
         (b"(FLAGS UID FLAGS)", (A.FLAGS, A.UID)),
         (b"(BODYSTRUCTURE ENVELOPE MODSEQ)", (A.BODYSTRUCTURE, A.ENVELOPE, A.MODSEQ)),
+        (b"(EMAILID threadid)", (A.EMAILID, A.THREADID)),  # RFC 8474 section 5.3
         (b"RFC822", (A.RFC822,)),
         (b"(RFC822.HEADER RFC822.TEXT)", (A.RFC822_HEADER, A.RFC822_TEXT)),
         (b"(UID RFC822.SIZE RFC822.PEEK)", (A.UID, A.RFC822_SIZE, A.RFC822_PEEK)),

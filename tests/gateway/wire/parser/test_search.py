@@ -14,6 +14,7 @@ from gateway.wire.search import (
     Comparison,
     DateIs,
     DateOf,
+    EmailIdIs,
     HasFlag,
     HeaderContains,
     InSequence,
@@ -26,6 +27,7 @@ from gateway.wire.search import (
     SearchReturn,
     SmallerThan,
     TextContains,
+    ThreadIdIs,
     Within,
 )
 from gateway.wire.sequence_set import SequenceSet
@@ -81,6 +83,9 @@ FIRST = date(1994, 2, 1)
         (b"MODSEQ 620162338", ModSeqSince(620162338)),
         (b'MODSEQ "/flags/\\\\draft" all 620162338', ModSeqSince(620162338)),  # RFC 7162 section 3.1.5
         (b"MODSEQ 0", ModSeqSince(0)),
+        (b"emailid M6d99ac3275bb4e", EmailIdIs("M6d99ac3275bb4e")),  # RFC 8474 section 6
+        (b'THREADID "T64b4-_78"', ThreadIdIs("T64b4-_78")),
+        (b"OR EMAILID 1234 EMAILID " + b"x" * 255, Or(EmailIdIs("1234"), EmailIdIs("x" * 255))),
         (b"(SEEN)", HasFlag("\\Seen")),
         (b"( SEEN  ALL )", And((HasFlag("\\Seen"), All()))),
         (b"OR SEEN (DRAFT ALL)", Or(HasFlag("\\Seen"), And((HasFlag("\\Draft"), All())))),
@@ -158,6 +163,10 @@ def test_unknown_charset_is_refused_with_the_list_of_known_ones() -> None:
         b"SEARCH LARGER x",
         b"SEARCH LARGER 9223372036854775808",
         b"SEARCH OLDER 0",
+        b"SEARCH EMAILID",
+        b"SEARCH EMAILID (M1)",
+        b"SEARCH THREADID a.b",
+        b"SEARCH EMAILID " + b"x" * 256,
         b"SEARCH UID",
         b"SEARCH UID x",
         b"SEARCH 0",
