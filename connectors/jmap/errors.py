@@ -150,7 +150,9 @@ def map_method_error(error: MethodError, what: str) -> MethodFailure:
     A type that is not known counts as serverFail (RFC 8620 section 3.6.2).
     """
     kind = _BY_METHOD_ERROR.get(error.type, MethodFailed)
-    return kind(f"{what}: {_described(error.type, error.description)}", type=error.type)
+    named = error.arguments if isinstance(error.arguments, list) else []
+    details = [error.description, *(name for name in named if isinstance(name, str))]
+    return kind(f"{what}: {_described(error.type, ' '.join(text for text in details if text))}", type=error.type)
 
 
 def map_set_error(error: SetError, what: str) -> ConnectorError:

@@ -160,7 +160,7 @@ class MethodError(msgspec.Struct, frozen=True, rename="camel"):
 
     type: str = "serverFail"
     description: str | None = None
-    limit: int | None = None
+    arguments: object = None
 
 
 class SetError(msgspec.Struct, frozen=True, rename="camel"):
@@ -171,7 +171,6 @@ class SetError(msgspec.Struct, frozen=True, rename="camel"):
     properties: list[str] | None = None
     existing_id: str | None = None
     not_found: list[str] | None = None
-    max_size: int | None = None
 
 
 class GetReply(msgspec.Struct, Generic[T], frozen=True, rename="camel"):
