@@ -136,6 +136,7 @@ LAYOUTS = [
     pytest.param({"layout": "items"}, id="items"),
     pytest.param({"layout": "labels"}, id="labels"),
     pytest.param({"layout": "labels", "listing": "sparse"}, id="sparse labels"),
+    pytest.param({"layout": "labels", "lists_account": True, "reports_tree": True}, id="whole labels"),
 ]
 
 

@@ -84,13 +84,18 @@ class Connector(ABC):
 
     @abstractmethod
     async def states(self, mailbox: MailboxRef, refs: Sequence[MessageRef]) -> Sequence[MessageState]:
-        """Return the present state of the messages; those that are gone are left out."""
+        """Return the present state of the messages; those that are gone are left out.
+
+        A backend whose refs are account-wide may also answer for messages that are no longer in this mailbox, if it
+        gives their `mailboxes`.
+        """
 
     @abstractmethod
     def outlines(self, mailbox: MailboxRef, refs: Sequence[MessageRef]) -> AsyncIterator[Outline]:
         """Yield header and, where known, structure of the messages in any order, in as few requests as possible.
 
-        At most `capabilities.outline_limit` refs. Messages that are gone are left out.
+        At most `capabilities.outline_limit` refs. Messages that are gone are left out, and so are those whose header
+        cannot be given exactly without reading the whole message: the gateway then uses `fetch`.
 
         Raises:
             Unsupported: headers cannot be had more cheaply than the whole message; use `fetch`.

@@ -62,7 +62,7 @@ class ConnectorSpec:
         raise SettingError(name, f"is not a form of credentials of connector {self.name!r}")
 
     def form_of(self, keys: Collection[str]) -> CredentialForm:
-        """Return the form of credentials that has all of the keys (one at least) and needs no others; the first of several.
+        """Return the form of credentials that has all of the keys, one at least, and needs no others.
 
         Raises:
             SettingError: there is none; the key is the one that is unknown, does not go with the others, or is missing.

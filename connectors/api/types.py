@@ -106,8 +106,8 @@ class ChangePage:
     `present`, if set, is the complete set of refs now in the mailbox asked, for backends that cannot name what was
     removed: whatever else is known there is gone.
     `cursor`, if set, is the position to store once this page and all before it have been applied.
-    `mailboxes_changed` says that the mailbox tree should be listed again; with `Capabilities.reports_tree` it comes no
-    later than the page whose states first name a mailbox that is new.
+    `mailboxes_changed` says that the mailbox tree should be listed again. A state may name a mailbox not listed yet,
+    with or without this; the gateway then lists the tree before it applies the page.
     """
 
     changed: tuple[MessageState, ...] = ()

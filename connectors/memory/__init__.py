@@ -22,6 +22,8 @@ SPEC = ConnectorSpec(
             default="full",
             choices=("full", "sparse"),
         ),
+        Setting("lists_account", bool, "with layout labels: all messages can be listed at once", default=False),
+        Setting("reports_tree", bool, "with layout labels: changes tell of mailboxes too", default=False),
         Setting("backend", str, "name of a shared backend, where the process keeps such", default=""),
     ),
     credentials=(),

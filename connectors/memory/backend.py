@@ -120,13 +120,16 @@ def utc_now() -> datetime:
 class MemoryBackend:
     """An account's mail in memory, shared by any number of connectors of one event loop.
 
-    `is_sparse` makes listings carry ids, membership and flags only. Limits are in octets; `page_size` and the batch
+    `is_sparse` makes listings carry ids, membership and flags only. With LABELS, `lists_account` lets all messages be
+    listed at once and `reports_tree` lets changes tell of mailboxes. Limits are in octets; `page_size` and the batch
     limits are in messages. `clock` gives the date of a message that comes without one.
     """
 
     layout: Layout = Layout.FOLDERS
     has_uids: bool = False
     is_sparse: bool = False
+    lists_account: bool = False
+    reports_tree: bool = False
     append_limit: int | None = None
     storage_limit: int | None = None
     page_size: int = 100
@@ -143,6 +146,8 @@ class MemoryBackend:
     def __post_init__(self) -> None:
         if self.has_uids and self.layout is not Layout.FOLDERS:
             raise ValueError("only a backend of folders has UIDs")
+        if (self.lists_account or self.reports_tree) and self.layout is not Layout.LABELS:
+            raise ValueError("only a backend of labels has listings and changes for the whole account")
         self.create_mailbox(INBOX, Role.INBOX)
         for role in (Role.DRAFTS, Role.SENT, Role.TRASH, Role.ARCHIVE, Role.JUNK):
             self.create_mailbox((role.value.capitalize(),), role)

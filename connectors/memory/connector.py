@@ -10,6 +10,7 @@ from itertools import islice
 from typing import TypeVar
 
 from connectors.api.abilities import (
+    AccountListing,
     BatchFetch,
     MailboxAdmin,
     Push,
@@ -47,20 +48,34 @@ T = TypeVar("T")
 
 def build(settings: Mapping[str, SettingValue], credentials: CredentialSource) -> MemoryConnector:
     """Build a connector with a backend of its own, empty but for the usual mailboxes."""
-    return MemoryConnector(make_backend(settings))
+    return connect(make_backend(settings))
+
+
+def connect(backend: MemoryBackend) -> MemoryConnector:
+    """Return a connector to the backend, with the abilities that it has."""
+    return AccountListingConnector(backend) if backend.lists_account else MemoryConnector(backend)
 
 
 def make_backend(settings: Mapping[str, SettingValue]) -> MemoryBackend:
     """Build the backend that checked settings ask for.
 
     Raises:
-        SettingError: UIDs are asked for in a layout that has none.
+        SettingError: something is asked for in a layout that has it not.
     """
     layout = Layout(settings["layout"])
     has_uids = bool(settings["uids"])
     if has_uids and layout is not Layout.FOLDERS:
         raise SettingError("uids", "goes with layout folders only")
-    return MemoryBackend(layout, has_uids=has_uids, is_sparse=settings["listing"] == "sparse")
+    for key in ("lists_account", "reports_tree"):
+        if settings[key] and layout is not Layout.LABELS:
+            raise SettingError(key, "goes with layout labels only")
+    return MemoryBackend(
+        layout,
+        has_uids=has_uids,
+        is_sparse=settings["listing"] == "sparse",
+        lists_account=bool(settings["lists_account"]),
+        reports_tree=bool(settings["reports_tree"]),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +92,7 @@ class SharedMemorySpec(ConnectorSpec):
         name = str(checked["backend"])
         if name not in self.backends:
             self.backends[name] = make_backend(checked)
-        return MemoryConnector(self.backends[name])
+        return connect(self.backends[name])
 
 
 def shared_spec(backends: dict[str, MemoryBackend]) -> SharedMemorySpec:
@@ -102,6 +117,7 @@ class MemoryConnector(Connector, MailboxAdmin, Subscriptions, Push, BatchFetch, 
             batch_limit=backend.batch_limit,
             outline_limit=backend.outline_limit,
             append_limit=backend.append_limit,
+            reports_tree=backend.reports_tree,
         )
 
     @property
@@ -159,7 +175,7 @@ class MemoryConnector(Connector, MailboxAdmin, Subscriptions, Push, BatchFetch, 
             changed=tuple(changed),
             removed=tuple(ref for ref in refs if ref not in known),
             cursor=backend.cursor_at(entries[-1].serial, mailbox),
-            mailboxes_changed=any(entry.mailbox is None for entry in entries),
+            mailboxes_changed=backend.reports_tree and any(entry.mailbox is None for entry in entries),
         )
 
     async def states(self, mailbox: MailboxRef, refs: Sequence[MessageRef]) -> Sequence[MessageState]:
@@ -350,6 +366,19 @@ class MemoryConnector(Connector, MailboxAdmin, Subscriptions, Push, BatchFetch, 
     def _check_batch(self, refs: Sequence[MessageRef], limit: int) -> None:
         if len(refs) > limit:
             raise Rejected(f"{len(refs)} messages are more than the {limit} of one call")
+
+
+class AccountListingConnector(MemoryConnector, AccountListing):
+    """One login at a memory backend that can list all its messages at once."""
+
+    async def list_account(self) -> AsyncIterator[Sequence[MessageState]]:
+        async with self._call(Operation.LIST_ACCOUNT):
+            messages = sorted(self.backend.every_message().values(), key=lambda message: message.born)
+        for page in _pages(messages, self.backend.page_size):
+            self._check_usable(Operation.LIST_ACCOUNT)
+            # One that was removed meanwhile has no mailboxes left; the changes tell of it.
+            present = [message for message in page if message.refs]
+            yield [self.backend.state(message, None, is_sparse=self.backend.is_sparse) for message in present]
 
 
 def _pages(items: Sequence[T], size: int) -> Iterable[Sequence[T]]:

@@ -17,6 +17,7 @@ class Operation(enum.Enum):
     LIST_MAILBOXES = "list_mailboxes"
     POSITION = "position"
     LISTING = "listing"
+    LIST_ACCOUNT = "list_account"
     CHANGES = "changes"
     STATES = "states"
     OUTLINES = "outlines"

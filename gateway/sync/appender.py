@@ -11,6 +11,7 @@ import asyncio
 import hashlib
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from connectors.api import errors
@@ -23,6 +24,7 @@ from gateway.store.mailboxes import MailboxRow
 from gateway.store.placements import PlacementRow
 from gateway.sync.apply import known_by_refs, place_made
 from gateway.sync.context import AccountContext, policy_of, ref_of
+from gateway.sync.reconcile import respelled
 
 log = logging.getLogger(__name__)
 
@@ -82,6 +84,8 @@ class Appender:
                     await context.failed(row, error)
                     await self._forget(intent)
                     raise
+                if state.flags:
+                    state = replace(state, flags=respelled(state.flags, flags))
                 context.guard.made([context.key_of(row)(state.ref)])
                 local = FlagSet.of(flag for flag in flags if not policy.is_storable(flag))
                 return await self._commit(row, state, local, intent)

@@ -68,6 +68,15 @@ class AccountContext:
             raise errors.NotFound(f"mailbox {row.ref!r} is gone")
         return found
 
+    def is_current(self, row: MailboxRow) -> bool:
+        """Whether a ref that the store has of the mailbox can only mean the message that it meant when it was stored.
+
+        So it is for good where refs are the account's and no UIDs; see `ensure_current` for the others.
+        """
+        capabilities = self.account.capabilities
+        is_permanent = capabilities.ref_scope is Scope.ACCOUNT and not capabilities.has_uids
+        return is_permanent or row.id in self.current
+
     async def ensure_current(self, row: MailboxRow) -> None:
         """Have the mailbox read once in this process before any message of it is named to the backend.
 
@@ -78,7 +87,7 @@ class AccountContext:
             Unavailable: the mailbox cannot be read now.
             NotFound: the messages of `row` are gone, UIDs and all.
         """
-        if row.id in self.current or self.read_mailbox is None:
+        if self.read_mailbox is None or self.is_current(row):
             return
         is_read = await self.read_mailbox(row.id)
         await self.fresh(row)

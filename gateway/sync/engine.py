@@ -13,20 +13,21 @@ import asyncio
 import contextlib
 import logging
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from connectors.api import errors
 from connectors.api.abilities import Push
 from connectors.api.capabilities import Scope
-from connectors.api.types import Cursor, MailboxRef, PushEvent, Role
+from connectors.api.types import MailboxRef, PushEvent, Role
 from gateway.accounts.account import LOGIN_PAUSE_S
-from gateway.store import accounts, mailboxes
+from gateway.store import mailboxes
 from gateway.store.mailboxes import MailboxRow
+from gateway.sync.account_sync import AccountSync
 from gateway.sync.account_writes import AccountWrites
 from gateway.sync.context import AccountContext
 from gateway.sync.hydrate import Hydrator, Prefetch
-from gateway.sync.mailbox_sync import SyncOutcome, list_mailbox, read_account_changes, read_changes
+from gateway.sync.mailbox_sync import SyncOutcome, list_mailbox, read_changes
 from gateway.sync.progress import MailboxProgress
 from gateway.sync.schedule import Backoff, Queue, Urgency
 from gateway.sync.sweep import sweep
@@ -36,9 +37,6 @@ log = logging.getLogger(__name__)
 
 FIRST_READ_S = 60.0
 """How long a write waits for its mailbox to be read for the first time in this process."""
-
-MAX_EXPIRIES = 2
-"""How often in a row everything is listed anew for a cursor that was too old, before there is a pause."""
 
 SWEEP_INTERVAL_S = 6 * 3600.0
 """How often what nothing points to any more is forgotten."""
@@ -71,11 +69,11 @@ class AccountEngine(AccountWrites):
         self._retry_now = asyncio.Event()
         self._progress: defaultdict[int, MailboxProgress] = defaultdict(MailboxProgress)
         self._mailbox_locks: defaultdict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
-        self._account_lock = asyncio.Lock()
+        self._account = AccountSync(context, self._list_tree)
+        self._account_synced_at: float | None = None
         self._interest: frozenset[int] = frozenset()
         self._task: asyncio.Task[None] | None = None
         self._retries: dict[int, asyncio.TimerHandle] = {}
-        self._expiries = 0
         self._swept_at = 0.0
 
     # -- what others ask ----------------------------------------------------------------------------------------------
@@ -127,15 +125,20 @@ class AccountEngine(AccountWrites):
         self._wants_tree.set()
 
     async def freshen_tree(self, max_age_s: float, timeout_s: float) -> None:
-        """Have the mailbox tree listed if that was longer ago, and wait a moment for it.
+        """Have the mailbox tree brought up to date if that was longer ago, and wait a moment for it.
 
         Returns early when the backend is known to be out of reach.
         """
         progress = self._tree_progress
         if progress.synced_at is not None and self.context.clock.monotonic() - progress.synced_at <= max_age_s:
             return
-        self.request_tree()
-        await self._wait_for(progress, progress.begun, timeout_s)
+        begun = progress.begun
+        row = await self._any_mailbox() if self._has_told_tree else None
+        if row is not None:
+            self.request(row.id, Urgency.WAITED_FOR)
+        else:
+            self.request_tree()
+        await progress.wait_past(begun, timeout_s, lambda: self.is_working)
 
     def retry(self) -> None:
         """Try a failing backend again at once, because somebody is here who cares."""
@@ -149,22 +152,7 @@ class AccountEngine(AccountWrites):
         progress = self._progress[mailbox_id]
         begun = progress.begun
         self.request(mailbox_id, Urgency.WAITED_FOR)
-        return await self._wait_for(progress, begun, timeout_s) and progress.error is None
-
-    async def _wait_for(self, progress: MailboxProgress, begun: int, timeout_s: float) -> bool:
-        """Wait for the end of a reading later than number `begun`; return whether it came in time."""
-        deadline = asyncio.get_running_loop().time() + timeout_s
-        # A reading that is under way may have missed what the caller has in mind.
-        while progress.ended <= begun:
-            left_s = deadline - asyncio.get_running_loop().time()
-            if left_s <= 0 or not self.is_working:
-                return False
-            try:
-                async with asyncio.timeout(min(left_s, 0.5)):
-                    await progress.changed.wait()
-            except TimeoutError:
-                continue
-        return True
+        return await progress.wait_past(begun, timeout_s, lambda: self.is_working) and progress.error is None
 
     @property
     def is_working(self) -> bool:
@@ -173,7 +161,7 @@ class AccountEngine(AccountWrites):
 
     def age_s(self, mailbox_id: int) -> float | None:
         """Return how long ago the mailbox was last read by this process, in seconds."""
-        synced_at = self._progress[mailbox_id].synced_at
+        synced_at = self._account_synced_at if self._has_account_cursor else self._progress[mailbox_id].synced_at
         return None if synced_at is None else self.context.clock.monotonic() - synced_at
 
     async def set_interest(self, mailbox_ids: frozenset[int]) -> None:
@@ -184,7 +172,7 @@ class AccountEngine(AccountWrites):
     # -- the task -----------------------------------------------------------------------------------------------------
 
     async def _run(self) -> None:
-        rows = await self.context.store.read(lambda tx: mailboxes.mailboxes_of(tx, self.context.account_id))
+        rows = await self._rows()
         if rows:
             self._tree_known.set()
             self._tell_attempt()
@@ -242,7 +230,7 @@ class AccountEngine(AccountWrites):
         self._attempt.set()
         self._attempt = asyncio.Event()
 
-    async def _read_tree(self) -> list[MailboxRow]:
+    async def _list_tree(self) -> list[MailboxRow]:
         self._wants_tree.clear()
         number = self._tree_progress.begin()
         rows = await sync_tree(self.context)
@@ -253,6 +241,11 @@ class AccountEngine(AccountWrites):
         self._tell_attempt()
         for mailbox_id in self._progress.keys() - {row.id for row in rows}:
             self._forget(mailbox_id)
+        return rows
+
+    async def _read_tree(self) -> list[MailboxRow]:
+        """List the tree, and have read what that alone does not tell."""
+        rows = await self._list_tree()
         selectable = [row for row in rows if row.is_selectable]
         if self._has_account_cursor:
             # One reading of the changes serves all; only what was never listed needs its own turn.
@@ -264,6 +257,16 @@ class AccountEngine(AccountWrites):
     @property
     def _has_account_cursor(self) -> bool:
         return self.context.account.capabilities.cursor_scope is Scope.ACCOUNT
+
+    @property
+    def _has_told_tree(self) -> bool:
+        """Whether reading the account's changes tells of the tree too."""
+        return self._has_account_cursor and self.context.account.capabilities.reports_tree
+
+    async def _any_mailbox(self) -> MailboxRow | None:
+        """Return a mailbox in whose turn the account's changes are read, one that was listed if there is any."""
+        rows = await self._rows()
+        return min((row for row in rows if row.is_selectable), key=lambda row: not row.is_listed, default=None)
 
     def _urgency(self, row: MailboxRow) -> Urgency:
         if row.id in self._interest:
@@ -279,9 +282,13 @@ class AccountEngine(AccountWrites):
         interval_s = self._settings.poll_interval_s or self.context.account.capabilities.poll_interval_s
         while True:
             await asyncio.sleep(interval_s)
-            rows = await self._read_tree()
+            row = await self._any_mailbox() if self._has_told_tree else None
+            if row is not None:
+                self.request(row.id, Urgency.POLLED)
+            else:
+                await self._read_tree()
             if self.context.clock.monotonic() - self._swept_at > SWEEP_INTERVAL_S:
-                await self._sweep(rows)
+                await self._sweep(await self._rows())
 
     async def _watch(self) -> None:
         connector = self.context.account.connector
@@ -321,7 +328,7 @@ class AccountEngine(AccountWrites):
         progress = self._progress[row.id]
         number = progress.begin()
         try:
-            outcome = await self._sync_mailbox(row)
+            outcome = await self._sync_mailbox(row, number)
         except errors.NotFound:
             self.request_tree()
             progress.error = errors.NotFound(f"mailbox {row.id}")
@@ -339,9 +346,6 @@ class AccountEngine(AccountWrites):
             progress.backoff.succeeded()
             self.context.current.add(row.id)
             progress.synced_at = self.context.clock.monotonic()
-            if self._has_account_cursor:
-                for other in self._progress.values():
-                    other.synced_at = progress.synced_at
             self._follow_up(row, outcome)
             self.hydrator.wake()
         progress.end(number)
@@ -382,13 +386,14 @@ class AccountEngine(AccountWrites):
         if not outcome.is_settled:
             self.context.guard.when_written(lambda: self.request(row.id, Urgency.PUSHED))
 
-    async def _sync_mailbox(self, row: MailboxRow) -> SyncOutcome:
+    async def _sync_mailbox(self, row: MailboxRow, number: int | None = None) -> SyncOutcome:
+        """Read the mailbox. As its reading `number` it need not be, if one that began later has ended already."""
         async with self._mailbox_locks[row.id]:
             fresh = await self._row(row.id)
             if fresh is None:
                 raise errors.NotFound(f"mailbox {row.id}")
             if self._has_account_cursor:
-                return await self._sync_account(fresh)
+                return await self._sync_account(fresh, number)
             if not fresh.is_listed:
                 outcome = await list_mailbox(self.context, fresh)
                 if not outcome.is_settled:
@@ -404,63 +409,60 @@ class AccountEngine(AccountWrites):
                     raise errors.NotFound(f"mailbox {row.id}") from None
                 return await list_mailbox(self.context, fresh)
 
-    async def _sync_account(self, row: MailboxRow) -> SyncOutcome:
-        """With one cursor for the account: list what was never listed, then read the changes for all mailboxes."""
-        async with self._account_lock:
-            cursor = await self._account_cursor()
-            if not row.is_listed:
-                outcome = await list_mailbox(self.context, row)
-                if not outcome.is_settled:
-                    return outcome
+    async def _sync_account(self, row: MailboxRow, number: int | None) -> SyncOutcome:
+        """With one cursor for the account one reading serves all its mailboxes but those never listed."""
+        async with self._account.lock:
+            if number is not None and self._progress[row.id].ended >= number:
+                return SyncOutcome()
+            numbers = {mailbox_id: progress.begin() for mailbox_id, progress in self._progress.items()}
+            tree_number = self._tree_progress.begin()
+            waiting = self._queue.take()
+            listed: set[int] = set()
             try:
-                outcome = await read_account_changes(self.context, cursor)
-            except errors.CursorExpired as error:
-                self._expiries += 1
-                if self._expiries > MAX_EXPIRIES:
-                    self._expiries = 0
-                    raise errors.Unavailable(f"cursors just given are too old: {error.operator_text}") from error
-                return await self._relist_account(row)
-            self._expiries = 0
+                outcome = await self._account.read(row)
+                listed = await self._read_together(numbers)
+                if self._has_told_tree:
+                    self._tree_progress.synced_at = self._account_synced_at
+                    self._tree_progress.end(tree_number)
+            finally:
+                for mailbox_id, urgency in waiting.items():
+                    if mailbox_id not in listed:
+                        self.request(mailbox_id, urgency)
             return outcome
 
-    async def _account_cursor(self) -> Cursor:
-        """Return the stored cursor; where there is none, the present position, stored before anything is listed."""
-        account_id = self.context.account_id
-        stored = await self.context.store.read(lambda tx: accounts.account_by_id(tx, account_id))
-        if stored is not None and stored.cursor is not None:
-            return Cursor(stored.cursor)
-        cursor = await self.context.account.connector.position(None)
-        await self.context.store.write(lambda tx: accounts.set_account_cursor(tx, account_id, cursor))
-        return cursor
-
-    async def _relist_account(self, row: MailboxRow) -> SyncOutcome:
-        account_id = self.context.account_id
-        cursor = await self.context.account.connector.position(None)
-        rows = await self.context.store.read(lambda tx: mailboxes.mailboxes_of(tx, account_id))
-        is_settled = True
-        for other in sorted(rows, key=lambda other: other.id != row.id):
-            if other.is_selectable and (other.is_listed or other.id == row.id):
-                outcome = await list_mailbox(self.context, other)
-                is_settled = is_settled and outcome.is_settled
-        if is_settled:
-            await self.context.store.write(lambda tx: accounts.set_account_cursor(tx, account_id, cursor))
-        # What happened meanwhile is read by the changes after the new cursor.
-        return SyncOutcome(is_settled=False)
+    async def _read_together(self, numbers: Mapping[int, int]) -> set[int]:
+        """Take note that a reading of the account has ended, given its number by mailbox; return what it served."""
+        self._account_synced_at = self.context.clock.monotonic()
+        rows = await self._rows()
+        listed = {row.id for row in rows if row.is_listed}
+        self.context.current.update(listed)
+        for mailbox_id in listed & numbers.keys() & self._progress.keys():
+            progress = self._progress[mailbox_id]
+            progress.error = None
+            progress.synced_at = self._account_synced_at
+            progress.end(numbers[mailbox_id])
+        for row in rows:
+            if row.is_selectable and not row.is_listed:
+                self.request(row.id, self._urgency(row))
+        return listed
 
     async def _prefetch(self) -> None:
         await self.hydrator.prefetch(self._settings.prefetch, is_busy=lambda: len(self._queue) > 0)
 
     # -- rows ---------------------------------------------------------------------------------------------------------
 
+    async def _rows(self) -> list[MailboxRow]:
+        return await self.context.store.read(lambda tx: mailboxes.mailboxes_of(tx, self.context.account_id))
+
     async def _row_for(self, event: PushEvent) -> MailboxRow | None:
         """Return the mailbox to be read after an event; None if the tree has to be listed."""
         account_id, ref = self.context.account_id, event.mailbox
         if ref is not None:
-            return await self.context.store.read(lambda tx: mailboxes.mailbox_by_ref(tx, account_id, ref))
-        if self._has_account_cursor:
-            rows = await self.context.store.read(lambda tx: mailboxes.mailboxes_of(tx, account_id))
-            return next((row for row in rows if row.is_selectable), None)
-        return None
+            row = await self.context.store.read(lambda tx: mailboxes.mailbox_by_ref(tx, account_id, ref))
+            if row is not None:
+                return row
+        # Of a mailbox that is new the account's changes tell, if there is anything in it.
+        return await self._any_mailbox() if self._has_account_cursor else None
 
 
 def _first(group: BaseExceptionGroup[errors.ConnectorError]) -> errors.ConnectorError:

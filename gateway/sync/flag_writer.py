@@ -17,7 +17,7 @@ from gateway.store.flags import FlagSet
 from gateway.store.mailboxes import MailboxRow
 from gateway.sync.batches import Outcome, in_batches
 from gateway.sync.context import AccountContext, policy_of, ref_of
-from gateway.sync.reconcile import FlagPolicy
+from gateway.sync.reconcile import FlagPolicy, respelled
 from gateway.sync.targets import Target, read_targets
 
 
@@ -29,12 +29,12 @@ class FlagAction(enum.Enum):
     REMOVE = "remove"
 
     def apply(self, old: FlagSet, flags: Sequence[str]) -> FlagSet:
-        """Return the flags after it."""
+        """Return the flags after it; a keyword that is there already keeps its spelling."""
         match self:
             case FlagAction.REPLACE:
-                return FlagSet.of(flags)
+                return FlagSet.of(respelled(flags, old.names()))
             case FlagAction.ADD:
-                return FlagSet.of((*old.names(), *flags))
+                return FlagSet.of((*old.names(), *respelled(flags, old.names())))
             case FlagAction.REMOVE:
                 taken = {flag.lower() for flag in flags}
                 return FlagSet.of(flag for flag in old.names() if flag.lower() not in taken)

@@ -100,8 +100,8 @@ class Hydrator:
         account_id = self._context.account_id
         rows = await self._context.store.read(lambda tx: mailboxes.mailboxes_of(tx, account_id))
         # One that could not be read in this process yet is left to the sync, which then wakes the background.
-        current = self._context.current if self._context.read_mailbox is not None else None
-        return [row for row in rows if row.is_listed and row.messages and (current is None or row.id in current)]
+        is_alone = self._context.read_mailbox is None
+        return [row for row in rows if row.is_listed and row.messages and (is_alone or self._context.is_current(row))]
 
     async def _prefetch_some(self, row: MailboxRow, target: Hydration, below: dict[int, int]) -> bool:
         limit = self._context.account.capabilities.outline_limit
@@ -168,6 +168,33 @@ class Hydrator:
                 await self._context.failed(row, error)
                 raise
             await self._save(row, batch, found)
+            await self._left_out(row, batch, found)
+
+    async def _left_out(self, row: MailboxRow, batch: Sequence[Wanted], found: Sequence[Outline]) -> None:
+        """Read those messages whole that exist but whose header the backend cannot give alone."""
+        told = {item.ref for item in found}
+        left = [item for item in batch if item.ref not in told]
+        if not left:
+            return
+        # Most are gone, and one request for all of them tells which are not.
+        present = {state.ref: state for state in await self._states(row, [item.ref for item in left])}
+        scope, account_id = self._context.scope_of(row), self._context.account_id
+        learned = [values_of(state) for state in present.values()]
+        await self._context.store.write(lambda tx: messages.upsert_messages(tx, account_id, scope, learned))
+        await self._each_body(row, [item for item in left if item.ref in present])
+
+    async def _states(self, row: MailboxRow, refs: Sequence[MessageRef]) -> list[MessageState]:
+        connector = await self._context.account.open()
+        limit = self._context.account.capabilities.batch_limit
+        states: list[MessageState] = []
+        try:
+            for start in range(0, len(refs), limit):
+                states.extend(await connector.states(ref_of(row), refs[start : start + limit]))
+        except errors.ConnectorError as error:
+            await self._context.failed(row, error)
+            raise
+        asked = set(refs)
+        return [state for state in states if state.ref in asked]
 
     async def _save(self, row: MailboxRow, batch: Sequence[Wanted], found: Sequence[Outline]) -> None:
         ids = {item.ref: item.message_id for item in batch}

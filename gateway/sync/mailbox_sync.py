@@ -1,4 +1,4 @@
-"""Bringing the messages of an account in line with the backend's: full listings and changes after a cursor."""
+"""Bringing the messages of one mailbox in line with the backend's: full listings and changes after a cursor."""
 
 from __future__ import annotations
 
@@ -9,13 +9,12 @@ from dataclasses import dataclass
 from connectors.api import errors
 from connectors.api.capabilities import Scope
 from connectors.api.types import ChangePage, Cursor, MessageRef, MessageState
-from gateway.store import accounts, mailboxes
+from gateway.store import mailboxes
 from gateway.store.database import Transaction
 from gateway.store.mailboxes import MailboxRow
 from gateway.sync.apply import apply_plan, known_by_refs, known_in
 from gateway.sync.context import AccountContext, policy_of, ref_of
 from gateway.sync.guard import ReadMark
-from gateway.sync.membership import apply_account_page
 from gateway.sync.reconcile import Plan, reconcile
 
 STALE_ATTEMPTS = 3
@@ -136,7 +135,7 @@ async def read_changes(context: AccountContext, row: MailboxRow) -> SyncOutcome:
         raise errors.CursorExpired(f"mailbox {row.id} has no cursor")
     tree_changed, uidnext = False, context.listed_uidnext.get(row.id)
     pages = context.account.connector.changes(ref_of(row), Cursor(row.cursor))
-    async with _closing(pages):
+    async with closing_pages(pages):
         with context.guard.reading() as mark:
             async for page in pages:
                 tree_changed = tree_changed or page.mailboxes_changed
@@ -185,46 +184,8 @@ async def _apply_change_page(context: AccountContext, row: MailboxRow, page: Cha
     return not plan.was_stale
 
 
-async def read_account_changes(context: AccountContext, cursor: Cursor) -> SyncOutcome:
-    """Apply what happened anywhere in an account whose cursor is account-wide.
-
-    Raises:
-        CursorExpired: list every mailbox.
-    """
-    tree_changed = False
-    pages = context.account.connector.changes(None, cursor)
-    async with _closing(pages):
-        with context.guard.reading() as mark:
-            async for page in pages:
-                tree_changed = tree_changed or page.mailboxes_changed
-                if not await _apply_account_page(context, page, mark):
-                    return SyncOutcome(is_settled=False, tree_changed=tree_changed)
-    return SyncOutcome(tree_changed=tree_changed)
-
-
-async def _apply_account_page(context: AccountContext, page: ChangePage, mark: ReadMark) -> bool:
-    account_id, now = context.account_id, context.clock.now()
-
-    async def body(tx: Transaction) -> tuple[set[int], bool]:
-        touched, was_stale = await apply_account_page(
-            tx,
-            account_id,
-            page,
-            now,
-            is_stale=lambda ref: context.guard.is_stale(mark, (0, ref)),
-            told_holders=context.guard.told_holders,
-        )
-        if page.cursor is not None and not was_stale:
-            await accounts.set_account_cursor(tx, account_id, page.cursor)
-        return touched, was_stale
-
-    touched, was_stale = await context.store.write(body)
-    context.changed(*touched)
-    return not was_stale
-
-
 @asynccontextmanager
-async def _closing(pages: AsyncIterator[ChangePage]) -> AsyncIterator[None]:
+async def closing_pages(pages: AsyncIterator[object]) -> AsyncIterator[None]:
     """End the request when its pages are left before the last."""
     try:
         yield

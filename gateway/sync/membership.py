@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Set
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Mapping, Set
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from connectors.api.types import ChangePage, MessageRef, MessageState
@@ -13,7 +13,15 @@ from gateway.store.database import Transaction
 from gateway.store.flags import FlagSet
 from gateway.sync.apply import apply_plan
 from gateway.sync.context import policy_of
-from gateway.sync.reconcile import Known, reconcile
+from gateway.sync.reconcile import Known, reconcile, respelled
+
+
+@dataclass(slots=True)
+class Applied:
+    """What applying a page did: the mailboxes altered, and the messages left out for being written to meanwhile."""
+
+    touched: set[int] = field(default_factory=set)
+    stale: set[MessageRef] = field(default_factory=set)
 
 
 async def apply_account_page(
@@ -23,21 +31,18 @@ async def apply_account_page(
     now: datetime,
     is_stale: Callable[[MessageRef], bool],
     told_holders: Callable[[MessageRef, Set[int]], None],
-) -> tuple[set[int], bool]:
-    """Bring every mailbox that the page concerns in line; return the mailboxes altered and whether a ref was stale.
+) -> Applied:
+    """Bring every mailbox that the page concerns in line.
 
     `told_holders` is called with each message that is not stale and the mailboxes it is in.
 
     A state without `mailboxes` says nothing of membership and alters the message wherever it is. A mailbox that is not
-    known yet is passed over: listing it later brings what it holds.
+    known is passed over: listing it later brings what it holds.
     """
     rows = {row.ref: row for row in await mailboxes.mailboxes_of(tx, account_id)}
     ids_by_ref = {ref: row.id for ref, row in rows.items()}
     known = await _known_by_mailbox(tx, account_id, page)
-    placed: defaultdict[MessageRef, set[int]] = defaultdict(set)
-    for mailbox_id, here in known.items():
-        for ref in here:
-            placed[ref].add(mailbox_id)
+    placed, keywords = _turned(known)
     states: defaultdict[int, list[MessageState]] = defaultdict(list)
     removed: defaultdict[int, list[MessageRef]] = defaultdict(list)
     for state in {state.ref: state for state in page.changed}.values():
@@ -45,7 +50,7 @@ async def apply_account_page(
         if state.mailboxes is not None and not is_stale(state.ref):
             told_holders(state.ref, wanted)
         for mailbox_id in wanted:
-            states[mailbox_id].append(replace(state, mailboxes=None))
+            states[mailbox_id].append(_here(state, known.get(mailbox_id, {}), keywords))
         for mailbox_id in placed[state.ref] - wanted:
             removed[mailbox_id].append(state.ref)
     for ref in page.removed:
@@ -53,18 +58,40 @@ async def apply_account_page(
             told_holders(ref, frozenset())
         for mailbox_id in placed[ref]:
             removed[mailbox_id].append(ref)
-    touched: set[int] = set()
-    was_stale = False
+    applied = Applied()
     for row in rows.values():
         if row.id not in states and row.id not in removed:
             continue
         policy = policy_of(row)
         plan = reconcile(known.get(row.id, {}), states[row.id], policy, removed=removed[row.id], is_stale=is_stale)
-        was_stale = was_stale or plan.was_stale
+        applied.stale |= plan.stale
         await apply_plan(tx, account_id, 0, row, plan, policy, now)
         if not plan.is_empty:
-            touched.add(row.id)
-    return touched, was_stale
+            applied.touched.add(row.id)
+    return applied
+
+
+def _turned(
+    known: Mapping[int, Mapping[MessageRef, Known]],
+) -> tuple[defaultdict[MessageRef, set[int]], defaultdict[MessageRef, set[str]]]:
+    """Return by message the mailboxes it is in, and its flags there if it has keywords."""
+    placed: defaultdict[MessageRef, set[int]] = defaultdict(set)
+    keywords: defaultdict[MessageRef, set[str]] = defaultdict(set)
+    for mailbox_id, here in known.items():
+        for ref, one in here.items():
+            placed[ref].add(mailbox_id)
+            if one.flags.keywords:
+                keywords[ref].update(one.flags.names())
+    return placed, keywords
+
+
+def _here(
+    state: MessageState, known: Mapping[MessageRef, Known], keywords: Mapping[MessageRef, Iterable[str]]
+) -> MessageState:
+    """Return the state as it is in one mailbox; if the message is new there, keywords as they are spelled elsewhere."""
+    if state.flags and state.ref not in known and state.ref in keywords:
+        return replace(state, mailboxes=None, flags=respelled(state.flags, keywords[state.ref]))
+    return replace(state, mailboxes=None)
 
 
 def _wanted(state: MessageState, ids_by_ref: dict[str, int], placed: set[int]) -> set[int]:

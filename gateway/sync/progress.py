@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from connectors.api import errors
@@ -33,3 +34,21 @@ class MailboxProgress:
         self.ended = max(self.ended, number)
         self.changed.set()
         self.changed = asyncio.Event()
+
+    async def wait_past(self, begun: int, timeout_s: float, may_come: Callable[[], bool]) -> bool:
+        """Wait for the end of a reading later than number `begun`; return whether it came in time.
+
+        Returns early when `may_come` says that none will.
+        """
+        deadline = asyncio.get_running_loop().time() + timeout_s
+        # A reading that is under way may have missed what the caller has in mind.
+        while self.ended <= begun:
+            left_s = deadline - asyncio.get_running_loop().time()
+            if left_s <= 0 or not may_come():
+                return False
+            try:
+                async with asyncio.timeout(min(left_s, 0.5)):
+                    await self.changed.wait()
+            except TimeoutError:
+                continue
+        return True

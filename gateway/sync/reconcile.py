@@ -32,13 +32,24 @@ class FlagPolicy:
         return flag in self.storable or (self.any_keyword and not flag.startswith("\\"))
 
     def merge(self, backend: Iterable[str], local: FlagSet) -> FlagSet:
-        """Return the backend's flags together with the local ones that it cannot hold."""
-        kept = (flag for flag in local.names() if not self.is_storable(flag))
-        return FlagSet.of((*backend, *kept))
+        """Return the backend's flags, spelled as the local ones are, together with those of them it cannot hold."""
+        names = local.names()
+        kept = (flag for flag in names if not self.is_storable(flag))
+        return FlagSet.of((*respelled(backend, names), *kept))
 
     def split(self, flags: Iterable[str]) -> frozenset[str]:
         """Return those of the flags that the backend can hold."""
         return frozenset(flag for flag in flags if self.is_storable(flag))
+
+
+def respelled(flags: Iterable[str], known: Iterable[str]) -> frozenset[str]:
+    """Return the flags, each in the case in which it is among `known` if it is there.
+
+    Keywords are case-insensitive (RFC 9051 section 2.3.2) and some backends give them back in lower case; to a client
+    its own spelling is no news and another one would be.
+    """
+    spelling = {flag.lower(): flag for flag in known}
+    return frozenset(spelling.get(flag.lower(), flag) for flag in flags)
 
 
 @dataclass(slots=True)

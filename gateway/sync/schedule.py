@@ -43,6 +43,13 @@ class Queue:
                 return mailbox_id
         return None
 
+    def take(self) -> dict[int, Urgency]:
+        """Return all that wait, with their urgency, and let none wait any more."""
+        taken = dict(self._waiting)
+        self._waiting.clear()
+        self._heap.clear()
+        return taken
+
     def discard(self, mailbox_id: int) -> None:
         """Forget a mailbox that is gone."""
         self._waiting.pop(mailbox_id, None)

@@ -7,7 +7,7 @@ from typing import NoReturn
 
 import pytest
 
-from connectors.api.abilities import BatchFetch, MailboxAdmin, Push, Quota, Subscriptions, TextSearch
+from connectors.api.abilities import AccountListing, BatchFetch, MailboxAdmin, Push, Quota, Subscriptions, TextSearch
 from connectors.api.connector import Connector
 from tests.conformance.rig import INBOX, Ability, Path, Probe, Rig, find_mailbox
 
@@ -52,6 +52,10 @@ def require_subscriptions(connector: Connector) -> Subscriptions:
 
 def require_push(connector: Connector) -> Push:
     return connector if isinstance(connector, Push) else _skip(Push)
+
+
+def require_account_listing(connector: Connector) -> AccountListing:
+    return connector if isinstance(connector, AccountListing) else _skip(AccountListing)
 
 
 def require_batch_fetch(connector: Connector) -> BatchFetch:

@@ -209,8 +209,9 @@ class ReadingSuite(Suite):
         batch = require_batch_fetch(inbox.connector)
         return [(ref, await octets(content)) async for ref, content in batch.fetch_many(inbox.ref, refs)]
 
-    async def test_text_is_found_in_bodies_and_headers(self, inbox: Probe) -> None:
+    async def test_text_is_found_in_bodies_and_headers(self, rig: Rig, inbox: Probe) -> None:
         search = require_search(inbox.connector)
+        require(rig, Ability.SEARCH_AT_ONCE)
         pear = await inbox.append(mail(1, b"A ripe pear.\r\n", subject="Fruit"))
         plum = await inbox.append(mail(2, "Eine süße Pflaume.\r\n".encode(), subject="pear"))
         both = frozenset({pear.ref, plum.ref})

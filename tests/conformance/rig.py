@@ -39,7 +39,11 @@ class Ability(enum.Enum):
     OUTSIDE_MAILBOXES = "mailboxes can be created and deleted from outside"
     EXPIRING_CURSORS = "cursors can be made to expire"
     NUL_OCTETS = "a message may contain NUL"
-    KEYWORDS = "keywords can be stored"
+    KEYWORDS = "keywords can be stored, in upper and lower case"
+    DUPLICATES = "a mailbox can hold the same message twice"
+    PARENTS_GO = "a mailbox can be deleted and its children stay"
+    PUSH = "the backend tells of changes by itself"
+    SEARCH_AT_ONCE = "a message is found by its text as soon as it is there"
 
 
 class Rig(ABC):

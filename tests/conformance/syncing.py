@@ -222,6 +222,7 @@ class SyncingSuite(Suite):
 
     async def test_watch_tells_of_a_change_from_outside(self, rig: Rig, inbox: Probe) -> None:
         push = require_push(inbox.connector)
+        require(rig, Ability.PUSH)
         await push.set_interest(frozenset({inbox.ref}))
         events = push.watch()
         numbers = iter(range(ATTEMPTS))

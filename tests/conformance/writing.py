@@ -8,7 +8,7 @@ import pytest
 
 from connectors.api.capabilities import Scope
 from connectors.api.connector import Connector
-from connectors.api.errors import ConnectorError, NotFound
+from connectors.api.errors import ConnectorError, NotFound, Rejected
 from connectors.api.types import (
     ANSWERED,
     DELETED,
@@ -119,10 +119,20 @@ class WritingSuite(Suite):
         refs = [(await inbox.append(mail(number))).ref for number in range(10)]
         assert await inbox.refs() == refs
 
-    async def test_the_same_message_twice_is_two_messages(self, inbox: Probe) -> None:
+    async def test_the_same_message_twice_is_two_messages(self, rig: Rig, inbox: Probe) -> None:
+        require(rig, Ability.DUPLICATES)
         first = await inbox.append(mail(1))
         second = await inbox.append(mail(1))
         assert await inbox.refs() == [first.ref, second.ref]
+
+    async def test_the_same_message_twice_is_there_once_where_it_cannot_be_twice(self, rig: Rig, inbox: Probe) -> None:
+        if Ability.DUPLICATES in rig.abilities:
+            pytest.skip("has the ability: " + Ability.DUPLICATES.value)
+        first = await inbox.append(mail(1), frozenset({SEEN}))
+        second = await inbox.append(mail(1), frozenset({FLAGGED}))
+        assert second.ref == first.ref
+        assert second.flags == frozenset({SEEN, FLAGGED})
+        assert await inbox.refs() == [first.ref]
 
     async def test_no_date_means_now(self, inbox: Probe) -> None:
         before = await inbox.append(mail(1))
@@ -136,8 +146,12 @@ class WritingSuite(Suite):
         "data",
         [b"Subject: no body\r\n\r\n", b"Subject: no empty line\r\n", b"\r\nno header\r\n", b"X: y\r\n\r\nno line end"],
     )
-    async def test_odd_messages_are_kept_as_they_are(self, inbox: Probe, data: bytes) -> None:
-        state = await inbox.append(data)
+    async def test_odd_messages_are_kept_as_they_are_or_refused(self, inbox: Probe, data: bytes) -> None:
+        try:
+            state = await inbox.append(data)
+        except Rejected:
+            assert await inbox.refs() == []
+            return
         assert state.size == len(data)
         assert await inbox.read(state.ref) == data
 

@@ -7,7 +7,7 @@ import pytest
 from connectors.api.connector import Connector
 from connectors.api.types import MessageRef
 from connectors.memory.backend import Layout, MemoryBackend
-from connectors.memory.connector import MemoryConnector
+from connectors.memory.connector import connect
 from tests.conformance.rig import Ability, Path, Rig
 from tests.conformance.suite import ConnectorSuite
 
@@ -15,13 +15,22 @@ from tests.conformance.suite import ConnectorSuite
 class MemoryRig(Rig):
     """A memory backend with pages so small that every test turns one over."""
 
-    def __init__(self, layout: Layout, *, has_uids: bool = False, is_sparse: bool = False) -> None:
-        self.backend = MemoryBackend(layout, has_uids=has_uids, is_sparse=is_sparse, page_size=4)
+    def __init__(
+        self, layout: Layout, *, has_uids: bool = False, is_sparse: bool = False, is_whole: bool = False
+    ) -> None:
+        self.backend = MemoryBackend(
+            layout,
+            has_uids=has_uids,
+            is_sparse=is_sparse,
+            lists_account=is_whole,
+            reports_tree=is_whole,
+            page_size=4,
+        )
         if layout is Layout.LABELS:
             self.abilities = frozenset(Ability) - {Ability.KEYWORDS}
 
     def connector(self) -> Connector:
-        return MemoryConnector(self.backend)
+        return connect(self.backend)
 
     async def deliver(self, path: Path, data: bytes) -> None:
         self.backend.deliver(path, data)
@@ -71,3 +80,9 @@ class TestLabels(ConnectorSuite):
     @pytest.fixture
     def rig(self) -> Rig:
         return MemoryRig(Layout.LABELS, is_sparse=True)
+
+
+class TestWholeLabels(ConnectorSuite):
+    @pytest.fixture
+    def rig(self) -> Rig:
+        return MemoryRig(Layout.LABELS, is_whole=True)

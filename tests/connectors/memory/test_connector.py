@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from connectors.api.abilities import AccountListing
 from connectors.api.capabilities import Scope
 from connectors.api.credentials import FixedCredential
 from connectors.api.errors import Denied, Rejected, Unavailable
@@ -13,7 +14,7 @@ from connectors.api.spec import SettingError
 from connectors.api.types import SEEN, BytesContent, Cursor, MailboxRef, MessageRef, PushEvent, Role
 from connectors.memory import SPEC
 from connectors.memory.backend import INBOX, Layout, MemoryBackend
-from connectors.memory.connector import MemoryConnector, shared_spec
+from connectors.memory.connector import MemoryConnector, connect, make_backend, shared_spec
 from connectors.memory.faults import Operation
 
 MAIL = b"Subject: x\r\n\r\nbody\r\n"
@@ -113,14 +114,28 @@ async def test_changes_in_one_mailbox_are_not_told_of_another() -> None:
     assert [page async for page in connector.changes(backend.mailbox(INBOX).ref, cursor)] == []
 
 
-async def test_an_account_cursor_tells_of_the_tree() -> None:
-    backend = MemoryBackend(Layout.LABELS)
+@pytest.mark.parametrize("reports_tree", [False, True])
+async def test_an_account_cursor_tells_of_the_tree_if_it_is_promised(reports_tree: bool) -> None:
+    backend = MemoryBackend(Layout.LABELS, reports_tree=reports_tree)
     connector = await opened(backend)
+    assert connector.capabilities.reports_tree is reports_tree
     cursor = await connector.position(None)
     backend.create_mailbox(("New",), Role.FLAGGED)
     (page,) = [page async for page in connector.changes(None, cursor)]
-    assert page.mailboxes_changed
+    assert page.mailboxes_changed is reports_tree
     assert page.changed == ()
+
+
+@pytest.mark.parametrize("key", ["lists_account", "reports_tree"])
+def test_only_labels_are_read_for_the_whole_account(key: str) -> None:
+    with pytest.raises(SettingError, match=key):
+        make_backend(SPEC.check({"layout": "items", key: True}))
+    assert getattr(make_backend(SPEC.check({"layout": "labels", key: True})), key)
+
+
+def test_an_account_is_listed_only_by_a_connector_to_a_backend_that_can() -> None:
+    assert isinstance(connect(MemoryBackend(Layout.LABELS, lists_account=True)), AccountListing)
+    assert not isinstance(connect(MemoryBackend(Layout.LABELS)), AccountListing)
 
 
 async def test_changes_come_in_pages_each_with_its_cursor() -> None:

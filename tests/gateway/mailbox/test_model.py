@@ -38,6 +38,7 @@ LAYOUTS = [
     pytest.param({"layout": "items"}, id="items"),
     pytest.param({"layout": "labels"}, id="labels"),
     pytest.param({"layout": "labels", "listing": "sparse"}, id="sparse labels"),
+    pytest.param({"layout": "labels", "lists_account": True, "reports_tree": True}, id="whole labels"),
 ]
 SEEDS = range(2)
 LIVES = 3
@@ -403,6 +404,8 @@ async def test_everybody_agrees_after_any_history(tmp_path: Path, settings: dict
         Layout(settings["layout"]),
         has_uids=bool(settings.get("uids")),
         is_sparse="listing" in settings,
+        lists_account=bool(settings.get("lists_account")),
+        reports_tree=bool(settings.get("reports_tree")),
         page_size=7,
         batch_limit=4,
     )

@@ -16,7 +16,8 @@ from gateway.errors import ErrorKind, MailError
 from gateway.store import accounts, mailboxes
 from gateway.store.accounts import AccountState
 from gateway.store.mailboxes import MailboxRow
-from gateway.sync.engine import MAX_EXPIRIES, SyncSettings
+from gateway.sync.account_sync import MAX_EXPIRIES
+from gateway.sync.engine import SyncSettings
 from gateway.sync.hydrate import Prefetch
 from gateway.wire.commands import StoreAction
 from tests.stack import (

@@ -38,6 +38,17 @@ def test_flags_the_backend_cannot_hold_survive_what_it_says() -> None:
     assert plan.flag_changes == {1: FlagSet.of(["\\Seen", "\\Answered", "$later"])}
 
 
+def test_a_keyword_that_differs_only_in_case_is_no_change() -> None:
+    state = MessageState(ref("a"), flags=frozenset({"\\Seen", "work"}))
+    assert reconcile({ref("a"): known(1, "Work", "\\Seen")}, [state], EVERYTHING).is_empty
+
+
+def test_a_new_flag_leaves_the_spelling_of_the_others() -> None:
+    state = MessageState(ref("a"), flags=frozenset({"\\Seen", "work"}))
+    plan = reconcile({ref("a"): known(1, "Work")}, [state], EVERYTHING)
+    assert plan.flag_changes == {1: FlagSet.of(["\\Seen", "Work"])}
+
+
 def test_unknown_flags_leave_what_is_known() -> None:
     assert reconcile({ref("a"): known(1, "\\Seen")}, [MessageState(ref("a"))], EVERYTHING).is_empty
 
