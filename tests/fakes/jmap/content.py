@@ -89,6 +89,8 @@ def raw_text(value: bytes) -> str:
 def decoded_text(value: bytes) -> str:
     """Return a header value in Text form: unfolded, encoded words decoded (RFC 8621 section 4.1.2.2)."""
     unfolded = re.sub(r"\r?\n", "", raw_text(value)).strip()
+    if "=?" not in unfolded:
+        return unfolded
     pieces: list[str] = []
     for piece, charset in decode_header(unfolded):
         if isinstance(piece, str):

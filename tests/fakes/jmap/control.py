@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any, cast
 
 from tests.fakes.jmap.connections import Connections
@@ -65,6 +66,8 @@ def _path(value: object) -> str | tuple[str, ...]:
 
 
 def _deliver(fake: FakeJmap, arguments: dict[str, Any]) -> object:
+    if "received_at" in arguments:
+        arguments["received_at"] = datetime.fromisoformat(arguments["received_at"])
     raw = str(arguments.pop("raw")).encode("utf-8") if "raw" in arguments else _short_message(arguments)
     return fake.deliver(_path(arguments.pop("mailbox", "INBOX")), raw, **arguments)
 

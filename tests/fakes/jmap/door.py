@@ -6,6 +6,7 @@ import asyncio
 import base64
 import binascii
 import json
+import re
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from urllib.parse import unquote
@@ -38,6 +39,7 @@ from tests.fakes.jmap.session import (
 from tests.fakes.jmap.stats import Exchange
 from tests.fakes.jmap.websocket import WebSocketDoor
 
+TEMPLATE_VARIABLE = re.compile(r"\{(accountId|blobId|name|type|types|closeafter|ping)\}")
 Handler = Callable[[Request, FakeUser], Awaitable[Response]]
 NO_CACHE = {"Cache-Control": "no-cache, no-store, must-revalidate"}
 CHALLENGE = 'Basic realm="jmap", charset="UTF-8", Bearer realm="jmap"'
@@ -55,8 +57,8 @@ class Door:
         web_socket = WebSocketDoor(self.fake, self.connections, self.user_of)
         return Starlette(
             routes=[
-                Route(WELL_KNOWN_PATH, self._guarded("session", self._redirect)),
-                Route("/jmap/hop/{left:int}", self._guarded("session", self._redirect)),
+                Route(WELL_KNOWN_PATH, self._redirect),
+                Route("/jmap/hop/{left:int}", self._redirect),
                 Route(SESSION_PATH, self._guarded("session", self._session)),
                 Route(API_PATH, self._guarded("api", self._api), methods=["POST"]),
                 Route(UPLOAD_PATH + "{account_id}/", self._guarded("upload", self._upload), methods=["POST"]),
@@ -94,8 +96,7 @@ class Door:
 
     async def _answer(self, kind: str, handler: Handler, request: Request) -> Response:
         try:
-            user = self.user_of(request)
-            return await handler(request, user)
+            return await handler(request, self.user_of(request))
         except Unauthorised as refused:
             if refused.is_missing and kind != "session":
                 self.fake.violation(kind, "no credentials")
@@ -111,7 +112,7 @@ class Door:
         method = str(request.scope.get("method", "GET"))
         stats.requests[kind] += 1
         stats.exchanges.append(Exchange(kind, method, host, request.url.path, scheme))
-        if "{" in unquote(str(request.url)):
+        if TEMPLATE_VARIABLE.search(unquote(str(request.url))):
             self.fake.violation(kind, "a URL template was not expanded")
 
     def user_of(self, connection: HTTPConnection) -> FakeUser:
@@ -181,15 +182,16 @@ class Door:
 
     # -- the resources -----------------------------------------------------------------------------------------------
 
-    async def _redirect(self, request: Request, user: FakeUser) -> Response:
+    async def _redirect(self, request: Request) -> Response:
+        """Lead from /.well-known/jmap to the session; no login is needed to learn where it is."""
+        self._note("redirect", request)
         left = int(request.path_params.get("left", self.fake.options.redirects))
-        target = self.fake.session_path if left <= 1 else f"/jmap/hop/{left - 1}"
-        return RedirectResponse(target, 307)
+        return RedirectResponse(self.fake.session_location if left <= 1 else f"/jmap/hop/{left - 1}", 307)
 
     async def _session(self, request: Request, user: FakeUser) -> Response:
         fake = self.fake
         if request.url.path != fake.session_path:
-            return RedirectResponse(fake.session_path, 308)
+            return RedirectResponse(fake.session_location, 308)
         accounts = fake.accounts_of(user).values()
         document = session_document(fake.options, fake.origins, user, accounts, fake.session_state())
         return JSONResponse(document, headers=NO_CACHE)
@@ -244,7 +246,7 @@ class Door:
     async def _control(self, request: Request) -> Response:
         try:
             result = act(self.fake, json.loads(await request.body()))
-        except (ValueError, TypeError, KeyError) as error:
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
             reason = f"there is no {error}" if isinstance(error, KeyError) else str(error)
             return JSONResponse({"error": reason}, 400)
         return JSONResponse(result)

@@ -46,6 +46,7 @@ class FakeJmap:
         self.in_flight: Counter[tuple[str, str]] = Counter()
         self.origins = Origins(0, 0)
         self.session_path = SESSION_PATH
+        self.session_is_elsewhere = False
         self._gates: dict[str, Gate] = {}
         self._session_changes = 0
         self._accounts: dict[str, Account] = {}
@@ -67,7 +68,12 @@ class FakeJmap:
     @property
     def url(self) -> str:
         """The URL of the session document, while it is on the network."""
-        return self.origins.primary + self.session_path
+        return (self.origins.api if self.session_is_elsewhere else self.origins.primary) + self.session_path
+
+    @property
+    def session_location(self) -> str:
+        """Where a redirect to the session document points: a path, or a URL if it is on the other host."""
+        return self.url if self.session_is_elsewhere else self.session_path
 
     @property
     def well_known_url(self) -> str:
@@ -298,8 +304,12 @@ class FakeJmap:
         """Let the session document have a new state."""
         self._session_changes += 1
 
-    def move_session(self, path: str = "/jmap/session-moved") -> None:
-        """Serve the session at another path; the old one redirects there."""
+    def move_session(self, path: str = "/jmap/session-moved", *, to_other_host: bool = False) -> None:
+        """Serve the session at another path, on `localhost` and the second port if so asked; the old one redirects.
+
+        `url` is the new place from now on.
+        """
+        self.session_is_elsewhere = to_other_host
         self.session_path = path
         self.change_session()
 

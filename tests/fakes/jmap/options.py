@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass, field
 
-DEFAULT_PASSWORD = "correct horse"
+DEFAULT_PASSWORD = "secret-of-alice"
 DEFAULT_TOKEN = "token-of-alice"
 
 
@@ -88,7 +88,7 @@ class FakeUser:
     accounts: tuple[str, ...] = ("alice",)
 
 
-BOB = FakeUser("bob", "battery staple", "token-of-bob", ("bob",))
+BOB = FakeUser("bob", "secret-of-bob", "token-of-bob", ("bob",))
 
 
 @dataclass(frozen=True, slots=True)

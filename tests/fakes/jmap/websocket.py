@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, cast
 
 from starlette.requests import HTTPConnection
+from starlette.responses import Response
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from tests.fakes.jmap.account import PUSHED_TYPES
@@ -38,13 +39,11 @@ class WebSocketDoor:
         fake = self.fake
         fake.stats.requests["websocket"] += 1
         await fake.pass_gate("websocket")
-        user = self._user(socket)
-        is_refused = fake.faults.take("websocket") is not None or not fake.options.websocket
-        if user is None or is_refused or "jmap" not in socket.scope["subprotocols"]:
-            if user is not None and not is_refused:
-                fake.violation("websocket", "the subprotocol jmap is not asked for")
-            await socket.close()
+        refusal = self._refusal(socket)
+        if isinstance(refusal, Response):
+            await socket.send_denial_response(refusal)
             return
+        user = refusal
         await socket.accept(subprotocol="jmap")
         self.connections.websockets += 1
         conversation = _Conversation(fake, socket, user)
@@ -56,13 +55,26 @@ class WebSocketDoor:
             self.connections.websockets -= 1
             conversation.end_push()
 
-    def _user(self, socket: WebSocket) -> FakeUser | None:
+    def _refusal(self, socket: WebSocket) -> Response | FakeUser:
+        """Return the answer to a handshake that is refused, or who is let in."""
+        fake = self.fake
+        throttled = fake.throttling.refusal()
+        fault = fake.faults.take("websocket")
+        if throttled is not None:
+            status, retry_after = throttled
+            return Response(status_code=status, headers={"Retry-After": retry_after} if retry_after else None)
+        if fault is not None or not fake.options.websocket:
+            return Response(status_code=fault.status if fault else 404)
         try:
-            return self.user_of(socket)
+            user = self.user_of(socket)
         except Unauthorised as refused:
             if refused.is_missing:
                 self.fake.violation("websocket", "no credentials")
-            return None
+            return Response(status_code=401)
+        if "jmap" not in socket.scope["subprotocols"]:
+            fake.violation("websocket", "the subprotocol jmap is not asked for")
+            return Response(status_code=400)
+        return user
 
 
 class _Conversation:
@@ -74,6 +86,7 @@ class _Conversation:
         self.user = user
         self.subscription: Subscription | None = None
         self._push_wanted = asyncio.Event()
+        self._running: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
         """Serve until the client closes.
@@ -81,15 +94,19 @@ class _Conversation:
         Raises:
             Dropped: the stand-in was told to cut it.
         """
+        is_dropped = False
         try:
             async with asyncio.TaskGroup() as tasks:
-                pusher = tasks.create_task(self._push())
+                self._running.add(tasks.create_task(self._push()))
                 await self._receive(tasks)
-                pusher.cancel()
+                for task in self._running:
+                    task.cancel()
         except* Dropped:
-            raise Dropped from None
+            is_dropped = True
         except* WebSocketDisconnect:
             pass  # the client went while something was being sent to it
+        if is_dropped:
+            raise Dropped
 
     async def _receive(self, tasks: asyncio.TaskGroup) -> None:
         while True:
@@ -100,7 +117,9 @@ class _Conversation:
                 self.fake.violation("websocket", "a binary frame")
                 await self.socket.close(UNSUPPORTED_DATA)
                 return
-            tasks.create_task(self._handle(str(message["text"])))
+            task = tasks.create_task(self._handle(str(message["text"])))
+            self._running.add(task)
+            task.add_done_callback(self._running.discard)
 
     async def _handle(self, frame: str) -> None:
         request_id: object = None

@@ -22,13 +22,14 @@ from tests.fakes.jmap.checks import (
     unsigned,
     utc_date,
 )
-from tests.fakes.jmap.content import Content, decoded_text, plain_text
+from tests.fakes.jmap.content import Body, Content, decoded_text, plain_text
 from tests.fakes.jmap.errors import MethodFailure
 from tests.fakes.jmap.methods.email_body import email_has_attachment
 from tests.fakes.jmap.methods.email_headers import first_name, sent_at
 from tests.fakes.jmap.records import Email
 
 Match = Callable[[Email], bool]
+ADDRESSED = ("from", "to", "cc", "bcc", "subject")
 TOKEN = re.compile(r""""((?:[^"\\]|\\.)*)"|'((?:[^'\\]|\\.)*)'|(\S+)""")
 REPLY_PREFIX = re.compile(r"(?i)^\s*((re|fwd?|aw|wg)\s*(\[[^]]*\])?:\s*|\[[^]]*\]\s*)+")
 
@@ -159,16 +160,19 @@ def _text_condition(name: str, wanted: Any) -> Match:
             return lambda email: email.content.field(field) is not None
         return lambda email: rest[0].casefold() in header_text(email.content, (field.lower(),))
     terms = tokens(wanted)
-    match name:
-        case "body":
-            return lambda email: contains_all(body_text(email.content), terms)
-        case "text":
-            fields = ("from", "to", "cc", "bcc", "subject")
-            return lambda email: contains_all(
-                header_text(email.content, fields) + "\n" + body_text(email.content), terms
-            )
-        case _:
-            return lambda email: contains_all(header_text(email.content, (name,)), terms)
+    if name not in ("text", "body"):
+        return lambda email: contains_all(header_text(email.content, (name,)), terms)
+    missing_in: dict[Body, list[str]] = {}
+
+    def matches(email: Email) -> bool:
+        body = email.content.body
+        missing = missing_in.get(body)
+        if missing is None:
+            found = body_text(email.content)
+            missing = missing_in[body] = [term for term in terms if term not in found]
+        return not missing or (name == "text" and contains_all(header_text(email.content, ADDRESSED), missing))
+
+    return matches
 
 
 def tokens(wanted: str) -> list[str]:
