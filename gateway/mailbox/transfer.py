@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from connectors.api import errors
 from connectors.api.types import MessageRef
 from gateway.errors import MailError, from_connector
-from gateway.store import messages
+from gateway.store import messages, placements
+from gateway.store.database import Transaction
 from gateway.store.mailboxes import MailboxRow
 from gateway.sync.engine import AccountEngine
 from gateway.sync.open_body import OpenBody
@@ -102,6 +103,7 @@ async def copy_across(
                 break
         else:
             outcome.pairs.append((message.uid, uid))
+            await _share_object_ids(target, destination, uid, message.message_id)
     if is_move and outcome.pairs:
         try:
             removed = await engine.expunge(source, [source_uid for source_uid, _ in outcome.pairs])
@@ -123,6 +125,16 @@ async def _append_copy(
         return await target.append(destination, BodyContent(body), flags, date)
     finally:
         body.close()
+
+
+async def _share_object_ids(target: AccountEngine, destination: MailboxRow, uid: int, original: int) -> None:
+    """Let the copy have the ids of its original (RFC 8474 section 5.1), unless the backend there gave it its own."""
+
+    async def body(tx: Transaction) -> None:
+        copies = await placements.by_uids(tx, destination.id, [uid])
+        await messages.share_object_ids(tx, [(original, copy[1]) for copy in copies])
+
+    await target.context.store.write(body)
 
 
 async def _internal_date(engine: AccountEngine, message_id: int) -> datetime | None:

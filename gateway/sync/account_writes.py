@@ -11,8 +11,9 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from connectors.api import errors
-from connectors.api.types import MessageContent, Role
-from gateway.store import mailboxes
+from connectors.api.types import MessageContent, MessageRef, Role
+from gateway.store import mailboxes, messages
+from gateway.store.database import Transaction
 from gateway.store.mailboxes import MailboxRow
 from gateway.sync import tree_writer
 from gateway.sync.appender import Appender
@@ -21,6 +22,7 @@ from gateway.sync.bodies import Bodies
 from gateway.sync.context import AccountContext
 from gateway.sync.flag_writer import FlagAction, FlagOutcome, store_flags
 from gateway.sync.mover import ExpungeOutcome, MoveOutcome, copy, expunge
+from gateway.sync.reconcile import Known
 from gateway.sync.schedule import Urgency
 
 log = logging.getLogger(__name__)
@@ -137,9 +139,16 @@ class AccountWrites(ABC):
         self.request(destination.id, Urgency.WAITED_FOR)
         with contextlib.suppress(errors.ConnectorError):
             await self._resync(destination)
-        refs = [ref for _, ref in outcome.unplaced if ref is not None]
-        known = await self.context.store.read_bulk(lambda tx: known_by_refs(tx, destination.id, refs))
-        outcome.pairs.extend((uid, known[ref].uid) for uid, ref in outcome.unplaced if ref in known)
+        copies = {ref: (uid, message_id) for uid, message_id, ref in outcome.unplaced if ref is not None}
+
+        async def body(tx: Transaction) -> dict[MessageRef, Known]:
+            known = await known_by_refs(tx, destination.id, copies)
+            pairs = [(copies[ref][1], copy.message_id) for ref, copy in known.items()]
+            await messages.share_object_ids(tx, pairs)
+            return known
+
+        known = await self.context.store.write(body)
+        outcome.pairs.extend((copies[ref][0], copy.uid) for ref, copy in known.items())
         outcome.pairs.sort()
 
     async def expunge(self, row: MailboxRow, uids: Sequence[int]) -> ExpungeOutcome:

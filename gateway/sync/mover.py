@@ -17,6 +17,7 @@ from gateway.store.messages import MessageRow
 from gateway.sync.apply import known_by_refs, place_made
 from gateway.sync.batches import Outcome, in_batches
 from gateway.sync.context import AccountContext, policy_of, ref_of
+from gateway.sync.reconcile import respelled
 from gateway.sync.targets import Target, read_targets
 
 log = logging.getLogger(__name__)
@@ -26,14 +27,15 @@ log = logging.getLogger(__name__)
 class MoveOutcome:
     """`pairs` are (UID in the source, UID in the destination), ascending by source.
 
-    `failed` are UIDs the backend refused, and `error` why. `unplaced` are (UID in the source, ref in the destination or
-    None) of what was done but can be placed only by reading the destination. `is_unknown`: both have to be read.
+    `failed` are UIDs the backend refused, and `error` why. `unplaced` are (UID and message id in the source, ref in the
+    destination or None) of what was done but can be placed only by reading the destination. `is_unknown`: both have to
+    be read.
     """
 
     pairs: list[tuple[int, int]] = field(default_factory=list)
     failed: list[int] = field(default_factory=list)
     error: ConnectorError | None = None
-    unplaced: list[tuple[int, MessageRef | None]] = field(default_factory=list)
+    unplaced: list[tuple[int, int, MessageRef | None]] = field(default_factory=list)
     is_unknown: bool = False
 
 
@@ -101,7 +103,7 @@ async def _copy(
             result.pairs.append((target.uid, placed[target.ref]))
         elif target.ref in outcome.done:
             state = outcome.done[target.ref]
-            result.unplaced.append((target.uid, state.ref if state is not None else None))
+            result.unplaced.append((target.uid, target.message_id, state.ref if state is not None else None))
     return result
 
 
@@ -193,8 +195,10 @@ async def _place(
     }
     uids = await place_made(tx, context, destination, list(states.values()), local, present)
     scope = context.scope_of(destination)
-    if scope:
-        await _copy_outlines(tx, scope, context.account_id, done, states)
+    # Where a message keeps its ref, it is the same message and has all that already.
+    made = [target for target in done if target.ref in states and (scope or states[target.ref].ref != target.ref)]
+    if made:
+        await _take_over(tx, scope, context.account_id, made, states)
     return {
         target.ref: uids[states[target.ref].ref]
         for target in done
@@ -202,17 +206,14 @@ async def _place(
     }
 
 
-async def _copy_outlines(
-    tx: Transaction, scope: int, account_id: int, done: Sequence[Target], states: Mapping[MessageRef, MessageState]
+async def _take_over(
+    tx: Transaction, scope: int, account_id: int, made: Sequence[Target], states: Mapping[MessageRef, MessageState]
 ) -> None:
-    """Spare the backend from being asked again for the headers of a message whose octets are known."""
+    """Give copies the object ids of their originals, and spare the backend from being asked again for their headers."""
     ids = await messages.ids_by_refs(tx, account_id, scope, [state.ref for state in states.values()])
-    pairs = [
-        (target.message_id, ids[states[target.ref].ref])
-        for target in done
-        if target.ref in states and states[target.ref].ref in ids
-    ]
+    pairs = [(target.message_id, ids[states[target.ref].ref]) for target in made if states[target.ref].ref in ids]
     await outlines.copy_outlines(tx, pairs)
+    await messages.share_object_ids(tx, pairs)
 
 
 def _complete(state: MessageState, target: Target, row: MessageRow | None) -> MessageState:
@@ -220,6 +221,8 @@ def _complete(state: MessageState, target: Target, row: MessageRow | None) -> Me
     flags = state.flags
     if flags is None:
         flags = frozenset(flag for flag in target.flags.names() if flag != "\\Deleted")
+    else:
+        flags = respelled(flags, target.flags.names())
     date, size, is_exact = state.internal_date, state.size, state.size_is_exact
     if row is not None:
         date = date or row.received
