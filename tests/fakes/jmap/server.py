@@ -77,7 +77,8 @@ async def running_fake(
 
 
 def _listening(port: int) -> socket.socket:
-    listener = socket.socket()
+    # The protocol is named, as asyncio turns off the delay of small packets for TCP that says so, and only then.
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind(("127.0.0.1", port))
