@@ -12,7 +12,7 @@ from typing import TypeVar
 
 import httpx
 
-from connectors.api.errors import AuthExpired, ConnectorError, Denied, RateLimited, Unavailable
+from connectors.api.errors import AuthExpired, Denied, RateLimited, Unavailable
 from connectors.transport.authorise import Authoriser
 from connectors.transport.clock import Clock, LoopClock
 from connectors.transport.connections import Connections
@@ -395,21 +395,14 @@ class HttpClient:
         return answer
 
     async def _over_shared(self, request: Request, outgoing: Outgoing, origin: Origin) -> Answer:
-        try:
-            async with self._connections.shared(origin) as loan:
-                answer = await exchange(loan.transport, outgoing, loan.begun)
-                loan.answered(answer.version, answer.network_stream)
-                try:
-                    await answer.read(request.max_reply_octets, self._options.reply_timeout_s)
-                finally:
-                    await answer.close()
-                return answer
-        except (AttemptFailed, ConnectorError):
-            raise
-        except Exception as exc:
-            # What h2 raises while a body is read, httpcore hands on as it is.
-            _log.warning("%s: %s failed: %s", self._name, outgoing.what, type(exc).__name__)
-            raise AttemptFailed(Trouble.LOST, f"{outgoing.what}: {type(exc).__name__}") from exc
+        async with self._connections.shared(origin) as loan:
+            answer = await exchange(loan.transport, outgoing, loan.begun)
+            loan.answered(answer.version, answer.network_stream)
+            try:
+                await answer.read(request.max_reply_octets, self._options.reply_timeout_s)
+            finally:
+                await answer.close()
+            return answer
 
     async def _over_own(self, outgoing: Outgoing, origin: Origin) -> Answer:
         async with self._connections.own(origin) as loan:

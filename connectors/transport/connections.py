@@ -32,7 +32,7 @@ MAX_REQUESTS = 500
 MAX_AGE_S = 600.0
 
 LOOK_S = 2.0
-"""A shared lane unused for longer is looked at first. Looked at sooner, what servers send behind a reply may mislead."""
+"""A shared lane unused for longer is looked at first; sooner, what a server sends behind a reply would mislead."""
 
 
 class _Lane:
@@ -220,7 +220,8 @@ async def _close(transport: httpx.AsyncBaseTransport) -> None:
 
 
 def _maker(options: TransportOptions) -> Callable[[bool], httpx.AsyncBaseTransport]:
-    options.ssl_context()  # So that a wrong ca_file is told of at once.
+    # One for each lane, as httpcore writes into a context what it offers in the handshake.
+    contexts = {http2: options.ssl_context() for http2 in (False, True)}
     # At DEBUG these show header fields as they pass, the credential among them.
     for name in ("hpack", "httpcore"):
         logging.getLogger(name).setLevel(logging.INFO)
@@ -229,7 +230,7 @@ def _maker(options: TransportOptions) -> Callable[[bool], httpx.AsyncBaseTranspo
 
     def make(http2: bool) -> httpx.AsyncBaseTransport:
         return httpx.AsyncHTTPTransport(
-            verify=options.ssl_context(), http2=http2, limits=limits, proxy=options.proxy, trust_env=False
+            verify=contexts[http2], http2=http2, limits=limits, proxy=options.proxy, trust_env=False
         )
 
     return make

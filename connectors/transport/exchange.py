@@ -19,10 +19,7 @@ from connectors.transport.retry import AttemptFailed, Trouble
 LEAST_OCTETS = 1024
 """A reply that brings less than this within the time-out counts as silent, so that a trickle does not hold a place."""
 
-_FOREIGN = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError, EOFError, ValueError, RuntimeError)
-"""What comes out of httpx and of what is below it, which does not translate everything."""
-
-_UNREACHED = (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError, httpx.UnsupportedProtocol, httpx.InvalidURL)
+_UNREACHED = (httpx.ConnectError, httpx.ConnectTimeout, httpx.UnsupportedProtocol, httpx.InvalidURL)
 _REFUSED_STREAM = 7
 """The error code by which an HTTP/2 server says that it has not looked at a request (RFC 9113 section 8.7)."""
 
@@ -57,7 +54,7 @@ class Outgoing:
         timeouts = {"connect": self.connect_timeout_s, "read": self.timeout_s, "write": self.timeout_s, "pool": None}
         content: bytes | _Upload | None = self.content if isinstance(self.content, bytes) else None
         if callable(self.content):
-            content = progress.upload = _Upload(self.content, progress)
+            content = progress.upload = _Upload(self, self.content, progress)
             if self.content_octets is not None:
                 headers["Content-Length"] = str(self.content_octets)
         extensions = {"timeout": timeouts, "trace": progress.trace}
@@ -67,41 +64,58 @@ class Outgoing:
 class _Progress:
     """What an exchange has come to, and the moment by which something more has to happen."""
 
-    def __init__(self, timeout_s: float, on_begun: Callable[[str], None] | None) -> None:
-        self._timeout_s = timeout_s
+    def __init__(self, outgoing: Outgoing, on_begun: Callable[[str], None] | None) -> None:
+        self._timeout_s = outgoing.timeout_s
+        # httpcore ends a connection attempt in time itself; this is for whatever else it waits for until then.
+        self._limit_s = 2 * outgoing.connect_timeout_s + 1.0
         self._on_begun = on_begun
         self._bound: asyncio.Timeout | None = None
         self._is_traced = False
         self._has_begun = False
+        self._unfinished: Any = None
         self.upload: _Upload | None = None
 
     @contextlib.asynccontextmanager
     async def watched(self) -> AsyncIterator[None]:
         """End the block with TimeoutError once nothing has happened for the time-out."""
-        async with asyncio.timeout(self._timeout_s) as bound:
+        async with asyncio.timeout(self._limit_s) as bound:
             self._bound = bound
             try:
                 yield
+            except BaseException:
+                await self._drop_unfinished()
+                raise
             finally:
                 self._bound = None
 
     def move(self) -> None:
         """Take note that something has happened."""
         if self._bound is not None and not self._bound.expired():
-            self._bound.reschedule(asyncio.get_running_loop().time() + self._timeout_s)
+            self._bound.reschedule(asyncio.get_running_loop().time() + self._limit_s)
 
-    async def trace(self, event: str, _info: object) -> None:
+    async def trace(self, event: str, info: dict[str, Any]) -> None:
         """Hear of a step, as the `trace` extension of httpcore tells it."""
         self._is_traced = True
-        if event.endswith(".send_request_headers.started"):
-            self._has_begun = True
+        if event == "connection.connect_tcp.complete":
+            self._unfinished = info.get("return_value")
+        elif event.endswith(".send_request_headers.started") and info["request"].method != b"CONNECT":
+            self._has_begun, self._unfinished, self._limit_s = True, None, self._timeout_s
             if self._on_begun is not None:
                 self._on_begun(event.partition(".")[0])
         self.move()
 
+    async def _drop_unfinished(self) -> None:
+        """Close a connection that was cut off in its TLS handshake, which httpcore forgets."""
+        unfinished, self._unfinished = self._unfinished, None
+        if unfinished is not None:
+            with contextlib.suppress(Exception):
+                await unfinished.aclose()
+
     def trouble(self, exc: Exception) -> Trouble:
         """Return what an exception of the exchange means."""
         is_silence = isinstance(exc, (httpx.TimeoutException, TimeoutError))
+        if isinstance(exc, httpx.ProxyError):
+            return Trouble.UNREACHABLE
         if not self._has_begun and (isinstance(exc, _UNREACHED) or (is_silence and self._is_traced)):
             return Trouble.UNREACHABLE
         refusal = getattr(exc.__cause__, "args", (None,))[:1]
@@ -115,7 +129,8 @@ class _Progress:
 class _Upload:
     """A streamed body. What its source raises is kept apart from what the connection raises."""
 
-    def __init__(self, source: Callable[[], AsyncIterator[bytes]], progress: _Progress) -> None:
+    def __init__(self, outgoing: Outgoing, source: Callable[[], AsyncIterator[bytes]], progress: _Progress) -> None:
+        self._outgoing = outgoing
         self._source = source
         self._progress = progress
         self._running: AsyncIterator[bytes] | None = None
@@ -123,10 +138,13 @@ class _Upload:
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         await self.close()
+        octets = 0
         self._running = pieces = self._source()
         while True:
             try:
                 piece = await anext(pieces, None)
+                octets += len(piece or b"")
+                self._check(octets, is_end=piece is None)
             except Exception as exc:
                 self.error = exc
                 raise
@@ -136,6 +154,13 @@ class _Upload:
             for start in range(0, len(piece), PIECE_OCTETS):
                 yield piece[start : start + PIECE_OCTETS]
                 self._progress.move()
+
+    def _check(self, octets: int, *, is_end: bool) -> None:
+        """Raise AttemptFailed if the source gives other than it promised: what went out is not a whole request then."""
+        promised = self._outgoing.content_octets
+        if promised is not None and (octets > promised or (is_end and octets < promised)):
+            text = f"{self._outgoing.what}: the body has {octets} octets where {promised} were promised"
+            raise AttemptFailed(Trouble.UNUSABLE, text)
 
     async def close(self) -> None:
         """End the source, wherever it is."""
@@ -200,10 +225,10 @@ class Answer:
 
     async def close(self) -> None:
         """Give the connection back, or drop it if the body was not read to its end. Never raises."""
-        if isinstance(self._pieces, AsyncGenerator):
-            with contextlib.suppress(*_FOREIGN):
+        with contextlib.suppress(Exception):
+            if isinstance(self._pieces, AsyncGenerator):
                 await self._pieces.aclose()
-        with contextlib.suppress(*_FOREIGN):
+        with contextlib.suppress(Exception):
             await self._response.aclose()
 
     async def _received(self) -> AsyncGenerator[bytes, None]:
@@ -218,7 +243,7 @@ class Answer:
             try:
                 async with asyncio.timeout(allowance):
                     data = await anext(pieces, None)
-            except _FOREIGN as exc:
+            except Exception as exc:  # as in `exchange`
                 raise broken(self.outgoing, exc, self._progress) from exc
             if data is None:
                 return
@@ -243,11 +268,11 @@ async def exchange(
         AttemptFailed: no reply came.
         Anything that the source of a streamed body raises.
     """
-    progress = _Progress(outgoing.timeout_s, on_begun)
+    progress = _Progress(outgoing, on_begun)
     try:
         request = outgoing.build(progress)
         is_meant = _origin(request.url) == Origin.of(outgoing.url)
-    except _FOREIGN:
+    except (httpx.InvalidURL, ValueError, TypeError):
         # Not chained: the message may show the header or the query string.
         raise AttemptFailed(Trouble.UNREACHABLE, f"{outgoing.what} cannot be put into HTTP") from None
     if not is_meant:
@@ -256,7 +281,7 @@ async def exchange(
     try:
         async with progress.watched():
             response = await transport.handle_async_request(request)
-    except _FOREIGN as exc:
+    except Exception as exc:  # httpx means to translate, yet exceptions of h11, h2, anyio and ssl get past it
         if progress.upload is not None and progress.upload.error is not None:
             raise progress.upload.error from None
         raise broken(outgoing, exc, progress) from exc

@@ -39,11 +39,13 @@ def next_hop(hop: Hop, status: int, location: str | None, effect: Effect) -> Hop
     """
     if status not in _STATUSES or location is None:
         return None
-    url = urljoin(hop.url, location.strip()).partition("#")[0]
     try:
+        url = urljoin(hop.url, location.strip()).partition("#")[0]
         before, after = Origin.of(hop.url), Origin.of(url)
     except MalformedUrl as exc:
-        raise AttemptFailed(Trouble.UNUSABLE, f"{shown(hop.url)} redirects to {exc}") from exc
+        raise AttemptFailed(Trouble.UNUSABLE, f"{shown(hop.url)} redirects to {exc}") from None
+    except ValueError:
+        raise AttemptFailed(Trouble.UNUSABLE, f"{shown(hop.url)} redirects to a malformed address") from None
     if before.scheme == "https" and after.scheme != "https":
         raise AttemptFailed(Trouble.UNUSABLE, f"{shown(hop.url)} redirects from https to {after}")
     if status == 303:
