@@ -147,6 +147,7 @@ async def rename_mailbox(mail: Mail, ref: MailboxRef, path: Path) -> MailboxInfo
             await _undo(mail, reply)
         error = refused.get(ref) or next(iter(refused.values()))
         raise await _refusal(mail, error, f"renaming mailbox {mailbox.path!r} to {path!r}", path)
+    _forget_told(mail, ref)
     return await _info_of(mail, results, ref)
 
 
@@ -179,6 +180,7 @@ async def subscribe(mail: Mail, ref: MailboxRef, is_subscribed: bool) -> None:
     error = (reply.not_updated or {}).get(ref)
     if error is not None:
         raise map_set_error(error, f"subscribing mailbox {ref!r}")
+    _forget_told(mail, ref)
 
 
 # -- inside -----------------------------------------------------------------------------------------------------------
@@ -256,6 +258,12 @@ async def _refusal(mail: Mail, error: SetError, what: str, path: Path) -> Connec
 
 async def _info_of(mail: Mail, results: Results, ref: MailboxRef) -> MailboxInfo:
     return _find(build_tree(await _take_tree(mail, results), is_read_only=mail.is_read_only), ref)
+
+
+def _forget_told(mail: Mail, ref: MailboxRef) -> None:
+    """Take what the gateway was told of the mailbox for outdated, so that the next change of it counts as one."""
+    if mail.listed is not None:
+        mail.listed.pop(ref, None)
 
 
 def _find(infos: Sequence[MailboxInfo], ref: MailboxRef) -> MailboxInfo:

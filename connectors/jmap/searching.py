@@ -8,7 +8,7 @@ from connectors.api.abilities import QuotaInfo, TextQuery
 from connectors.api.errors import Unavailable
 from connectors.api.types import MailboxRef, MessageRef
 from connectors.jmap.mail import Mail
-from connectors.jmap.structs import CORE, QUOTA, GetReply, QueryReply, Quota
+from connectors.jmap.structs import CORE, MAIL, QUOTA, GetReply, QueryReply, Quota
 
 _MAX_PAGE = 5000
 _MAX_PAGES = 2000
@@ -45,7 +45,7 @@ async def quota(mail: Mail) -> Sequence[QuotaInfo]:
     if not mail.client.has(QUOTA):
         return []
     call = mail.call("Quota/get", "get", {"ids": None})
-    found = (await mail.client.call(call, using=(CORE, QUOTA))).get("get", GetReply[Quota]).items
+    found = (await mail.client.call(call, using=(CORE, MAIL, QUOTA))).get("get", GetReply[Quota]).items
     by_name: dict[str, dict[str, Quota]] = {}
     for item in found:
         if item.scope in ("", "account") and (not item.types or "Mail" in item.types or "Email" in item.types):
