@@ -75,7 +75,7 @@ class WebSocketChannel:
                 if change is not None:
                     yield change
         except ConnectionClosed as exc:
-            raise Unavailable(f"the WebSocket was closed: {exc.reason if exc.rcvd else 'lost'}"[:200]) from exc
+            raise Unavailable(f"the WebSocket was closed: {exc.rcvd or 'connection lost'}"[:200]) from exc
         except (WebSocketException, OSError, TimeoutError) as exc:
             raise Unavailable(f"the WebSocket broke: {type(exc).__name__}") from exc
         finally:
