@@ -88,7 +88,6 @@ class _Call:
     is_whole: bool
     patience_s: float
     failed: int = 0
-    has_spent: bool = False
 
     @property
     def what(self) -> str:
@@ -246,13 +245,13 @@ class HttpClient:
             self._limit.release()
 
     async def _spend(self, call: _Call) -> None:
-        if self._budget is None or call.request.cost <= 0 or call.has_spent:
+        """Pay for an attempt; the server counts those that fail too."""
+        if self._budget is None or call.request.cost <= 0:
             return
-        await self._waiting(
-            call,
-            self._budget.spend(call.request.cost, call.priority),
-            self._budget.delay(call.request.cost, call.priority),
-        )
+        delay = self._budget.delay(call.request.cost, call.priority)
+        if delay > call.patience_s:
+            raise RateLimited(f"{call.what} exceeds the quota", retry_after_s=delay)
+        await self._waiting(call, self._budget.spend(call.request.cost, call.priority), delay)
 
     async def _waiting(self, call: _Call, awaited: Awaitable[None], retry_after_s: float) -> None:
         """Await something within the call's patience."""

@@ -58,6 +58,7 @@ class RawServer:
     peers: list[Peer] = field(default_factory=list)
     open: int = 0
     emptied: asyncio.Event = field(default_factory=asyncio.Event)
+    connected: asyncio.Event = field(default_factory=asyncio.Event)
     requested: asyncio.Event = field(default_factory=asyncio.Event)
     """Set once a request's head has come, on whichever connection."""
 
@@ -83,6 +84,7 @@ async def raw_server(*scripts: Script, tls: ssl.SSLContext | None = None) -> Asy
         peer = Peer(reader, writer, requested=server.requested)
         server.peers.append(peer)
         server.open += 1
+        server.connected.set()
         server.emptied.clear()
         try:
             await scripts[min(len(server.peers), len(scripts)) - 1](peer)
