@@ -39,6 +39,8 @@ _USES = {
     Role.SENT: b"\\Sent",
     Role.TRASH: b"\\Trash",
 }
+# Not MAILBOXID (RFC 8474): Cyrus 3.6 answers with the contents of freed memory when asked for it along with counters,
+# and to ask for it apart would cost another round trip at each look.
 _STATUS_ITEMS = b"STATUS (MESSAGES UIDNEXT UIDVALIDITY)"
 
 

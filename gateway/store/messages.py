@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import Any, NamedTuple
 
-from sqlalchemy import Text, bindparam, cast, delete, exists, insert, literal, select, update
+from sqlalchemy import Text, Update, bindparam, cast, delete, exists, insert, literal, select, update
 
 from gateway.store.object_ids import Kind, Naming, naming_of
 from gateway.store.statements import Row, is_in
@@ -141,11 +141,12 @@ _OBJECT_IDS = (
     .join(accounts, accounts.c.id == messages.c.account_id)
     .where(is_in(messages.c.id, "ids"))
 )
-_SHARE = (
+_SHARE: Update = (
     update(messages)
-    .where(messages.c.id == bindparam("copy_id"), messages.c.email_id.is_(None))
+    .where(messages.c.id == bindparam("copy_id"))
     .values(email_id=bindparam("new_email_id"), thread_id=bindparam("new_thread_id"))
 )
+_SHARE_UNLESS_GIVEN = _SHARE.where(messages.c.email_id.is_(None))
 _ORPHANS = (
     select(messages.c.id)
     .where(
@@ -265,15 +266,15 @@ async def object_ids(tx: Transaction, ids: Iterable[int]) -> dict[int, ObjectIds
     }
 
 
-async def share_object_ids(tx: Transaction, pairs: Iterable[tuple[int, int]]) -> None:
+async def share_object_ids(tx: Transaction, pairs: Iterable[tuple[int, int]], *, are_untold: bool = False) -> None:
     """Give copies the ids of their originals (RFC 8474 section 5.1); the pairs are message ids (original, copy).
 
-    A copy for which the backend has an id keeps that.
+    A copy for which the backend has an id keeps that, unless nobody can have been told of it yet.
     """
     wanted = {copy: original for original, copy in pairs if copy != original}
     known = await object_ids(tx, wanted.values())
     await tx.execute_many(
-        _SHARE,
+        _SHARE if are_untold else _SHARE_UNLESS_GIVEN,
         [
             {"copy_id": copy, "new_email_id": known[original].email_id, "new_thread_id": known[original].thread_id}
             for copy, original in wanted.items()

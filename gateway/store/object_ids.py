@@ -8,7 +8,7 @@ Ids are decided when a message or mailbox becomes known, and stored as they are 
   share an id, and nor do an account that was removed and the one that came after it.
 * The tag is also put in front of an id that would be ambiguous or unwise: a THREADID that does not begin with `T` or
   an EMAILID that does, since the two must never be equal (section 5.2) and some backends give them out of one set;
-  an id that looks like one of ours; one that begins with no letter, or is `NIL` (section 8.1).
+  an id that looks like one of ours; one that begins with a dash, is a number, or is `NIL` (section 8.1).
 * Where the backend has no legal id, EMAILID is made of tag and message id, `M0f3a61b2c4_17`. A copy takes over the ids
   of its original, as section 5.1 wants it. There is no THREADID then. A MAILBOXID is random, and kept until the
   mailbox goes or its UIDVALIDITY does.
@@ -30,7 +30,7 @@ MAX_LENGTH = 255
 """Characters of an id (RFC 8474 section 7, `objectid`)."""
 
 _LEGAL = re.compile(r"[A-Za-z0-9_-]{1,255}")
-_PLAIN = re.compile(r"(?!nil\Z)[a-z][a-z0-9_-]*", re.IGNORECASE)
+_UNWISE = re.compile(r"-.*|[0-9]+|nil", re.IGNORECASE)
 _OURS = re.compile(r"[MTF][0-9a-f]{10}[-_]")
 _MADE = re.compile(r"M([0-9a-f]{10})_([1-9][0-9]{0,18})")
 
@@ -65,7 +65,7 @@ class Naming:
 
 
 def _is_unambiguous(kind: Kind, backend_id: str) -> bool:
-    if not _PLAIN.fullmatch(backend_id) or _OURS.match(backend_id):
+    if _UNWISE.fullmatch(backend_id) or _OURS.match(backend_id):
         return False
     return kind is Kind.MAILBOX or backend_id.startswith(Kind.THREAD.value) is (kind is Kind.THREAD)
 

@@ -193,12 +193,14 @@ async def _place(
         for target in done
         if target.ref in states
     }
-    uids = await place_made(tx, context, destination, list(states.values()), local, present)
     scope = context.scope_of(destination)
-    # Where a message keeps its ref, it is the same message and has all that already.
-    made = [target for target in done if target.ref in states and (scope or states[target.ref].ref != target.ref)]
+    # Where a message keeps its ref, it is the same message and has all that its original has.
+    made = {target.message_id: states[target.ref].ref for target in done if target.ref in states}
+    made = {key: ref for key, ref in made.items() if scope or ref not in states}
+    told = await messages.ids_by_refs(tx, context.account_id, scope, made.values()) if made else {}
+    uids = await place_made(tx, context, destination, list(states.values()), local, present)
     if made:
-        await _take_over(tx, scope, context.account_id, made, states)
+        await _take_over(tx, scope, context.account_id, made, told)
     return {
         target.ref: uids[states[target.ref].ref]
         for target in done
@@ -207,13 +209,17 @@ async def _place(
 
 
 async def _take_over(
-    tx: Transaction, scope: int, account_id: int, made: Sequence[Target], states: Mapping[MessageRef, MessageState]
+    tx: Transaction, scope: int, account_id: int, made: Mapping[int, MessageRef], told: Collection[str]
 ) -> None:
-    """Give copies the object ids of their originals, and spare the backend from being asked again for their headers."""
-    ids = await messages.ids_by_refs(tx, account_id, scope, [state.ref for state in states.values()])
-    pairs = [(target.message_id, ids[states[target.ref].ref]) for target in made if states[target.ref].ref in ids]
-    await outlines.copy_outlines(tx, pairs)
-    await messages.share_object_ids(tx, pairs)
+    """Give copies the object ids of their originals, and spare the backend from being asked again for their headers.
+
+    `made` are the refs of copies by the message id of the original; those in `told` were known before.
+    """
+    ids = await messages.ids_by_refs(tx, account_id, scope, made.values())
+    pairs = {ref: (original, ids[ref]) for original, ref in made.items() if ref in ids}
+    await outlines.copy_outlines(tx, list(pairs.values()))
+    await messages.share_object_ids(tx, [pair for ref, pair in pairs.items() if ref in told])
+    await messages.share_object_ids(tx, [pair for ref, pair in pairs.items() if ref not in told], are_untold=True)
 
 
 def _complete(state: MessageState, target: Target, row: MessageRow | None) -> MessageState:

@@ -28,6 +28,7 @@ IDS = st.text("abcTMFN0123456789-_", min_size=1, max_size=255)
         (Kind.THREAD, "T64b478a75b7ea9", "T64b478a75b7ea9"),
         (Kind.MAILBOX, "Tb", "Tb"),
         (Kind.MAILBOX, "a", "a"),
+        (Kind.MAILBOX, "1pz5uwsb7wmim9jew516hzbr", "1pz5uwsb7wmim9jew516hzbr"),
         # These could be equal to one of the other kind.
         (Kind.EMAIL, "Tb", "M0f3a61b2c4-Tb"),
         (Kind.THREAD, "b", "T0f3a61b2c4-b"),
@@ -63,7 +64,7 @@ def test_no_two_things_share_an_id(
     mine = Naming("0f3a61b2c4", is_plain)
     first, second = mine.told(kind, one), (OTHER if is_other_account else mine).told(other_kind, two)
     for told in (first, second):
-        assert told is None or re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]{0,254}", told)
+        assert told is None or re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,254}", told)
     is_comparable = Kind.MAILBOX not in (kind, other_kind) or kind is other_kind
     if is_comparable and first is not None and first == second:
         assert (one, kind, is_other_account) == (two, other_kind, False)
@@ -174,6 +175,8 @@ async def test_a_copy_takes_over_the_ids_of_its_original(store: Store, place: Pl
             naming.made_email_id(made),
         ]
         assert told[copies[0]].thread_id == "T1"
+        await messages.share_object_ids(tx, [(named, copies[2])], are_untold=True)
+        assert await messages.object_ids(tx, [copies[2]]) == {copies[2]: ObjectIds("M1", "T1")}
 
     await store.write(body)
 
