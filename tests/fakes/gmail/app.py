@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from typing import Final
 from urllib.parse import urlencode
 
@@ -10,7 +9,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from tests.fakes.gmail.batch import answer_batch
 from tests.fakes.gmail.calls import HttpAnswer, HttpCall
@@ -25,10 +24,9 @@ from tests.fakes.gmail.uploads import Media, check_length, check_media_type, rea
 _VERBS: Final = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 _UPLOAD_PREFIXES: Final = ("/resumable/upload/", "/upload/")
 _JSON_LIMIT: Final = 10_485_760
-Endpoint = Callable[[Request], Awaitable[Response]]
 
 
-def application(fake: FakeGmail) -> ASGIApp:
+def application(fake: FakeGmail) -> Starlette:
     """Return the ASGI application of `fake`."""
     web = _Web(fake)
     routes = [
@@ -38,25 +36,23 @@ def application(fake: FakeGmail) -> ASGIApp:
         Route("/batch/gmail/v1", web.batch, methods=["POST"]),
         Route("/{path:path}", web.call, methods=_VERBS),
     ]
-    return _Abrupt(Starlette(routes=routes))
+    return Starlette(routes=routes, exception_handlers={Cut: _cut})
 
 
-class _Abrupt:
-    """Turns Cut into a connection that is closed without an answer."""
-
-    def __init__(self, inner: ASGIApp) -> None:
-        self._inner = inner
+class _NoAnswer(Response):
+    """Closes the connection in place of an answer."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        try:
-            await self._inner(scope, receive, send)
-        except Cut:
-            # uvicorn hands out a bound method of its request, which knows the transport; ASGI has no word for this.
-            cycle = getattr(receive, "__self__", None)
-            if cycle is None:
-                raise
-            cycle.transport.abort()
-            await receive()
+        # uvicorn hands out a bound method of its request, which knows the transport; ASGI has no word for this.
+        cycle = getattr(receive, "__self__", None)
+        if cycle is None:
+            raise Cut
+        cycle.transport.abort()
+        await receive()
+
+
+async def _cut(request: Request, exception: Exception) -> Response:
+    return _NoAnswer()
 
 
 class _Web:

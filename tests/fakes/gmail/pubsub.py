@@ -43,13 +43,17 @@ class _Waiting:
 
 @dataclass(slots=True)
 class PubSub:
-    """The subscription's backlog and the users' watches. `dropped` counts notifications above the rate."""
+    """The subscription's backlog and the users' watches.
+
+    `dropped` counts notifications above the rate; `waited_for` is set once a pull waits.
+    """
 
     options: FakeOptions
     clock: Clock
     watches: dict[str, Watch] = field(default_factory=dict)
     can_publish: bool = True
     dropped: int = 0
+    waited_for: asyncio.Event = field(default_factory=asyncio.Event)
     _numbers: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
     _backlog: dict[str, _Waiting] = field(default_factory=dict)
     _last_s: dict[str, float] = field(default_factory=dict)
@@ -94,6 +98,7 @@ class PubSub:
         try:
             async with asyncio.timeout(self.options.pull_wait_s):
                 while not (due := self._due(limit)) and not is_immediate and not self._is_closing:
+                    self.waited_for.set()
                     self._news.clear()
                     await self._news.wait()
         except TimeoutError:
