@@ -34,6 +34,11 @@ class Dispatcher:
         self._apis = apis
         self._at_once: dict[str, int] = {}
 
+    @property
+    def methods(self) -> set[str]:
+        """The ids of the methods that are played."""
+        return {name for api in self._apis for name in api.handlers}
+
     def find(self, verb: str, path: str) -> tuple[Api, Method, dict[str, str]]:
         """Return what a request is for.
 
@@ -87,13 +92,16 @@ class Dispatcher:
         with self._among_those_at_once(grant):
             fake.faults.check_throttle()
             fault = fake.faults.take(method.id)
-            if fault is not None and not fault.is_after_work:
+            if fault is not None and not fault.is_after_work and not fault.is_only_late:
+                await asyncio.sleep(fault.delay_s)
                 raise fault.error()
             self._spend(grant, method, units)
             await fake.turn()
             answer = await self._carry_out(api, method, path, http, grant)
             if fault is not None:
-                raise fault.error()
+                await asyncio.sleep(fault.delay_s)
+                if not fault.is_only_late:
+                    raise fault.error()
             return answer
 
     async def _carry_out(

@@ -15,7 +15,10 @@ class Cut(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """How a call fails. `is_after_work`: it is carried out first. `is_cut`: no answer comes at all."""
+    """How a call fails. `is_after_work`: it is carried out first. `is_cut`: no answer comes at all.
+
+    `delay_s`: the answer comes so much later, work done or not; with status 200 that is all that is wrong.
+    """
 
     status: int = 503
     reason: str = "backendError"
@@ -23,6 +26,12 @@ class Fault:
     retry_after_s: int | None = None
     is_after_work: bool = False
     is_cut: bool = False
+    delay_s: float = 0.0
+
+    @property
+    def is_only_late(self) -> bool:
+        """Whether the call succeeds in the end."""
+        return self.status == 200 and not self.is_cut
 
     def error(self) -> Exception:
         """Return what is raised for it."""

@@ -96,7 +96,7 @@ class HistoryLog:
 
     def is_valid(self, start: int) -> bool:
         """Tell whether a listing may begin after `start`."""
-        return self.floor <= start <= self.current
+        return self.floor <= start <= self.current and not self._quirks.history_is_never_valid
 
     def after(self, start: int) -> Iterator[Record]:
         """Yield the records whose ids are above `start`, ascending."""

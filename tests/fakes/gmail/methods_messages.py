@@ -74,7 +74,7 @@ def modify(call: Call) -> Json:
     """Add and remove labels of one message."""
     add, remove = _asked_labels(call)
     message = call.mailbox.message(call.path["id"])
-    _check_draft(message, add)
+    _check_draft(call.mailbox, message, add)
     call.mailbox.relabel(message, add, remove)
     return with_labels(call.mailbox, message)
 
@@ -84,7 +84,7 @@ def batch_modify(call: Call) -> None:
     add, remove = _asked_labels(call)
     messages = _messages(call)
     for message in messages:
-        _check_draft(message, add)
+        _check_draft(call.mailbox, message, add)
     for message in messages:
         call.mailbox.relabel(message, add, remove)
 
@@ -216,9 +216,9 @@ def _check_labels(mailbox: Mailbox, labels: frozenset[str]) -> None:
             raise invalid("labelId not found")
 
 
-def _check_draft(message: Message, add: frozenset[str]) -> None:
+def _check_draft(mailbox: Mailbox, message: Message, add: frozenset[str]) -> None:
     # A draft has no label but DRAFT (guide "Drafts"); it can be thrown away.
-    if "DRAFT" in message.labels and add - {"TRASH"}:
+    if "DRAFT" in message.labels and add - {"TRASH"} and not mailbox.quirks.drafts_take_labels:
         raise invalid("Cannot add labels to drafts")
 
 

@@ -26,7 +26,11 @@ _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
 class OAuth:
-    """The endpoints. `users`: the addresses that exist; `delegated`: what the service account may do as any of them."""
+    """The endpoints. `users`: the addresses that exist; `delegated`: what the service account may do as any of them.
+
+    The consent page's user is `consenting_user`, says no if `is_declined`, and leaves out `scopes_withheld`.
+    `has_no_refresh_token`: as Google answers who has consented before, unless asked to consent again.
+    """
 
     def __init__(
         self, options: FakeOptions, clock: Clock, tokens: TokenBook, faults: Faults, mail_scopes: frozenset[str]
@@ -36,6 +40,8 @@ class OAuth:
         self.delegated = mail_scopes
         self.consenting_user = options.address
         self.has_no_refresh_token = False
+        self.is_declined = False
+        self.scopes_withheld: frozenset[str] = frozenset()
         self.refusals: list[str] = []
         self._faults = faults
         self._options = options
@@ -58,14 +64,15 @@ class OAuth:
         fault = self._authorisation_fault(asked, redirect)
         if fault is not None:
             return PlainTextResponse(f"Error 400: {fault}", 400)
-        # Google's own scope parameter is a list between blanks.
-        grant = Grant(asked.get("login_hint") or self.consenting_user, frozenset(asked["scope"].split()))
-        code = self._tokens.give_code(
-            grant, redirect, asked.get("code_challenge"), asked.get("access_type", "online") == "offline"
-        )
-        answer = {"code": code, "scope": asked["scope"]}
-        if "state" in asked:
-            answer["state"] = asked["state"]
+        answer = {"state": asked["state"]} if "state" in asked else {}
+        if self.is_declined:
+            answer["error"] = "access_denied"
+        else:
+            scopes = frozenset(asked["scope"].split()) - self.scopes_withheld
+            grant = Grant(asked.get("login_hint") or self.consenting_user, scopes)
+            is_offline = asked.get("access_type", "online") == "offline"
+            answer["code"] = self._tokens.give_code(grant, redirect, asked.get("code_challenge"), is_offline)
+            answer["scope"] = " ".join(sorted(scopes))
         return RedirectResponse(f"{redirect}{'&' if '?' in redirect else '?'}{urlencode(answer)}", 302)
 
     def _authorisation_fault(self, asked: Mapping[str, str], redirect: str) -> str | None:

@@ -43,6 +43,10 @@ class Quirks:
 
     lie_about_sizes: bool = False
     """`sizeEstimate` is far off, and not only by some octets."""
+    history_is_never_valid: bool = False
+    """Every startHistoryId is too old, also the newest one from getProfile."""
+    drafts_take_labels: bool = False
+    """Drafts can be given other labels, as STARRED."""
     absent_label_ids: bool = False
     """Messages inside history records carry only id and threadId, never labelIds."""
     unknown_labels: bool = False

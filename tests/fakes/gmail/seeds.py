@@ -18,6 +18,7 @@ _WORDS: Final = tuple(
 )
 _DOMAIN: Final = "seed.example.com"
 _ATTACHMENT_EVERY: Final = 7
+_MIXER: Final = 0x9E3779B97F4A7C15
 _SPACING: Final = timedelta(minutes=11)
 
 
@@ -62,9 +63,11 @@ def _labels_of(number: int, labels: list[str]) -> Iterator[str]:
     if number % 21 == 3:
         yield "IMPORTANT"
     if labels and number % 9:
-        yield labels[number * number % (number % len(labels) + 1)]
+        # The lesser of two throws: the first labels hold more than the last.
+        mixed = number * _MIXER >> 16
+        yield labels[min(mixed % len(labels), (mixed >> 16) % len(labels))]
         if number % 3 == 0:
-            yield labels[number % len(labels)]
+            yield labels[(mixed >> 8) % len(labels)]
 
 
 def message_id(number: int) -> str:

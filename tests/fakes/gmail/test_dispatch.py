@@ -181,6 +181,14 @@ async def test_ordered_failures_come_once_and_before_or_after_the_work(fake: Fak
     assert await gmail.post("messages", body)
 
 
+async def test_an_answer_may_only_be_late(fake: FakeGmail, gmail: Client) -> None:
+    fake.fail_next("gmail.users.labels.create", status=200, delay_s=0.01)
+    assert (await gmail.post("labels", {"name": "a"}))["name"] == "a"
+    fake.fail_next("gmail.users.labels.create", status=504, delay_s=0.01, is_after_work=True)
+    assert (await gmail.refused("POST", "labels", {"name": "b"}))[:2] == (504, "backendError")
+    assert fake.mailbox.labels.named("b") is not None
+
+
 async def test_any_other_refusal_may_be_ordered(fake: FakeGmail, gmail: Client) -> None:
     fake.fail_next(
         times=2, status=403, reason="domainPolicy", message="The domain administrators have disabled Gmail apps."

@@ -41,6 +41,9 @@ async def test_a_draft_takes_no_other_label(fake: FakeGmail, gmail: Client) -> N
     made = await gmail.post("drafts", {"message": {"raw": raw64(mail())}})
     path = f"messages/{made['message']['id']}/modify"
     assert (await gmail.refused("POST", path, {"addLabelIds": ["STARRED"]}))[:2] == (400, "invalidArgument")
+    assert set((await gmail.post(path, {"addLabelIds": ["TRASH"]}))["labelIds"]) == {"DRAFT", "TRASH"}
+    fake.quirks.drafts_take_labels = True
+    assert "STARRED" in (await gmail.post(path, {"addLabelIds": ["STARRED"]}))["labelIds"]
 
 
 async def test_deleting_is_for_good(gmail: Client) -> None:

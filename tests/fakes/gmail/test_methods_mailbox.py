@@ -94,6 +94,12 @@ async def test_history_expires(fake: FakeGmail, gmail: Client) -> None:
     assert await _all(gmail, await _start(gmail)) == []
 
 
+async def test_history_may_never_be_valid(fake: FakeGmail, gmail: Client) -> None:
+    fake.quirks.history_is_never_valid = True
+    for _ in range(2):
+        assert (await gmail.refused("GET", "history", startHistoryId=await _start(gmail)))[0] == 404
+
+
 async def test_start_history_id_is_needed(fake: FakeGmail, gmail: Client) -> None:
     assert (await gmail.refused("GET", "history"))[2] == "Missing/invalid parameter: startHistoryId"
 

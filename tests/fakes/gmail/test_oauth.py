@@ -116,6 +116,23 @@ async def test_only_offline_access_gives_a_refresh_token(fake: FakeGmail, gmail:
     assert "refresh_token" not in (await _token(fake, gmail, code=code, **form)).json()
 
 
+async def test_the_user_may_decline_or_grant_less(fake: FakeGmail, gmail: Client) -> None:
+    fake.oauth.scopes_withheld = frozenset({MODIFY_SCOPE})
+    code = await _code(fake, gmail, scope=f"{MAIL_SCOPE} {MODIFY_SCOPE}")
+    form = {"grant_type": "authorization_code", "redirect_uri": REDIRECT, "code_verifier": VERIFIER}
+    assert (await _token(fake, gmail, code=code, **form)).json()["scope"] == MAIL_SCOPE
+    fake.oauth.is_declined = True
+    response = await gmail.http.get("/o/oauth2/v2/auth", params=_ask(fake))
+    answer = parse_qs(urlsplit(response.headers["Location"]).query)
+    assert answer == {"error": ["access_denied"], "state": ["s1"]}
+
+
+async def test_an_earlier_consent_gives_no_second_refresh_token(fake: FakeGmail, gmail: Client) -> None:
+    fake.oauth.has_no_refresh_token = True
+    form = {"grant_type": "authorization_code", "redirect_uri": REDIRECT, "code_verifier": VERIFIER}
+    assert "refresh_token" not in (await _token(fake, gmail, code=await _code(fake, gmail), **form)).json()
+
+
 async def test_client_credentials_may_be_in_the_header(fake: FakeGmail, gmail: Client) -> None:
     form = {"grant_type": "refresh_token", "refresh_token": fake.refresh_token()}
     client = (fake.options.client_id, fake.options.client_secret)
