@@ -34,6 +34,10 @@ _COUNTS = frozenset({"totalEmails", "unreadEmails", "totalThreads", "unreadThrea
 _EXPIRED = frozenset({"cannotCalculateChanges", "invalidArguments", "tooManyChanges"})
 """Errors that say that a state is too old, or none of the server's: some call that an invalid argument."""
 
+_TREE_CHECK_S = 900.0
+"""How often the whole tree is read along, for servers that do not tell of all that changes in it: Cyrus 3.6 and James are
+silent about subscriptions."""
+
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
@@ -130,10 +134,12 @@ async def _drain(mail: Mail, since: _States) -> _Drained:
     """Ask until there is no more."""
     drained = _Drained(since)
     email_calls: list[Call] = _ask_emails(mail, since.emails)
-    mailbox_calls: list[Call] = _ask_mailboxes(mail, since.mailboxes)
+    mailbox_calls: list[Call] = [*_ask_mailboxes(mail, since.mailboxes), *_check_tree(mail)]
     seen = {since.emails}
     for _ in range(_MAX_REPLIES):
         results = await mail.client.call(*mailbox_calls, *email_calls)
+        if any(call.id == "tree" for call in mailbox_calls):
+            _take_tree(mail, results, drained)
         more_mailboxes = await _take_mailboxes(mail, results, drained) if mailbox_calls else False
         more_emails = await _take_emails(mail, results, drained) if email_calls else False
         if more_emails and drained.states.emails in seen:
@@ -200,6 +206,24 @@ def _ask_mailboxes(mail: Mail, since: str) -> list[Call]:
     told = mail.call("Mailbox/changes", "boxes", {"sinceState": since, "maxChanges": mail.get_limit})
     altered = mail.call("Mailbox/get", "altered", {**referring("ids", told, "/updated"), "properties": PROPERTIES})
     return [told, altered]
+
+
+def _check_tree(mail: Mail) -> list[Call]:
+    """Return a call that reads the tree, if what the gateway was told of it has not been compared for long."""
+    if mail.listed is None or mail.clock.monotonic() - mail.listed_at < _TREE_CHECK_S:
+        return []
+    return [mail.call("Mailbox/get", "tree", {"ids": None, "properties": PROPERTIES})]
+
+
+def _take_tree(mail: Mail, results: Results, drained: _Drained) -> None:
+    """Compare the tree that was read along; one with too many mailboxes for one call is left unread."""
+    if mail.listed is None or results.error("tree") is not None:
+        return
+    found = results.get("tree", GetReply[Mailbox]).items
+    refs = {MailboxRef(mailbox.id) for mailbox in found}
+    if refs != mail.listed.keys() or not _are_known(mail, refs, found):
+        drained.tree_changed = True
+    mail.listed_at = mail.clock.monotonic()
 
 
 async def _take_mailboxes(mail: Mail, results: Results, drained: _Drained) -> bool:

@@ -43,7 +43,7 @@ from connectors.jmap.settings import JmapSettings, parse_settings
 from connectors.jmap.watch import Watcher
 from connectors.transport.clock import Clock, LoopClock
 
-_LEAST_CALLS = 5
+_LEAST_CALLS = 6
 """Calls in one request that the connector makes do with; servers should allow 16 (RFC 8620 section 2)."""
 
 

@@ -40,6 +40,8 @@ class Mail:
         self.expunge_to: ExpungeTo = settings.expunge
         self.tree: dict[MailboxRef, Mailbox] | None = None
         self.listed: dict[MailboxRef, Mailbox] | None = None
+        self.listed_at: float = 0.0
+        """When `listed` was last found to be true, by the clock's `monotonic`."""
 
     @property
     def is_read_only(self) -> bool:

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from connectors.api.errors import (
     AlreadyExists,
     ConnectorError,
-    Denied,
     NotFound,
     Rejected,
     Unavailable,
@@ -31,6 +30,7 @@ async def list_mailboxes(mail: Mail) -> list[MailboxInfo]:
     """Return the tree, and remember that it was told."""
     infos = await _read_infos(mail)
     mail.listed = dict(mail.tree or {})
+    mail.listed_at = mail.clock.monotonic()
     return infos
 
 
@@ -249,7 +249,9 @@ async def _undo(mail: Mail, reply: SetReply[Mailbox]) -> None:
 async def _refusal(mail: Mail, error: SetError, what: str, path: Path) -> ConnectorError:
     """Return why a name could not be had; servers do not agree on how to say that it is taken."""
     mapped = map_set_error(error, what)
-    if isinstance(mapped, AlreadyExists | Denied) or not isinstance(mapped, Rejected):
+    # Cyrus 3.6 calls a name that it cannot have a failure of its own.
+    is_of_name = error.type == "serverFail" and "name" in (error.description or "").lower()
+    if not isinstance(mapped, Rejected) and not is_of_name:
         return mapped
     if any(info.path == path for info in await _read_infos(mail)):
         return AlreadyExists(mapped.operator_text)

@@ -6,6 +6,7 @@ import pytest
 
 from connectors.api.capabilities import Scope
 from connectors.api.connector import Connector
+from connectors.api.errors import CursorExpired
 from connectors.api.types import FLAGGED, SEEN, ChangePage, Cursor, MessageState
 from tests.conformance.base import (
     Suite,
@@ -34,6 +35,8 @@ class AccountSuite(Suite):
 
     async def test_a_message_is_listed_once_with_all_its_mailboxes(self, inbox: Probe, other: Probe) -> None:
         require_account_listing(inbox.connector)
+        if not inbox.connector.capabilities.many_mailboxes:
+            pytest.skip("lacks the capability: many_mailboxes")
         both, there = await inbox.append(mail(1), frozenset({SEEN})), await other.append(mail(2))
         await inbox.connector.copy(inbox.ref, [both.ref], other.ref)
         held = {state.ref: (state.mailboxes, state.flags) for state in await whole_account(inbox.connector)}
@@ -92,6 +95,7 @@ class AccountSuite(Suite):
 
     async def test_changes_tell_of_subscriptions(self, rig: Rig, connector: Connector) -> None:
         await self._told_position(connector)
+        require(rig, Ability.TOLD_SUBSCRIPTIONS)
         subscriptions = require_subscriptions(connector)
         made = await make_mailbox(rig, connector, ("Made",))
         await subscriptions.subscribe(made.ref, True)
@@ -124,7 +128,11 @@ class AccountSuite(Suite):
 
     async def _expect_tree(self, connector: Connector, cursor: Cursor) -> Cursor:
         """Assert that the changes tell of the tree, once; return the cursor after them."""
-        pages = await self._pages(connector, cursor)
+        try:
+            pages = await self._pages(connector, cursor)
+        except CursorExpired:
+            # Everything is listed anew then, the tree included.
+            return await connector.position(None)
         assert any(page.mailboxes_changed for page in pages)
         after = pages[-1].cursor
         assert after is not None

@@ -40,9 +40,11 @@ class Ability(enum.Enum):
     EXPIRING_CURSORS = "cursors can be made to expire"
     NUL_OCTETS = "a message may contain NUL"
     KEYWORDS = "keywords can be stored, in upper and lower case"
+    ANY_NAME = "a mailbox name may have any printable character but the separator"
     DUPLICATES = "a mailbox can hold the same message twice"
     PARENTS_GO = "a mailbox can be deleted and its children stay"
     PUSH = "the backend tells of changes by itself"
+    TOLD_SUBSCRIPTIONS = "that a mailbox was subscribed is told like other changes of the tree"
     SEARCH_AT_ONCE = "a message is found by its text as soon as it is there"
 
 

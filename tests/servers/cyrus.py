@@ -76,8 +76,8 @@ search_engine: xapian
 search_index_headers: yes
 defaultsearchtier: t1
 t1searchpartition-default: {root}/search
-expunge_mode: immediate
-delete_mode: immediate
+expunge_mode: delayed
+delete_mode: delayed
 httpmodules: jmap
 httpallowcompress: no
 jmap_max_objects_in_get: 500

@@ -102,12 +102,14 @@ class FakeRig(JmapRig):
 class CyrusRig(JmapRig):
     """An account at a real Cyrus; imaplib acts on it from outside."""
 
-    # Cyrus 3.6 refuses NUL, has each message once in an account, indexes text when it is told to, has no push that
-    # works, and forgets nothing while it runs.
+    # Cyrus 3.6 refuses NUL and some characters in names, has each message once in an account, indexes text when it is
+    # told to, does not tell of subscriptions, has no push that works, and forgets nothing when asked to.
     abilities = ABILITIES - {
+        Ability.ANY_NAME,
         Ability.NUL_OCTETS,
         Ability.DUPLICATES,
         Ability.SEARCH_AT_ONCE,
+        Ability.TOLD_SUBSCRIPTIONS,
         Ability.PUSH,
         Ability.EXPIRING_CURSORS,
     }
