@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import logging
 import os
@@ -12,13 +13,14 @@ from contextlib import AsyncExitStack
 
 import gateway
 from connectors.api.connector import Connector
-from gateway.accounts.credentials import open_credentials
+from gateway.accounts.credentials import credential_source, unseal_credentials
 from gateway.app.backends import check_settings, find_connector
 from gateway.app.declared import apply_declared
 from gateway.app.event_loop import new_event_loop
 from gateway.app.resealing import reseal
 from gateway.app.settings import imap_settings, mail_settings, sync_settings
 from gateway.app.storage import open_vault, opened_store
+from gateway.auth.errors import VaultError
 from gateway.auth.users import UserDirectory
 from gateway.auth.vault import Vault
 from gateway.clock import SystemClock
@@ -149,9 +151,11 @@ class Application:
             GatewayError: its connector, settings or credentials cannot be used.
         """
         assert self._vault is not None
+        assert self._store is not None
         spec = find_connector(row.connector, key=row.name)
-        check_settings(spec, row.settings, key=f"{row.name}.settings")
-        connector = spec.build(row.settings, open_credentials(self._vault, row.name, row.credentials))
+        settings = check_settings(spec, row.settings, key=f"{row.name}.settings")
+        credentials = credential_source(spec, settings, self._vault, self._store, row.id, row.name, row.credentials)
+        connector = spec.build(row.settings, credentials)
         self._built[row.id] = row
         return connector
 
@@ -162,12 +166,22 @@ class Application:
         rows = {row.id: row for row in await self._store.read(all_accounts)}
         for account_id, built in list(self._built.items()):
             row = rows.get(account_id)
-            if row is None or _identity(row) != _identity(built):
+            if row is None or self._identity(row) != self._identity(built):
                 del self._built[account_id]
                 await self._mail.forget_account(account_id)
                 log.info("account %s is %s", built.name, "gone" if row is None else "set up anew")
         for row in rows.values():
             await self._mail.engine_of(row)
+
+    def _identity(self, row: AccountRow) -> tuple[object, ...]:
+        """Return what an account was set up with; what its connector made of its credentials since does not count."""
+        assert self._vault is not None
+        credentials: object = row.credentials
+        if row.credentials is not None:
+            with contextlib.suppress(VaultError):
+                stored = unseal_credentials(self._vault, row.name, row.credentials)
+                credentials = stored.form, dict(stored.given or stored.values)
+        return row.name, row.connector, row.settings, credentials
 
 
 def _why_not_listening(error: OperatorError, port: int) -> str:
@@ -179,11 +193,6 @@ def _why_not_listening(error: OperatorError, port: int) -> str:
             return f"this user may not listen on port {port}; choose one above 1023 or grant CAP_NET_BIND_SERVICE"
         case _:
             return error.operator_text.removeprefix(f"{error.key}: ")
-
-
-def _identity(row: AccountRow) -> tuple[object, ...]:
-    """Return what a connector is built from."""
-    return row.name, row.connector, row.settings, row.credentials
 
 
 # -- the process -------------------------------------------------------------------------------------------------------

@@ -10,8 +10,10 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 
-from gateway.accounts.credentials import seal_password
+from gateway.accounts.credentials import AccountCredentials, seal_credentials, unseal_credentials
 from gateway.app.backends import check_settings, find_connector
+from gateway.app.credentials import given_credentials
+from gateway.auth.errors import VaultError
 from gateway.auth.passwords import hash_password, verify_password
 from gateway.auth.vault import Vault
 from gateway.config import AccountConfig, Config, UserConfig, read_secret
@@ -35,13 +37,13 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class _DeclaredAccount:
-    """An account as it goes into the store: settings checked, credentials sealed."""
+    """An account as it is declared: settings checked, secrets read."""
 
     name: str
     login: str
     connector: str
     settings: dict[str, object]
-    credentials: bytes | None
+    credentials: AccountCredentials | None
     is_primary: bool
 
 
@@ -53,12 +55,12 @@ async def apply_declared(store: Store, vault: Vault, config: Config, source: str
     """
     known = await store.read(lambda tx: _known_users(tx, config))
     users = [(user.login, _password_hash(user, known[user.login], source)) for user in config.users]
-    accounts = [_declared(account, vault, source) for account in config.accounts]
+    accounts = [_declared(account, source) for account in config.accounts]
 
     async def body(tx: Transaction) -> None:
         for user in await replace_declared(tx, users):
             log.warning("user %s is no longer declared and cannot log in any more", user.login)
-        await _replace_accounts(tx, accounts, source)
+        await _replace_accounts(tx, vault, accounts, source)
 
     await store.write(body)
 
@@ -82,26 +84,23 @@ def _password_hash(user: UserConfig, known: UserRow | None, source: str) -> str:
     return hash_password(password)
 
 
-def _declared(account: AccountConfig, vault: Vault, source: str) -> _DeclaredAccount:
+def _declared(account: AccountConfig, source: str) -> _DeclaredAccount:
     key = f"accounts[{account.name}]"
     spec = find_connector(account.connector, key=f"{key}.connector", source=source)
     check_settings(spec, account.settings, key=f"{key}.settings", source=source)
-    sealed = None
-    if (given := account.credentials) is not None:
-        secret = read_secret(given.password_file, given.password_env, key=f"{key}.credentials.password")
-        sealed = seal_password(vault, account.name, given.username, secret)
+    credentials = given_credentials(spec, account.credentials, key=f"{key}.credentials", source=source)
     return _DeclaredAccount(
-        account.name, account.user, account.connector, dict(account.settings), sealed, account.primary
+        account.name, account.user, account.connector, dict(account.settings), credentials, account.primary
     )
 
 
-async def _replace_accounts(tx: Transaction, declared: list[_DeclaredAccount], source: str) -> None:
+async def _replace_accounts(tx: Transaction, vault: Vault, declared: list[_DeclaredAccount], source: str) -> None:
     kept: set[int] = set()
     for account in declared:
         user = await user_by_login(tx, account.login)
         assert user is not None, "declared users are in the store already"
         rows = {row.name: row for row in await accounts_of(tx, user.id)}
-        kept.add(await _replace_account(tx, user.id, rows.get(account.name), account, source))
+        kept.add(await _replace_account(tx, vault, user.id, rows.get(account.name), account, source))
     for row in await all_accounts(tx):
         if row.is_declared and row.id not in kept and row.state is not AccountState.DISABLED:
             log.warning("account %s is no longer declared and is not used any more", row.name)
@@ -109,7 +108,7 @@ async def _replace_accounts(tx: Transaction, declared: list[_DeclaredAccount], s
 
 
 async def _replace_account(
-    tx: Transaction, user_id: int, row: AccountRow | None, account: _DeclaredAccount, source: str
+    tx: Transaction, vault: Vault, user_id: int, row: AccountRow | None, account: _DeclaredAccount, source: str
 ) -> int:
     """Bring one account into the store and return its id."""
     if row is not None and not row.is_declared:
@@ -126,13 +125,29 @@ async def _replace_account(
             account.name,
             account.connector,
             account.settings,
-            credentials=account.credentials,
+            credentials=_sealed(vault, account, None),
             is_declared=True,
             is_primary=account.is_primary,
         )
         return row.id
     await set_settings(tx, row.id, account.connector, account.settings, is_declared=True, is_primary=account.is_primary)
-    await set_credentials(tx, row.id, account.credentials)
+    await set_credentials(tx, row.id, _sealed(vault, account, row.credentials))
     if row.state is AccountState.DISABLED:
         await set_account_state(tx, row.id, AccountState.NEW, None)
     return row.id
+
+
+def _sealed(vault: Vault, account: _DeclaredAccount, stored: bytes | None) -> bytes | None:
+    """Return what the store is to keep: what it has, if that is from what is declared, as refreshed tokens are."""
+    if account.credentials is None:
+        return None
+    if stored is not None and _is_from(vault, account.name, stored, account.credentials):
+        return stored
+    return seal_credentials(vault, account.name, account.credentials)
+
+
+def _is_from(vault: Vault, name: str, stored: bytes, declared: AccountCredentials) -> bool:
+    try:
+        return unseal_credentials(vault, name, stored).is_from(declared)
+    except VaultError:
+        return False

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from gateway.app.backends import check_settings, find_connector
+from gateway.app.credentials import given_credentials
 from gateway.app.storage import database_path, key_path, open_vault
 from gateway.auth.passwords import is_password_hash
 from gateway.config import AccountConfig, Config, read_secret
@@ -102,17 +103,10 @@ def _accounts(config: Config) -> Iterator[OperatorError]:
 
 
 def _account(account: AccountConfig, key: str) -> Iterator[OperatorError]:
-    credentials = account.credentials
-    if credentials is not None:
-        place = f"{key}.credentials.password"
-        yield from _caught(lambda: read_secret(credentials.password_file, credentials.password_env, key=place))
     try:
         spec = find_connector(account.connector, key=f"{key}.connector")
     except OperatorError as exc:
         yield exc
         return
     yield from _caught(lambda: check_settings(spec, account.settings, key=f"{key}.settings"))
-    if spec.credentials and credentials is None:
-        yield OperatorError(f"are required by connector {spec.name!r}", key=f"{key}.credentials")
-    if not spec.credentials and credentials is not None:
-        yield OperatorError(f"are not taken by connector {spec.name!r}; remove them", key=f"{key}.credentials")
+    yield from _caught(lambda: given_credentials(spec, account.credentials, key=f"{key}.credentials"))

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from connectors.api.credentials import PasswordCredential
-from gateway.accounts.credentials import open_credentials, seal_password
+from gateway.accounts.credentials import seal_credentials, unseal_credentials
 from gateway.auth.errors import VaultError
 from gateway.auth.vault import Vault
 from gateway.store.accounts import all_accounts, set_credentials
@@ -24,18 +23,16 @@ async def reseal(store: Store, vault: Vault) -> int:
         if row.credentials is None or vault.is_current(row.credentials):
             continue
         try:
-            credential = await open_credentials(vault, row.name, row.credentials).get()
+            credentials = unseal_credentials(vault, row.name, row.credentials)
         except VaultError as exc:
             log.error("the credentials of account %s cannot be opened: %s", row.name, exc.operator_text)
             continue
-        if isinstance(credential, PasswordCredential):
-            sealed = seal_password(vault, row.name, credential.username, credential.password)
-            renewed[row.id] = (row.credentials, sealed)
+        renewed[row.id] = (row.credentials, seal_credentials(vault, row.name, credentials))
 
     async def body(tx: Transaction) -> None:
         current = {row.id: row.credentials for row in await all_accounts(tx)}
         for account_id, (old, new) in renewed.items():
-            # The command line may have given the account another secret meanwhile.
+            # The command line may have given the account another secret meanwhile, or its connector refreshed a token.
             if current.get(account_id) == old:
                 await set_credentials(tx, account_id, new)
 

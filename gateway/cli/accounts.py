@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Annotated
 
 import typer
 
+from connectors.api.credentials import CredentialForm
 from connectors.api.errors import ConnectorError
 from connectors.api.spec import ConnectorSpec
-from gateway.accounts.credentials import open_credentials, seal_password
+from gateway.accounts.credentials import (
+    AccountCredentials,
+    Values,
+    credential_source,
+    seal_credentials,
+    unseal_credentials,
+)
 from gateway.app.backends import check_settings, find_connector
+from gateway.app.credentials import GivenFields
 from gateway.app.storage import open_vault, opened_store
-from gateway.cli.options import DEFAULT_CONFIG, PROGRAM, ConfigOption, YesOption, confirm, read_password, run, table
+from gateway.cli.credentials import choose_form, fill_in, options_given
+from gateway.cli.options import DEFAULT_CONFIG, PROGRAM, ConfigOption, YesOption, confirm, parse_pairs, run, table
 from gateway.cli.users import required_user
 from gateway.config import Config, check_account_name, load
 from gateway.errors import OperatorError
@@ -40,8 +50,19 @@ _SetOption = Annotated[
     typer.Option("--set", metavar="KEY=VALUE", help="A setting of the connector; may be given several times."),
 ]
 _UsernameOption = Annotated[str | None, typer.Option(metavar="NAME", help="The user name at the backend.")]
+_CredentialOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--credential",
+        metavar="KEY=VALUE",
+        help="A field of the credentials, a secret one as KEY_file or KEY_env; may be given several times.",
+    ),
+]
+_FormOption = Annotated[
+    str | None, typer.Option("--form", metavar="NAME", help="The form of credentials, if the connector takes several.")
+]
 _SecretStdinOption = Annotated[
-    bool, typer.Option("--secret-stdin", help="Read the secret (password) from standard input, one line.")
+    bool, typer.Option("--secret-stdin", help="Read the secret (password, token) from standard input, one line.")
 ]
 _PrimaryOption = Annotated[
     bool, typer.Option("--primary", help="Of several accounts, show this one at the root instead of under its name.")
@@ -68,6 +89,8 @@ def add(
     connector: _ConnectorOption,
     settings: _SetOption = None,
     username: _UsernameOption = None,
+    credential: _CredentialOption = None,
+    form: _FormOption = None,
     secret_stdin: _SecretStdinOption = False,
     primary: _PrimaryOption = False,
     config: ConfigOption = DEFAULT_CONFIG,
@@ -82,31 +105,16 @@ def add(
     except ValueError as exc:
         raise OperatorError(str(exc), key="NAME") from None
     spec = find_connector(connector, key="--connector")
-    given = _parsed(settings or [])
+    given = parse_pairs(settings or [], key="--set")
     check_settings(spec, given, key="--set")
-    _check_credentials(spec, username, secret_stdin)
-    run(_add(loaded, name, user, spec, given, username, secret_stdin, primary))
+    fields = options_given(spec, username, credential or [], asks_stdin=secret_stdin)
+    chosen = choose_form(spec, fields, form) if spec.credentials else None
+
+    def ask() -> AccountCredentials | None:
+        return fill_in(chosen, fields, from_stdin=secret_stdin) if chosen is not None else None
+
+    run(_add(loaded, name, user, spec, given, ask, primary))
     typer.echo(f"Added account {name}; try it with: {PROGRAM} account test {name} --user {user}")
-
-
-def _parsed(settings: list[str]) -> dict[str, str]:
-    parsed: dict[str, str] = {}
-    for setting in settings:
-        key, equals, value = setting.partition("=")
-        if not equals or not key:
-            raise OperatorError(f"{setting!r} is not of the form KEY=VALUE", key="--set")
-        if key in parsed:
-            raise OperatorError(f"{key} is given twice", key="--set")
-        parsed[key] = value
-    return parsed
-
-
-def _check_credentials(spec: ConnectorSpec, username: str | None, secret_stdin: bool) -> None:
-    if spec.credentials and not username:
-        raise OperatorError(f"is required by connector {spec.name!r}", key="--username")
-    if not spec.credentials and (username or secret_stdin):
-        key = "--username" if username else "--secret-stdin"
-        raise OperatorError(f"connector {spec.name!r} takes no credentials; leave it out", key=key)
 
 
 async def _add(
@@ -115,8 +123,7 @@ async def _add(
     login: str,
     spec: ConnectorSpec,
     settings: dict[str, str],
-    username: str | None,
-    secret_stdin: bool,
+    ask: Callable[[], AccountCredentials | None],
     is_primary: bool,
 ) -> None:
     async with opened_store(config) as store:
@@ -127,10 +134,8 @@ async def _add(
             raise OperatorError(f"{primary} is the primary account of {login} already", key="--primary")
         if any(other.name == name for other in others):
             raise OperatorError(f"{login} has an account {name!r} already; see {PROGRAM} account list", key="NAME")
-        sealed = None
-        if username is not None:
-            secret = read_password(f"Password of {username}", from_stdin=secret_stdin, key="--secret-stdin")
-            sealed = seal_password(open_vault(config), name, username, secret)
+        credentials = ask()
+        sealed = seal_credentials(open_vault(config), name, credentials) if credentials is not None else None
         try:
             await store.write(
                 lambda tx: add_account(
@@ -177,20 +182,22 @@ def try_login(name: _NameArgument, user: _UserOption, config: ConfigOption = DEF
 
 
 async def _try_login(config: Config, name: str, login: str) -> None:
+    # The store stays open: a connector may be given a new token, which has to be kept.
     async with opened_store(config) as store:
         account = await _required_account(store, name, login)
-    spec = find_connector(account.connector, key=name)
-    check_settings(spec, account.settings, key=f"{name}.settings")
-    source = open_credentials(open_vault(config), account.name, account.credentials)
-    connector = spec.build(account.settings, source)
-    typer.echo(f"Connecting with {spec.name} ...", err=True)
-    try:
-        await connector.open()
-        mailboxes = await connector.list_mailboxes()
-    except ConnectorError as exc:
-        raise OperatorError(exc.operator_text, key=f"account {name}") from exc
-    finally:
-        await connector.close()
+        spec = find_connector(account.connector, key=name)
+        settings = check_settings(spec, account.settings, key=f"{name}.settings")
+        vault = open_vault(config)
+        source = credential_source(spec, settings, vault, store, account.id, account.name, account.credentials)
+        connector = spec.build(account.settings, source)
+        typer.echo(f"Connecting with {spec.name} ...", err=True)
+        try:
+            await connector.open()
+            mailboxes = await connector.list_mailboxes()
+        except ConnectorError as exc:
+            raise OperatorError(exc.operator_text, key=f"account {name}") from exc
+        finally:
+            await connector.close()
     counted = [mailbox.messages for mailbox in mailboxes if mailbox.messages is not None]
     total = f", {sum(counted)} messages" if counted else ""
     typer.echo(f"{name}: {len(mailboxes)} mailboxes{total}")
@@ -200,6 +207,8 @@ def passwd(
     name: _NameArgument,
     user: _UserOption,
     username: _UsernameOption = None,
+    credential: _CredentialOption = None,
+    form: _FormOption = None,
     secret_stdin: _SecretStdinOption = False,
     config: ConfigOption = DEFAULT_CONFIG,
 ) -> None:
@@ -207,25 +216,43 @@ def passwd(
 
     What is known of its mail stays. A running gateway uses the new secret after SIGHUP.
     """
-    run(_passwd(load(config), name, user, username, secret_stdin))
+    run(_passwd(load(config), name, user, username, credential or [], form, secret_stdin))
     typer.echo(f"Changed the secret of {name}; a running gateway uses it after SIGHUP.")
 
 
-async def _passwd(config: Config, name: str, login: str, username: str | None, secret_stdin: bool) -> None:
+async def _passwd(
+    config: Config,
+    name: str,
+    login: str,
+    username: str | None,
+    pairs: Sequence[str],
+    form_name: str | None,
+    from_stdin: bool,
+) -> None:
     async with opened_store(config) as store:
         account = await _required_account(store, name, login)
         if account.is_declared:
             raise OperatorError("is declared in the configuration; change the secret there", key=name)
-        if account.credentials is None:
+        spec = find_connector(account.connector, key=name)
+        if not spec.credentials:
             raise OperatorError(f"connector {account.connector!r} takes no credentials", key=name)
         vault = open_vault(config)
-        if username is None:
-            credential = await open_credentials(vault, name, account.credentials).get()
-            assert credential is not None, "the account has credentials"
-            username = credential.username
-        secret = read_password(f"New password of {username}", from_stdin=secret_stdin, key="--secret-stdin")
-        sealed = seal_password(vault, name, username, secret)
+        fields = options_given(spec, username, pairs, asks_stdin=from_stdin)
+        stored = unseal_credentials(vault, name, account.credentials) if account.credentials is not None else None
+        form, known = _form_for_change(spec, fields, form_name, stored)
+        sealed = seal_credentials(vault, name, fill_in(form, fields, from_stdin=from_stdin, known=known))
         await store.write(lambda tx: set_credentials(tx, account.id, sealed))
+
+
+def _form_for_change(
+    spec: ConnectorSpec, fields: GivenFields, name: str | None, stored: AccountCredentials | None
+) -> tuple[CredentialForm, Values]:
+    """Return the form to fill in, by default the one that was filled in before, and what is known already."""
+    former = next((form for form in spec.credentials if stored is not None and form.name == stored.form), None)
+    is_former = name == former.name if name is not None and former is not None else name is None
+    if former is not None and stored is not None and is_former and former.keys >= set(fields.keys):
+        return former, stored.values
+    return choose_form(spec, fields, name), {}
 
 
 def remove(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from connectors.api.credentials import CredentialField
 from connectors.api.spec import ConnectorSpec, Setting
 from gateway.app.backends import available
 
@@ -11,16 +12,28 @@ from gateway.app.backends import available
 def connectors() -> None:
     """List the kinds of backends.
 
-    With the settings that an account of each takes.
+    With the settings and credentials that an account of each takes.
     """
     typer.echo("\n\n".join(_described(spec) for spec in available()))
 
 
 def _described(spec: ConnectorSpec) -> str:
-    lines = [f"{spec.name}: {spec.title}{' (needs a user name and a password)' if spec.credentials else ''}"]
+    lines = [f"{spec.name}: {spec.title}"]
     width = max((len(setting.key) for setting in spec.settings), default=0)
     lines += [f"  {setting.key.ljust(width)}  {_explained(setting)}" for setting in spec.settings]
+    for number, form in enumerate(spec.credentials):
+        lines.append(f"  {'or ' if number else ''}credentials, form {form.name}: {form.title}")
+        names = [_names(field) for field in form.fields]
+        width = max(map(len, names))
+        lines += [
+            f"    {name.ljust(width)}  {field.help}{'' if field.is_required else ' (optional)'}"
+            for name, field in zip(names, form.fields, strict=True)
+        ]
     return "\n".join(lines)
+
+
+def _names(field: CredentialField) -> str:
+    return f"{field.key}_file, {field.key}_env" if field.is_secret else field.key
 
 
 def _explained(setting: Setting) -> str:

@@ -1,10 +1,10 @@
-"""What several commands share: the configuration option, passwords from the terminal or standard input, questions."""
+"""What several commands share: the configuration option, pairs, passwords from the terminal or a pipe, questions."""
 
 from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -40,6 +40,23 @@ def read_password(prompt: str, *, from_stdin: bool, key: str) -> Secret[str]:
     if not text:
         raise OperatorError("is empty; pipe it in as one line", key=key)
     return Secret(text)
+
+
+def parse_pairs(pairs: Sequence[str], *, key: str) -> dict[str, str]:
+    """Return options of the form KEY=VALUE as a mapping; `key` is the name of the option.
+
+    Raises:
+        OperatorError: one has another form, or a key comes twice.
+    """
+    parsed: dict[str, str] = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals or not name:
+            raise OperatorError(f"{pair!r} is not of the form KEY=VALUE", key=key)
+        if name in parsed:
+            raise OperatorError(f"{name} is given twice", key=key)
+        parsed[name] = value
+    return parsed
 
 
 def confirm(question: str, *, is_confirmed: bool) -> None:

@@ -190,7 +190,8 @@ def _unknown_variables(config: Config) -> Iterator[OperatorError]:
     """Find variables that look like keys and are none; a variable that some `*_env` key names is left alone."""
     named = {config.secrets.key_env}
     named.update(user.password_env for user in config.users)
-    named.update(account.credentials.password_env for account in config.accounts if account.credentials)
+    for account in config.accounts:
+        named.update(value for key, value in (account.credentials or {}).items() if key.endswith("_env"))
     sections = {name: model for name, model, _ in section_models(Config)}
     for variable in sorted(os.environ.keys() - named):
         section, separator, key = variable.removeprefix(ENVIRONMENT_PREFIX).lower().partition("__")

@@ -226,31 +226,20 @@ class UserConfig(_Section):
         return self
 
 
-class CredentialsConfig(_Section):
-    """What an account logs in with at its backend. Exactly one `password_` key."""
-
-    username: str = Field(min_length=1, description="The user name at the backend.")
-    password_file: Path | None = Field(default=None, description="A file holding the password.")
-    password_env: str | None = Field(default=None, description="The environment variable holding the password.")
-
-    @model_validator(mode="after")
-    def _one_password(self) -> CredentialsConfig:
-        if [self.password_file, self.password_env].count(None) != 1:
-            raise ValueError("give exactly one of password_file and password_env")
-        return self
-
-
 class AccountConfig(_Section):
     """An account declared here instead of by `imap-gateway account add`."""
 
     name: AccountName = Field(description="Its name; with several accounts, the first level of its mailboxes' names.")
     user: Login = Field(description="The login of the user it belongs to, declared in `[[users]]`.")
-    connector: str = Field(description="The kind of backend: `imap`, `maildir` or `memory`.")
+    connector: str = Field(description="The kind of backend: `imap`, `jmap`, `maildir` or `memory`.")
     settings: dict[str, SettingValue] = Field(
         default_factory=dict, description="The connector's own settings; they are listed below."
     )
-    credentials: CredentialsConfig | None = Field(
-        default=None, description="What it logs in with, for connectors that need it."
+    credentials: dict[str, str] | None = Field(
+        default=None,
+        description=(
+            "What it logs in with, in one of the forms the connector takes; a secret KEY as `KEY_file` or `KEY_env`."
+        ),
     )
     primary: bool = Field(
         default=False, description="Of several accounts, show this one at the root instead of under its name."

@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 
-from connectors.api.credentials import PasswordCredential, Secret
-from gateway.accounts.credentials import open_credentials
+from connectors.api.credentials import Secret
+from gateway.accounts.credentials import seal_credentials, unseal_credentials
 from gateway.app.declared import apply_declared
 from gateway.app.storage import open_vault
 from gateway.auth.passwords import verify_password
 from gateway.auth.vault import Vault
 from gateway.errors import OperatorError
-from gateway.store.accounts import AccountRow, AccountState, add_account, all_accounts
+from gateway.store.accounts import AccountRow, AccountState, add_account, all_accounts, set_credentials
 from gateway.store.database import Store
 from gateway.store.users import UserRow, add_user, list_users
 from tests.gateway.app.conftest import CHEAP_HASH, Configurations
@@ -113,9 +113,33 @@ async def test_credentials_are_sealed(case: Case, vault: Vault, monkeypatch: pyt
     sealed = (await case.accounts())["work"].credentials
     assert sealed is not None
     assert b"s3cret" not in sealed
-    assert await open_credentials(vault, "work", sealed).get() == PasswordCredential(
-        "alice@example.org", Secret("s3cret")
-    )
+    credentials = unseal_credentials(vault, "work", sealed)
+    assert credentials.form == "password"
+    assert credentials.values == {"username": Secret("alice@example.org"), "password": Secret("s3cret")}
+
+
+async def test_what_a_connector_made_of_the_credentials_stays_until_others_are_declared(
+    case: Case, vault: Vault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WORK_TOKEN", "t1")
+    account = WORK | {
+        "connector": "jmap",
+        "settings": {"domain": "example.org"},
+        "credentials": {"token_env": "WORK_TOKEN"},
+    }
+    await case.apply(users=[ALICE], accounts=[account])
+    row = (await case.accounts())["work"]
+    assert row.credentials is not None
+    refreshed = unseal_credentials(vault, "work", row.credentials).changed({"token": Secret("t2")})
+    sealed = seal_credentials(vault, "work", refreshed)
+    await case.store.write(lambda tx: set_credentials(tx, row.id, sealed))
+    await case.apply(users=[ALICE], accounts=[account])
+    assert (await case.accounts())["work"].credentials == sealed
+    monkeypatch.setenv("WORK_TOKEN", "t3")
+    await case.apply(users=[ALICE], accounts=[account])
+    changed = (await case.accounts())["work"].credentials
+    assert changed is not None
+    assert unseal_credentials(vault, "work", changed).values == {"token": Secret("t3")}
 
 
 async def test_what_is_no_longer_declared_cannot_be_used_but_keeps_its_place(case: Case) -> None:

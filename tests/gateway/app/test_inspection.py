@@ -105,6 +105,10 @@ def test_a_cut_hash_is_a_problem(configurations: Configurations) -> None:
             "accounts[work].credentials: are required by connector 'imap'",
         ),
         (
+            {"connector": "imap", "settings": {"host": "x"}, "credentials": {"username": "x", "passwort_env": "PATH"}},
+            "accounts[work].credentials.passwort_env: is not known; connector 'imap' takes username and password",
+        ),
+        (
             {"credentials": {"username": "x", "password_env": "PATH"}},
             "accounts[work].credentials: are not taken by connector 'memory'; remove them",
         ),

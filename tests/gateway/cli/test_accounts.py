@@ -5,14 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from connectors.api.credentials import PasswordCredential, Secret
-from gateway.accounts.credentials import open_credentials
+from gateway.accounts.credentials import unseal_credentials
 from gateway.app.storage import open_vault, opened_store
 from gateway.config import load
 from gateway.store.accounts import AccountRow, all_accounts
 from tests.gateway.cli.conftest import CommandLine
 
 IMAP = ("--connector", "imap", "--set", "host=imap.example.org", "--username", "alice@example.org", "--secret-stdin")
+
+JMAP = ("--connector", "jmap", "--set", "domain=example.org")
 
 
 @pytest.fixture(autouse=True)
@@ -32,16 +33,50 @@ def stored(command_line: CommandLine) -> list[AccountRow]:
     return asyncio.run(look())
 
 
+def given(command_line: CommandLine) -> tuple[str, dict[str, str]]:
+    """Return the form and the values of the only account's credentials."""
+    (account,) = stored(command_line)
+    assert account.credentials is not None
+    found = unseal_credentials(open_vault(load(command_line.config)), account.name, account.credentials)
+    return found.form, {key: value.reveal() for key, value in found.values.items()}
+
+
 def test_an_account_is_added_with_its_secret_sealed(command_line: CommandLine) -> None:
     assert add(command_line, "work", *IMAP, "--set", "port=1143", "--set", "tls=none", stdin="s3cret\n") == []
     (account,) = stored(command_line)
     assert account.settings["host"] == "imap.example.org"
     assert account.settings["port"] == 1143
-    assert account.credentials is not None
     assert b"s3cret" not in (command_line.folder / "gateway.db").read_bytes()
-    vault = open_vault(load(command_line.config))
-    credential = asyncio.run(open_credentials(vault, "work", account.credentials).get())
-    assert credential == PasswordCredential("alice@example.org", Secret("s3cret"))
+    assert given(command_line) == ("password", {"username": "alice@example.org", "password": "s3cret"})
+
+
+@pytest.mark.parametrize(
+    ("words", "stdin", "form", "values"),
+    [
+        ((), "t0k\n", "token", {"token": "t0k"}),
+        (("--username", "alice"), "s3cret\n", "password", {"username": "alice", "password": "s3cret"}),
+        (("--username", "alice", "--form", "token"), "t0k\n", "token", {"username": "alice", "token": "t0k"}),
+        (("--credential", "token_env=WORK_TOKEN"), "", "token", {"token": "from the environment"}),
+        (
+            ("--credential", "username=alice", "--credential", "token_env=WORK_TOKEN"),
+            "",
+            "token",
+            {"username": "alice", "token": "from the environment"},
+        ),
+    ],
+)
+def test_the_form_follows_from_what_is_given(
+    command_line: CommandLine,
+    monkeypatch: pytest.MonkeyPatch,
+    words: tuple[str, ...],
+    stdin: str,
+    form: str,
+    values: dict[str, str],
+) -> None:
+    monkeypatch.setenv("WORK_TOKEN", "from the environment")
+    jmap = ("--connector", "jmap", "--set", "domain=example.org", "--secret-stdin")
+    assert add(command_line, "work", *jmap, *words, stdin=stdin) == []
+    assert given(command_line) == (form, values)
 
 
 def test_the_key_is_made_beside_the_database_for_its_owner_only(command_line: CommandLine) -> None:
@@ -59,6 +94,12 @@ def test_the_key_is_made_beside_the_database_for_its_owner_only(command_line: Co
         ("work", ("--connector", "memory", "--set", "uids=1"), "--set.uids: must be true or false"),
         ("work", ("--connector", "memory", "--username", "x"), "--username: connector 'memory' takes no credentials"),
         ("work", ("--connector", "imap", "--set", "host=h"), "--username: is required by connector 'imap'"),
+        ("work", (*JMAP, "--credential", "token=x"), "--credential.token: is a secret and is not written here; give"),
+        ("work", (*JMAP, "--credential", "tokn=x"), "--credential.tokn: is not known; connector 'jmap' takes username"),
+        ("work", (*JMAP, "--credential", "token"), "--credential: 'token' is not of the form KEY=VALUE"),
+        ("work", (*JMAP, "--form", "oauth"), "--form: oauth is not a form of credentials of connector 'jmap'; it has"),
+        ("work", (*JMAP, "--form", "password"), "--username: is required by connector 'jmap'"),
+        ("work", (*JMAP, "--username", "x", "--credential", "username=x"), "--username: is given twice"),
         ("a/b", ("--connector", "memory"), "NAME: must not be empty"),
         ("home", ("--connector", "memory"), "NAME: alice has an account 'home' already"),
         ("work", ("--connector", "memory", "--primary"), "--primary: home is the primary account of alice already"),
@@ -124,12 +165,20 @@ def test_a_new_secret_keeps_the_account_and_the_user_name(command_line: CommandL
     assert command_line.with_config(*words, stdin="second\n").status == 0
     (after,) = stored(command_line)
     assert after.id == before.id
-    vault = open_vault(load(command_line.config))
-    credential = asyncio.run(open_credentials(vault, "work", after.credentials).get())
-    assert credential == PasswordCredential("alice@example.org", Secret("second"))
+    assert given(command_line) == ("password", {"username": "alice@example.org", "password": "second"})
     command_line.with_config(*words, "--username", "bob", stdin="third\n")
-    credential = asyncio.run(open_credentials(vault, "work", stored(command_line)[0].credentials).get())
-    assert credential == PasswordCredential("bob", Secret("third"))
+    assert given(command_line) == ("password", {"username": "bob", "password": "third"})
+
+
+def test_a_new_secret_may_be_of_another_form(command_line: CommandLine) -> None:
+    assert add(command_line, "work", *JMAP, "--username", "alice", "--secret-stdin", stdin="first\n") == []
+    words = ("account", "passwd", "work", "--user", "alice", "--secret-stdin")
+    assert command_line.with_config(*words, "--form", "token", stdin="t0k\n").err == []
+    assert given(command_line) == ("token", {"token": "t0k"})
+    assert command_line.with_config(*words, stdin="t1k\n").err == []
+    assert given(command_line) == ("token", {"token": "t1k"})
+    assert command_line.with_config(*words, "--form", "password", "--username", "bob", stdin="pw\n").err == []
+    assert given(command_line) == ("password", {"username": "bob", "password": "pw"})
 
 
 def test_an_account_without_credentials_takes_no_secret(command_line: CommandLine) -> None:

@@ -18,3 +18,13 @@ def test_required_and_default_values_are_told(command_line: CommandLine) -> None
     assert "directory of the Maildir; ~ is the home directory (required)" in text
     assert "(one of maildir++, fs; default maildir++)" in text
     assert "(default true)" in text
+
+
+def test_the_forms_of_credentials_are_told(command_line: CommandLine) -> None:
+    out = command_line.run("connectors").out
+    start = next(number for number, line in enumerate(out) if line.startswith("jmap: "))
+    section = out[start : out.index("", start)]
+    at = section.index("  credentials, form password: a user name and a password")
+    assert [line.split("  ")[2] for line in section[at + 1 : at + 3]] == ["username", "password_file, password_env"]
+    assert any(line.startswith("  or credentials, form token: ") for line in section)
+    assert any(line.startswith("    username ") and line.endswith("(optional)") for line in section)

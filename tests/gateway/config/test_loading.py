@@ -57,9 +57,19 @@ def test_the_declared_form_of_containers_loads(tmp_path: Path) -> None:
     assert [listener.address for listener in config.listeners] == [("127.0.0.1", 1143), ("::1", 1993)]
     assert config.users[0].password_file == Path("/run/secrets/alice")
     assert config.accounts[0].settings == {"host": "127.0.0.1", "port": 20143, "tls": "none"}
-    assert config.accounts[0].credentials is not None
-    assert config.accounts[0].credentials.username == "alice"
+    assert config.accounts[0].credentials == {"username": "alice", "password_file": "/run/secrets/work"}
     assert not config.accounts[0].primary
+
+
+def test_credentials_are_texts(tmp_path: Path) -> None:
+    path = written(tmp_path, WHOLE.replace('username = "alice"', "username = 7"))
+    assert problems(path) == [f"{path}: accounts[work].credentials.username: must be a valid string"]
+
+
+def test_a_variable_that_credentials_name_sets_no_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("IMAP_GATEWAY_WORK__TOKEN", "t0k")
+    text = WHOLE.replace('password_file = "/run/secrets/work"', 'token_env = "IMAP_GATEWAY_WORK__TOKEN"')
+    assert load(written(tmp_path, text)).accounts[0].credentials is not None
 
 
 def test_settings_of_an_account_keep_their_types(tmp_path: Path) -> None:
