@@ -321,9 +321,7 @@ class HttpClient:
                 break
             await self._closed(answer)
             if not fields:
-                if call.request.is_authorised:
-                    raise Denied(f"{outgoing.what} wants a login, and is not among the hosts that may have one")
-                raise Denied(f"{outgoing.what} wants a login where none was to be given")
+                raise Denied(f"{outgoing.what} wants a login, and there is none that may be sent there")
             if is_last or not await self._bounded(self._authorise.refused(fields), outgoing.what):
                 raise AuthExpired(f"{outgoing.what} was answered 401")
         return answer, outgoing.secrets

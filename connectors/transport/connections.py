@@ -31,6 +31,9 @@ MAX_REQUESTS = 500
 
 MAX_AGE_S = 600.0
 
+MAX_REMEMBERED = 256
+"""Servers known to speak no HTTP/2; redirects may lead to ever new ones."""
+
 LOOK_S = 2.0
 """A shared lane unused for longer is looked at first; sooner, what a server sends behind a reply would mislead."""
 
@@ -176,6 +179,8 @@ class Connections:
 
     def _begun(self, lane: _Lane, origin: Origin, version: str) -> None:
         if origin not in lane.connected and version != "http2":
+            if len(self._plain) >= MAX_REMEMBERED:
+                self._plain.clear()
             self._plain.add(origin)
         lane.connected.add(origin)
         self._let_through(lane, origin, None)

@@ -20,8 +20,6 @@ LEAST_OCTETS = 1024
 """A reply that brings less than this within the time-out counts as silent, so that a trickle does not hold a place."""
 
 _UNREACHED = (httpx.ConnectError, httpx.ConnectTimeout, httpx.UnsupportedProtocol, httpx.InvalidURL)
-_REFUSED_STREAM = 7
-"""The error code by which an HTTP/2 server says that it has not looked at a request (RFC 9113 section 8.7)."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -118,9 +116,6 @@ class _Progress:
             return Trouble.UNREACHABLE
         if not self._has_begun and (isinstance(exc, _UNREACHED) or (is_silence and self._is_traced)):
             return Trouble.UNREACHABLE
-        refusal = getattr(exc.__cause__, "args", (None,))[:1]
-        if refusal and getattr(refusal[0], "error_code", None) == _REFUSED_STREAM:
-            return Trouble.UNSENT
         if self._is_traced and not self._has_begun:
             return Trouble.UNSENT
         return Trouble.SILENT if is_silence else Trouble.LOST

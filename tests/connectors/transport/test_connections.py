@@ -18,7 +18,7 @@ from connectors.transport.options import TransportOptions
 from tests.connectors.transport.conftest import Certificates
 from tests.connectors.transport.http2_server import Send, answer, http2_server
 from tests.connectors.transport.jumping_clock import JumpingClock, settle
-from tests.connectors.transport.raw_server import forever, hangs, raw_server, sends
+from tests.connectors.transport.raw_server import forever, hangs, raw_server, replies, sends
 
 
 async def echo(_scope: dict[str, Any], body: bytes, send: Send) -> None:
@@ -230,6 +230,20 @@ async def test_a_silent_connection_over_tls_is_given_up(certificates: Certificat
         async with client_for(certificates, timeout_s=0.1) as client:
             assert (await client.request(read(server.url(scheme="https"), b"again"))).body == b"again"
         await server.emptied.wait()
+
+
+async def test_requests_can_go_through_a_proxy(certificates: Certificates) -> None:
+    async with raw_server(forever) as proxy, client_for(certificates, proxy=proxy.url()) as client:
+        assert (await client.request(read("http://mail.example/jmap", b"x"))).body == b"x"
+        assert proxy.heads[0].startswith(b"POST http://mail.example/jmap HTTP/1.1\r\n")
+
+
+@pytest.mark.parametrize("effect", Effect)
+async def test_a_proxy_that_refuses_makes_a_server_unreachable(certificates: Certificates, effect: Effect) -> None:
+    async with raw_server(replies(403)) as proxy, client_for(certificates, proxy=proxy.url()) as client:
+        with pytest.raises(Unavailable):
+            await client.request(Request("POST", "https://mail.example/", content=b"x", effect=effect))
+        assert [head.split(b"\r\n")[0] for head in proxy.heads] == [b"CONNECT mail.example:443 HTTP/1.1"]
 
 
 async def test_logs_at_debug_show_no_secret(certificates: Certificates, caplog: pytest.LogCaptureFixture) -> None:

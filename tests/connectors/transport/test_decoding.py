@@ -37,6 +37,7 @@ def decoded(coding: str, data: bytes, step: int) -> bytes:
         ("deflate", zlib.compress(TEXT)),
         ("deflate", raw_deflate(TEXT)),
     ],
+    ids=["none", "identity", "gzip", "spaced", "x-gzip", "members", "zlib", "bare"],
 )
 def test_a_body_is_decoded_in_small_pieces(coding: str, data: bytes, step: int) -> None:
     assert decoded(coding, data, step) == TEXT
@@ -75,13 +76,16 @@ def test_a_bomb_comes_out_in_bounded_pieces() -> None:
         ("deflate", b"this is no deflate"),
         ("deflate", zlib.compress(TEXT)[:50] + b"garbage" * 1000),
     ],
+    ids=range(4),
 )
 def test_garbage_is_told(coding: str, data: bytes) -> None:
     with pytest.raises(BadCoding):
         decoded(coding, data, 64)
 
 
-@pytest.mark.parametrize(("coding", "data"), [("gzip", gzip.compress(TEXT)), ("deflate", zlib.compress(TEXT))])
+@pytest.mark.parametrize(
+    ("coding", "data"), [("gzip", gzip.compress(TEXT)), ("deflate", zlib.compress(TEXT))], ids=["gzip", "deflate"]
+)
 def test_a_body_that_ends_early_is_told(coding: str, data: bytes) -> None:
     with pytest.raises(BadCoding, match="ends in the middle"):
         decoded(coding, data[:-5], 65536)
