@@ -103,7 +103,10 @@ async def test_pings_come_with_the_interval_in_force(client: Client) -> None:
 @pytest.mark.parametrize("options", [FakeOptions(event_source=EventSourceMode.NO_PING, ping_max_s=0.01)])
 async def test_pings_may_be_missing(fake: FakeJmap, client: Client) -> None:
     async with events(client, ping="1") as stream:
-        await asyncio.sleep(0.05)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.1):
+                await anext(stream)
+    async with events(client, ping="1") as stream:
         fake.deliver("INBOX", MESSAGE)
         assert (await anext(stream)).event == "state"
 
