@@ -8,6 +8,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+import msgspec
+
 from connectors.api.errors import AuthExpired, ConnectorError, Denied, NotFound, Rejected
 from connectors.jmap.discovery import Discovery, FoundSession
 from connectors.jmap.structs import (
@@ -155,7 +157,7 @@ class SessionKeeper:
         return self._is_stale and self._clock.monotonic() - self._read_at >= self._pause_s
 
     async def _reread(self) -> None:
-        before = self.view
+        before, rested_s = self.view, self._clock.monotonic() - self._read_at
         self._is_stale = False
         self._read_at = self._clock.monotonic()
         try:
@@ -168,8 +170,10 @@ class SessionKeeper:
             self._pause_s = min(self._pause_s * 2, LONGEST_PAUSE_S)
             _log.warning("the JMAP session could not be read again: %s", exc.operator_text)
             return
-        is_news = (self.view.session, self.view.url) != (before.session, before.url)
-        self._pause_s = FIRST_PAUSE_S if is_news else min(self._pause_s * 2, LONGEST_PAUSE_S)
+        if _substance(self.view) != _substance(before) or rested_s > 2 * LONGEST_PAUSE_S:
+            self._pause_s = FIRST_PAUSE_S
+        else:
+            self._pause_s = min(self._pause_s * 2, LONGEST_PAUSE_S)
 
     async def _read(self, url: str) -> FoundSession:
         try:
@@ -240,6 +244,11 @@ def choose_account(session: Session, wanted: str | None) -> str:
     if not with_mail:
         raise Denied("the login has no JMAP account with mail")
     raise Rejected(f"the login has several JMAP accounts with mail: set account_id; {_listed(with_mail)}")
+
+
+def _substance(view: SessionView) -> object:
+    """Return what it matters to have read: the state alone may differ each time."""
+    return view.url, msgspec.structs.replace(view.session, state=None)
 
 
 def _still_chosen(session: Session, account_id: str) -> str:

@@ -27,7 +27,7 @@ T = TypeVar("T")
 class Account(msgspec.Struct, frozen=True, rename="camel"):
     """An account that the login can see; `account_capabilities` maps a capability to its details for this account."""
 
-    name: str = ""
+    name: str | None = None
     is_personal: bool = True
     is_read_only: bool = False
     account_capabilities: dict[str, object] = msgspec.field(default_factory=dict)

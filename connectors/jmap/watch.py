@@ -9,7 +9,7 @@ import random
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import TypeVar
 
-from connectors.api.errors import AuthExpired, ConnectorError, RateLimited, Unsupported
+from connectors.api.errors import AuthExpired, ConnectorError, Denied, NotFound, RateLimited, Rejected, Unsupported
 from connectors.jmap.client import JmapClient
 from connectors.jmap.events import ANYTHING, Channel, Pace, Sieve
 from connectors.jmap.eventsource import EventSourceChannel
@@ -79,11 +79,14 @@ class Watcher:
                         if news is not None:
                             pacing.told(news)
                             yield news
-            except Unsupported as exc:
-                _log.info("no %s: %s", channel.name, exc.operator_text)
-                return
             except AuthExpired:
                 raise
+            except (Denied, NotFound, Rejected, Unsupported) as exc:
+                # One that has worked before is missing for a while only, as while a server is being replaced.
+                if not pacing.has_ever_opened:
+                    _log.info("no %s: %s", channel.name, exc.operator_text)
+                    return
+                error = exc
             except ConnectorError as exc:
                 error = exc
             if closed.done():
@@ -107,7 +110,7 @@ class _Pacing:
         self._is_last = is_last
         self._failed = 0
         self._begun = 0.0
-        self._has_ever_opened = False
+        self.has_ever_opened = False
         self._has_told = False
 
     def begin(self) -> None:
@@ -115,7 +118,7 @@ class _Pacing:
         self._has_told = False
 
     def opened(self) -> None:
-        self._has_ever_opened = True
+        self.has_ever_opened = True
 
     def told(self, news: StateChange) -> None:
         """Take note of a change; that a channel was opened is none."""
@@ -127,8 +130,8 @@ class _Pacing:
         A server may end a stream after each change, so that one which has told something may be opened again soon.
         """
         is_steady = self._clock.monotonic() - self._begun >= self._pace.steady_s
-        self._failed = 1 if self._has_told or (is_steady and self._has_ever_opened) else self._failed + 1
-        if not self._has_ever_opened and not self._is_last and self._failed >= PATIENCE:
+        self._failed = 1 if self._has_told or (is_steady and self.has_ever_opened) else self._failed + 1
+        if not self.has_ever_opened and not self._is_last and self._failed >= PATIENCE:
             return None
         delay_s = self._policy.delay(self._failed, self._chance())
         return max(delay_s, error.retry_after_s) if isinstance(error, RateLimited) else delay_s

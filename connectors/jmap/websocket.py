@@ -6,6 +6,7 @@ On HTTP they share its limits, retries and credential refresh, and a large reply
 from __future__ import annotations
 
 import asyncio
+import enum
 import logging
 import ssl
 from collections.abc import AsyncGenerator, Mapping
@@ -24,7 +25,7 @@ from websockets.typing import Subprotocol
 from connectors.api.errors import AuthExpired, ConnectorError, RateLimited, Unavailable, Unsupported
 from connectors.jmap.client import JmapClient
 from connectors.jmap.events import ANYTHING, TYPES, Pace, parse_state_change
-from connectors.jmap.structs import StateChange
+from connectors.jmap.structs import CORE, StateChange
 from connectors.jmap.trust import handshake_url
 from connectors.transport.messages import shown
 from connectors.transport.retry_after import parse_retry_after
@@ -37,8 +38,19 @@ _CLOSE_TIMEOUT_S = 2.0
 _OVERLOADED = frozenset({429, 503})
 
 
-class _Kind(msgspec.Struct, frozen=True):
+class _Envelope(msgspec.Struct, frozen=True):
     kind: str = msgspec.field(name="@type", default="")
+    request_id: str | None = msgspec.field(name="requestId", default=None)
+
+
+class _Answered(enum.Enum):
+    """That the probe was answered, by a reply or a refusal of it."""
+
+    ANSWERED = enum.auto()
+
+
+_ANSWERED = _Answered.ANSWERED
+_PROBE = "ready"
 
 
 class _Connect(connect):
@@ -58,6 +70,9 @@ class WebSocketChannel:
         self._pace = pace
         self._push_state: str | None = None
         self._ssl: ssl.SSLContext | None = None
+        # For debugging the library logs the handshake with the credential in it.
+        self._library_log = logging.getLogger(f"{__name__}.frames")
+        self._library_log.setLevel(logging.INFO)
 
     async def listen(self) -> AsyncGenerator[StateChange, None]:
         """Connect and yield what comes; see `Channel.listen`."""
@@ -68,12 +83,14 @@ class WebSocketChannel:
         connection = await self._connect(capability.url)
         try:
             async with asyncio.timeout(self._pace.silence_s):
-                await connection.send(self._enable())
+                early = await self._enable(connection)
             yield ANYTHING
+            for change in early:
+                yield change
             while True:
-                change = self._understood(await connection.recv())
-                if change is not None:
-                    yield change
+                told = self._understood(await connection.recv())
+                if isinstance(told, StateChange):
+                    yield told
         except ConnectionClosed as exc:
             raise Unavailable(f"the WebSocket was closed: {exc.rcvd or 'connection lost'}"[:200]) from exc
         except (WebSocketException, OSError, TimeoutError) as exc:
@@ -81,15 +98,28 @@ class WebSocketChannel:
         finally:
             await connection.close()
 
-    def _enable(self) -> str:
-        """Return the WebSocketPushEnable object (RFC 8887 section 4.3.5.2)."""
+    async def _enable(self, connection: ClientConnection) -> list[StateChange]:
+        """Turn push on (RFC 8887 section 4.3.5.2) and return what was told while that was under way.
+
+        It is not acknowledged. So something is asked behind it whose answer shows that it has been read: what changes
+        from then on is told, and what changed before is found by whoever looks when the channel is open.
+        """
         enable: dict[str, object] = {"@type": "WebSocketPushEnable", "dataTypes": list(TYPES)}
         if self._push_state is not None:
             enable["pushState"] = self._push_state
-        return msgspec.json.encode(enable).decode()
+        echo = {"@type": "Request", "id": _PROBE, "using": [CORE], "methodCalls": [["Core/echo", {}, _PROBE]]}
+        await connection.send(msgspec.json.encode(enable).decode())
+        await connection.send(msgspec.json.encode(echo).decode())
+        early: list[StateChange] = []
+        while True:
+            told = self._understood(await connection.recv())
+            if told is _ANSWERED:
+                return early
+            if isinstance(told, StateChange):
+                early.append(told)
 
-    def _understood(self, message: str | bytes) -> StateChange | None:
-        """Return the change that a message tells of; None if it tells of none.
+    def _understood(self, message: str | bytes) -> StateChange | _Answered | None:
+        """Return the change that a message tells of, or that it answers the probe; None if it is nothing to us.
 
         Raises:
             Unsupported: the server refuses to push.
@@ -98,16 +128,18 @@ class WebSocketChannel:
             # A binary frame may be ignored (RFC 8887 section 4.3.1).
             return None
         try:
-            kind = msgspec.json.decode(message, type=_Kind).kind
+            envelope = msgspec.json.decode(message, type=_Envelope)
         except (msgspec.MsgspecError, ValueError):
             return None
-        if kind == "RequestError":
-            # All that was ever requested here is push. A state that has grown too old is not asked for again.
+        if envelope.request_id == _PROBE:
+            return _ANSWERED
+        if envelope.kind == "RequestError":
+            # All else that was asked for is push. A push state that has grown too old is not given again.
             if self._push_state is not None:
                 self._push_state = None
                 raise Unavailable("the WebSocket does not take the push state back")
             raise Unsupported("the WebSocket refuses to push")
-        if kind != "StateChange":
+        if envelope.kind != "StateChange":
             return None
         change = parse_state_change(message)
         if change is None:
@@ -155,6 +187,7 @@ class WebSocketChannel:
                 ping_interval=self._pace.ping_s,
                 ping_timeout=max(self._pace.silence_s - self._pace.ping_s, 1.0),
                 max_size=MAX_MESSAGE_OCTETS,
+                logger=self._library_log,
                 ssl=self._tls() if url.lower().startswith("wss:") else None,
             )
         except InvalidStatus as exc:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from http import HTTPStatus
@@ -22,7 +23,8 @@ Script = Callable[[ServerConnection], Awaitable[None]]
 class SocketServer:
     """Runs one script for each connection, and the last one again for all that follow.
 
-    `refusals` are statuses with which the first handshakes are answered. `enabled` holds what clients sent first.
+    `refusals` are statuses with which the first handshakes are answered. `enabled` holds what clients sent first;
+    `before_answer`, if set, is sent before what they ask next is answered.
     """
 
     def __init__(self, scripts: list[Script], refusals: list[int]) -> None:
@@ -31,6 +33,7 @@ class SocketServer:
         self.enabled: list[dict[str, Any]] = []
         self.refusals = refusals
         self.session: dict[str, Any] = {}
+        self.before_answer: str | None = None
         self._scripts = scripts
 
     def receive(self, connection: ServerConnection, request: Request) -> Response | None:
@@ -43,6 +46,11 @@ class SocketServer:
     async def talk(self, connection: ServerConnection) -> None:
         try:
             self.enabled.append(json.loads(await connection.recv()))
+            if self.before_answer is not None:
+                await connection.send(self.before_answer)
+            probe = json.loads(await connection.recv())
+            answer = {"@type": "Response", "requestId": probe["id"], "methodResponses": probe["methodCalls"]}
+            await connection.send(json.dumps(answer))
             await self._scripts[min(len(self.enabled), len(self._scripts)) - 1](connection)
         except ConnectionClosed:
             return
@@ -54,17 +62,24 @@ async def socket_server(
     refusals: list[int] | None = None,
     subprotocols: list[Subprotocol] | None = None,
     supports_push: bool = True,
+    tls: ssl.SSLContext | None = None,
     **session: Any,
 ) -> AsyncIterator[SocketServer]:
     """Run a server with these connections; its session document has the given properties."""
     door = SocketServer(list(scripts), list(refusals or []))
     spoken = [Subprotocol("jmap")] if subprotocols is None else subprotocols
     async with serve(
-        door.talk, "127.0.0.1", 0, process_request=door.receive, subprotocols=spoken or None, close_timeout=0.5
+        door.talk,
+        "127.0.0.1",
+        0,
+        process_request=door.receive,
+        subprotocols=spoken or None,
+        close_timeout=0.5,
+        ssl=tls,
     ) as server:
         address = f"127.0.0.1:{next(iter(server.sockets)).getsockname()[1]}"
-        door.url = f"http://{address}/session"
-        capability = {"url": f"ws://{address}/ws", "supportsPush": supports_push}
+        door.url = f"{'https' if tls else 'http'}://{address}/session"
+        capability = {"url": f"{'wss' if tls else 'ws'}://{address}/ws", "supportsPush": supports_push}
         capabilities = session_document()["capabilities"] | {WEBSOCKET: capability}
         door.session = session_document(**({"capabilities": capabilities} | session))
         yield door

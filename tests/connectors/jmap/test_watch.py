@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from connectors.api.errors import AuthExpired, ConnectorError, RateLimited, Unavailable, Unsupported
+from connectors.api.errors import AuthExpired, ConnectorError, Denied, RateLimited, Unavailable, Unsupported
 from connectors.jmap import watch
 from connectors.jmap.client import JmapClient
 from connectors.jmap.events import ANYTHING, Channel, Pace
@@ -163,6 +163,14 @@ async def test_a_channel_that_once_opened_is_not_given_up(client: StubClient, mo
     other = ScriptedChannel("two", client.clock, [ANYTHING])
     assert await first(watching(client, monkeypatch, shaky, other), 2) == [ANYTHING, ANYTHING]
     assert (shaky.opened, other.opened) == (11, 0)
+
+
+async def test_a_channel_that_once_opened_and_is_missing_is_looked_for_again(
+    client: StubClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shaky = ScriptedChannel("one", client.clock, [ANYTHING], [Unsupported("404")], [Denied("403")], [ANYTHING])
+    assert await first(watching(client, monkeypatch, shaky), 2) == [ANYTHING, ANYTHING]
+    assert client.clock.slept == [1, 2, 4]
 
 
 async def test_without_any_channel_nothing_is_told_or_asked_until_the_client_closes(

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
+import ssl
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 from websockets.asyncio.server import ServerConnection
 
-from connectors.api.credentials import BearerCredential, Credential, Secret
+from connectors.api.credentials import BearerCredential, Credential, FixedCredential, Secret
 from connectors.api.errors import AuthExpired, Unavailable, Unsupported
 from connectors.jmap.client import JmapClient
 from connectors.jmap.events import ANYTHING, Pace
 from connectors.jmap.settings import JmapSettings, PushKind
 from connectors.jmap.structs import StateChange
 from connectors.jmap.websocket import MAX_MESSAGE_OCTETS, WebSocketChannel
+from tests.connectors.jmap.offline import PASSWORD
 from tests.connectors.jmap.sockets import Script, SocketServer, socket_server
 from tests.connectors.jmap.streams import client_of
 
@@ -78,6 +83,18 @@ async def test_the_push_state_goes_along_when_connected_anew() -> None:
         await heard(channel)
         await heard(channel)
     assert [enabled.get("pushState") for enabled in server.enabled] == [None, "p7"]
+
+
+async def test_what_is_told_while_push_is_turned_on_is_not_lost() -> None:
+    async with channel_to(says(state_change("8"))) as (channel, server):
+        server.before_answer = json.dumps(state_change("7"))
+        assert await heard(channel) == [ANYTHING, change("7"), change("8")]
+
+
+async def test_a_refusal_while_push_is_turned_on_is_one_of_push() -> None:
+    async with channel_to(says()) as (channel, server):
+        server.before_answer = json.dumps({"@type": "RequestError", "requestId": None, "status": 400})
+        await failing(channel, Unsupported, "refuses to push")
 
 
 async def test_other_messages_are_passed_over() -> None:
@@ -173,3 +190,29 @@ async def test_a_token_that_has_expired_is_replaced() -> None:
         assert await heard(WebSocketChannel(client, Pace())) == [ANYTHING, change("7")]
         await client.close()
     assert [request.headers["Authorization"] for request in server.requests] == ["Bearer old", "Bearer new"]
+
+
+async def test_the_certificate_is_checked_by_the_operators_authorities(tmp_path: Path) -> None:
+    authority = trustme.CA()
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(tls)
+    ca_file = tmp_path / "ca.pem"
+    authority.cert_pem.write_to_path(ca_file)
+    async with socket_server(says(state_change("7")), tls=tls) as server:
+        client = JmapClient(JmapSettings(url=server.url, ca_file=str(ca_file)), FixedCredential(PASSWORD))
+        await client.open()
+        assert await heard(WebSocketChannel(client, Pace())) == [ANYTHING, change("7")]
+        stranger = JmapClient(JmapSettings(url=server.url), FixedCredential(PASSWORD))
+        with pytest.raises(Unavailable):
+            await stranger.open()
+        await stranger.close()
+        await client.close()
+
+
+async def test_the_credential_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    async with channel_to(says(state_change("7"))) as (channel, _server):
+        await heard(channel)
+    shown = [record.getMessage() for record in caplog.records if record.name.startswith("connectors.")]
+    assert not any("Authorization" in text or "Basic" in text for text in shown)
+    assert "websockets.client" not in {record.name for record in caplog.records}
