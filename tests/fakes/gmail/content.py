@@ -20,6 +20,8 @@ _WORDS = re.compile(r"\w+", re.UNICODE)
 _FOLD = re.compile(r"\r?\n(?=[ \t])")
 _BLANKS = re.compile(r"\s+")
 SNIPPET_LENGTH = 200
+# A message of many megabytes is not parsed for its first line.
+_SNIPPET_SOURCE_OCTETS = 65_536
 
 
 def with_crlf(raw: bytes) -> bytes:
@@ -86,9 +88,14 @@ class Content:
             return self.raw.partition(b"\r\n\r\n")[2].decode("utf-8", "replace")
         return " ".join(_texts(self.mime))
 
+    def mime_type(self) -> str:
+        """Return the media type of the whole, `text/plain` where it is absent or broken."""
+        return email.message_from_string(f"Content-Type: {self.header('Content-Type')}\r\n\r\n").get_content_type()
+
     def snippet(self) -> str:
         """Return the beginning of the text on one line, with HTML entities, as Gmail does."""
-        text = _BLANKS.sub(" ", next(_texts(self.mime), "")).strip()
+        beginning = email.message_from_bytes(self.raw[:_SNIPPET_SOURCE_OCTETS])
+        text = _BLANKS.sub(" ", next(_texts(beginning), "")).strip()
         return html.escape(text[:SNIPPET_LENGTH])
 
     def attachments(self) -> list[str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import random
 import re
-from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -79,7 +78,7 @@ class Mailbox:
         self.listeners: list[Callable[[frozenset[str]], None]] = []
         self._clock = clock
         self._last_number = 0
-        self._threads: Counter[int] = Counter()
+        self._threads: dict[int, list[int]] = {}
         self._by_message_id: dict[str, list[int]] = {}
         self._draft_numbers = itertools.count(self.numbers.randint(10**17, 10**18))
         self.drafts: dict[str, int] = {}
@@ -98,7 +97,7 @@ class Mailbox:
         number = parse_id(thread_id)
         if number not in self._threads:
             raise not_found()
-        return sorted((each for each in self.messages.values() if each.thread == number), key=lambda each: each.key)
+        return sorted((self.messages[each] for each in self._threads[number]), key=lambda message: message.key)
 
     @property
     def threads_total(self) -> int:
@@ -123,7 +122,7 @@ class Mailbox:
         for date_ms, labels, message_id, raw in messages:
             number = self._next_number(date_ms)
             self.messages[number] = Message(number, number, labels, date_ms, self.history.current, raw)
-            self._threads[number] += 1
+            self._threads[number] = [number]
             self._by_message_id.setdefault(message_id, []).append(number)
         self.index.fill((message.key, message.labels) for message in self.messages.values())
 
@@ -139,7 +138,7 @@ class Mailbox:
         thread = thread if thread is not None else self._thread_for(content, number)
         message = Message(number, thread, frozenset(), date_ms, 0, raw)
         self.messages[number] = message
-        self._threads[thread] += 1
+        self._threads.setdefault(thread, []).append(number)
         if content.message_id:
             self._by_message_id.setdefault(content.message_id, []).append(number)
         self.index.add(message.key)
@@ -171,7 +170,7 @@ class Mailbox:
         self._set_labels(message, frozenset())
         self.index.remove(message.key)
         del self.messages[message.number]
-        self._threads[message.thread] -= 1
+        self._threads[message.thread].remove(message.number)
         if not self._threads[message.thread]:
             del self._threads[message.thread]
         message_id = message.content().message_id

@@ -39,7 +39,7 @@ def resource(mailbox: Mailbox, message: Message, form: str, names: list[str] | N
     if form == "raw":
         found["raw"] = url64(content.raw)
     elif form == "metadata":
-        found["payload"] = {"mimeType": content.mime.get_content_type(), "headers": headers(content, names)}
+        found["payload"] = {"mimeType": content.mime_type(), "headers": headers(content, names)}
     elif form == "full":
         found["payload"] = PartBuilder(f"{mailbox.numbers.getrandbits(64):016x}").tree(content)
     return found
