@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 
+from connectors.api.types import BytesContent
 from connectors.transport.decoding import ACCEPTED, PIECE_OCTETS, BadCoding, Decoder
 from connectors.transport.messages import Content, Headers, shown
 from connectors.transport.origins import Origin
@@ -50,11 +51,17 @@ class Outgoing:
         coding = ACCEPTED if self.is_whole else "identity"
         headers = {"Accept": "*/*", "Accept-Encoding": coding, **self.headers}
         timeouts = {"connect": self.connect_timeout_s, "read": self.timeout_s, "write": self.timeout_s, "pool": None}
-        content: bytes | _Upload | None = self.content if isinstance(self.content, bytes) else None
+        content: bytes | _Upload | None
         if callable(self.content):
-            content = progress.upload = _Upload(self, self.content, progress)
+            content = progress.upload = _Upload(self, self.content, self.content_octets, progress)
             if self.content_octets is not None:
                 headers["Content-Length"] = str(self.content_octets)
+        elif self.content is not None and len(self.content) > PIECE_OCTETS:
+            # In pieces, so that a slow line is seen to move.
+            content = _Upload(self, BytesContent(self.content).chunks, None, progress)
+            headers["Content-Length"] = str(len(self.content))
+        else:
+            content = self.content
         extensions = {"timeout": timeouts, "trace": progress.trace}
         return httpx.Request(self.method, self.url, headers=headers, content=content, extensions=extensions)
 
@@ -124,9 +131,16 @@ class _Progress:
 class _Upload:
     """A streamed body. What its source raises is kept apart from what the connection raises."""
 
-    def __init__(self, outgoing: Outgoing, source: Callable[[], AsyncIterator[bytes]], progress: _Progress) -> None:
+    def __init__(
+        self,
+        outgoing: Outgoing,
+        source: Callable[[], AsyncIterator[bytes]],
+        promised: int | None,
+        progress: _Progress,
+    ) -> None:
         self._outgoing = outgoing
         self._source = source
+        self._promised = promised
         self._progress = progress
         self._running: AsyncIterator[bytes] | None = None
         self.error: BaseException | None = None
@@ -152,7 +166,7 @@ class _Upload:
 
     def _check(self, octets: int, *, is_end: bool) -> None:
         """Raise AttemptFailed if the source gives other than it promised: what went out is not a whole request then."""
-        promised = self._outgoing.content_octets
+        promised = self._promised
         if promised is not None and (octets > promised or (is_end and octets < promised)):
             text = f"{self._outgoing.what}: the body has {octets} octets where {promised} were promised"
             raise AttemptFailed(Trouble.UNUSABLE, text)
@@ -295,5 +309,7 @@ def broken(outgoing: Outgoing, exc: Exception, progress: _Progress) -> AttemptFa
     trouble = progress.trouble(exc)
     if trouble is Trouble.SILENT:
         return AttemptFailed(trouble, f"{outgoing.what}: nothing happened for {outgoing.timeout_s:g} s")
+    if isinstance(exc, (httpx.TimeoutException, TimeoutError)):
+        return AttemptFailed(trouble, f"{outgoing.what}: no connection within {outgoing.connect_timeout_s:g} s")
     reason = excerpt(str(exc).encode(), outgoing.secrets) or "no reason given"
     return AttemptFailed(trouble, f"{outgoing.what}: {type(exc).__name__}: {reason}")

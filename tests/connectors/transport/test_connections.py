@@ -82,6 +82,14 @@ async def test_http_2_is_spoken_over_one_connection(certificates: Certificates) 
         assert len(set(server.clients)) == 1
 
 
+async def test_http_2_carries_long_bodies_both_ways(certificates: Certificates) -> None:
+    async with http2_server(certificates, echo) as server, client_for(certificates) as client:
+        bodies = [bytes([number]) * 1_500_000 for number in range(3)]
+        replies = await asyncio.gather(*(client.request(read(server.url(), body)) for body in bodies))
+        assert [reply.body for reply in replies] == bodies
+        assert server.versions == ["2"] * 3
+
+
 async def test_writes_and_streams_have_a_connection_of_their_own(certificates: Certificates) -> None:
     async def source() -> AsyncIterator[bytes]:
         yield b"mail"

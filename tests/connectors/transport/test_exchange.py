@@ -99,6 +99,22 @@ async def test_a_body_is_streamed_in_small_pieces(transport: httpx.AsyncHTTPTran
         assert (b"content-length: 300006" in server.heads[0].lower()) is (length is not None)
 
 
+async def test_a_long_body_in_memory_goes_out_in_small_pieces_too() -> None:
+    pieces: list[bytes] = []
+
+    class Reading(httpx.AsyncBaseTransport):
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            assert isinstance(request.stream, httpx.AsyncByteStream)
+            assert request.headers["content-length"] == "300000"
+            pieces.extend([piece async for piece in request.stream])
+            return httpx.Response(200)
+
+    for _ in range(2):
+        await exchange(Reading(), outgoing("https://a.example/", content=b"x" * 300_000))
+    assert b"".join(pieces) == b"x" * 600_000
+    assert max(map(len, pieces)) == 65536
+
+
 async def test_a_source_that_fails_is_closed_and_its_error_is_its_own(transport: httpx.AsyncHTTPTransport) -> None:
     closed: list[bool] = []
 
@@ -327,6 +343,7 @@ async def test_a_server_that_never_shakes_hands_is_unreachable(transport: httpx.
     async with raw_server(lambda peer: peer.until_closed()) as server:
         failure = await trouble(transport, outgoing(server.url(scheme="https"), connect_timeout_s=SHORT_S))
         assert failure.trouble is Trouble.UNREACHABLE
+        assert failure.what.endswith("no connection within 0.05 s")
         await server.emptied.wait()
 
 
