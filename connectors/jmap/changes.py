@@ -35,8 +35,10 @@ _EXPIRED = frozenset({"cannotCalculateChanges", "invalidArguments", "tooManyChan
 """Errors that say that a state is too old, or none of the server's: some call that an invalid argument."""
 
 _TREE_CHECK_S = 900.0
-"""How often the whole tree is read along, for servers that do not tell of all that changes in it: Cyrus 3.6 and James are
-silent about subscriptions."""
+"""How often the whole tree is read along, for servers that do not tell of all that changes in it.
+
+Cyrus 3.6 and James are silent about subscriptions.
+"""
 
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 

@@ -3,7 +3,9 @@
 JMAP gives the name and the raw value of each header field (RFC 8621 section 4.1.2.1), not the block. It drops NUL,
 replaces what is not UTF-8, and says nothing of lines that are no field, of blanks before a colon, of bare LF and of a
 missing empty line; Cyrus 3.6 leaves out a field whose value is not UTF-8. So the block is rebuilt only if nothing tells
-against its being exact.
+against its being exact. A body that is sent as it is proves it by its size. In multipart and encoded messages a field
+that is left out shows only if the server tells its meaning all the same, or if hardly any message lacks it; one that
+does neither (a rare extension field with a value that is not UTF-8) stays away until the message is read whole.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from connectors.jmap.structs import EmailHeader
 
 PROPERTIES = (
     "headers", "bodyStructure",
-    "from", "sender", "replyTo", "to", "cc", "bcc", "subject", "messageId", "inReplyTo",
+    "from", "sender", "replyTo", "to", "cc", "bcc", "subject", "messageId", "inReplyTo", "references", "sentAt",
 )  # fmt: skip
 """What `rebuild` looks at, beside the size."""
 
@@ -28,6 +30,7 @@ _NAME = re.compile(r"[!-9;-~]+")
 # them, have no safe way through JSON text and back.
 _VALUE = re.compile(r"(?:[\t\x20-\x7e\u00a0-\ufffc\U00010000-\U0010ffff]|\r\n[ \t])*")
 _END = re.compile(rb"\n\r?\n")
+_USUAL = frozenset({"from", "date", "message-id"})
 _IDENTITY = frozenset({"", "7bit", "8bit", "binary"})
 
 
@@ -56,6 +59,8 @@ class Header(msgspec.Struct, frozen=True, rename="camel"):
     subject: object = None
     message_id: object = None
     in_reply_to: object = None
+    references: object = None
+    sent_at: object = None
     from_: object = msgspec.field(name="from", default=None)
 
 
@@ -77,9 +82,11 @@ def rebuild(message: Header) -> bytes | None:
         "subject": message.subject,
         "message-id": message.message_id,
         "in-reply-to": message.in_reply_to,
+        "references": message.references,
+        "date": message.sent_at,
     }
-    if any(meaning and name not in values for name, meaning in told.items()):
-        # The server knows of a field that it does not give.
+    if not values.keys() >= _USUAL or any(meaning and name not in values for name, meaning in told.items()):
+        # The server does not give a field that it knows of, or one that is hardly ever missing.
         return None
     block = "".join(f"{field.name}:{field.value}\r\n" for field in fields).encode() + b"\r\n"
     return block if _may_be(len(block), message, values) else None
