@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
@@ -41,8 +42,9 @@ class BlobContent:
                 download that was cut short.
         """
         got = 0
-        async with self._http.stream(Request("GET", self._url, effect=Effect.READ)) as reply:
-            async for chunk in reply.chunks():
+        request = Request("GET", self._url, effect=Effect.READ)
+        async with self._http.stream(request) as reply, contextlib.aclosing(reply.chunks()) as chunks:
+            async for chunk in chunks:
                 got += len(chunk)
                 if got > self._size:
                     raise Unavailable(f"{shown(self._url)} is longer than {self._size} octets")

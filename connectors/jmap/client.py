@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterable
+import random
+from collections.abc import AsyncIterator, Callable, Iterable
 
 import httpx
 import msgspec
@@ -63,8 +64,9 @@ class JmapClient:
         clock: Clock | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
         resolver: ServiceResolver | None = None,
+        chance: Callable[[], float] = random.random,
     ) -> None:
-        """Prepare a client; nothing is sent yet.
+        """Prepare a client; nothing is sent yet. `chance` gives random numbers in 0..1.
 
         Raises:
             SettingError: `ca_file` cannot be read.
@@ -76,6 +78,7 @@ class JmapClient:
         self._trust = Trust(settings, self.authoriser)
         self._resolver = resolver or DnsResolver()
         self._transport = transport
+        self._chance = chance
         self._requests = ConcurrencyLimit(settings.max_concurrent)
         self._uploads = ConcurrencyLimit(settings.max_concurrent)
         self._http, self._keeper = self._begin()
@@ -194,7 +197,7 @@ class JmapClient:
             error = map_problem(_problem(reply.body), reply.status, what)
             if not isinstance(error, RateLimited) or failed >= _PAUSES.attempts:
                 raise error
-            await self.clock.sleep(_PAUSES.delay(failed, chance=0.5))
+            await self.clock.sleep(_PAUSES.delay(failed, self._chance()))
 
     async def _post(self, view: SessionView, body: bytes, effect: Effect) -> Reply:
         request = Request(

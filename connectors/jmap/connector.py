@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from datetime import datetime
 
@@ -175,8 +176,9 @@ class JmapConnector(Connector, AccountListing, MailboxAdmin, Subscriptions, Push
     async def watch(self) -> AsyncIterator[PushEvent]:
         """Yield an event for each change the server tells of, whatever and wherever it is."""
         self._opened()
-        async for _ in Watcher(self._client).events():
-            yield PushEvent()
+        async with contextlib.aclosing(Watcher(self._client).events()) as events:
+            async for _ in events:
+                yield PushEvent()
 
     async def set_interest(self, mailboxes: frozenset[MailboxRef]) -> None:
         """Nothing to do: the server tells of the whole account."""

@@ -40,6 +40,10 @@ class Channel(Protocol):
 
     name: str
 
+    @property
+    def pause_s(self) -> float:
+        """How long the server wants to be left alone between two openings: float seconds >= 0."""
+
     def listen(self) -> AsyncGenerator[StateChange, None]:
         """Open the channel, yield `ANYTHING` once it is, then what comes; end or raise when it is lost.
 

@@ -32,6 +32,7 @@ class EventSourceChannel:
     """One stream at a time; remembers the last event id between streams."""
 
     name = "event source"
+    pause_s = 0.0
 
     def __init__(self, client: JmapClient, pace: Pace) -> None:
         self._client = client
@@ -102,6 +103,8 @@ class EventSourceChannel:
     def _understood(self, event: httpx_sse.ServerSentEvent, octets: _Octets) -> StateChange | None:
         if event.id.isascii() and event.id.isprintable():
             self._last_id = event.id or self._last_id
+        if event.retry is not None:
+            self.pause_s = min(max(event.retry / 1000, 0.0), self._pace.longest_s)
         if event.event == "ping":
             interval_s = parse_ping_interval(event.data)
             if interval_s is not None and not self._closes_after_state:

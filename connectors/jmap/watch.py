@@ -96,7 +96,7 @@ class Watcher:
             if delay_s is None:
                 _log.info("no %s: it could not be opened", channel.name)
                 return
-            await _unless(closed, self._client.clock.sleep(delay_s))
+            await _unless(closed, self._client.clock.sleep(max(delay_s, channel.pause_s)))
 
 
 class _Pacing:

@@ -64,6 +64,7 @@ class WebSocketChannel:
     """One connection at a time; remembers the last push state between connections."""
 
     name = "WebSocket"
+    pause_s = 0.0
 
     def __init__(self, client: JmapClient, pace: Pace) -> None:
         self._client = client

@@ -119,6 +119,25 @@ async def test_no_more_requests_are_under_way_than_the_server_takes(router: resp
     assert most == 2
 
 
+async def test_calls_that_are_given_up_leave_room_for_others(router: respx.Router, client: JmapClient) -> None:
+    came = asyncio.Semaphore(0)
+
+    async def never(_request: httpx.Request) -> httpx.Response:
+        came.release()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    router.post(API_URL).mock(side_effect=never)
+    calls = [asyncio.create_task(client.call(GET)) for _ in range(4)]
+    for _ in range(2):
+        await came.acquire()
+    for call in calls:
+        call.cancel()
+    await asyncio.gather(*calls, return_exceptions=True)
+    router.post(API_URL).mock(side_effect=None, return_value=api_reply(("Email/get", {"list": []}, "g")))
+    await client.call(GET)
+
+
 async def test_a_concurrency_limit_reached_by_others_is_waited_out(
     router: respx.Router, client: JmapClient, clock: SkippingClock
 ) -> None:

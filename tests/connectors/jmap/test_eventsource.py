@@ -99,6 +99,15 @@ async def test_a_change_that_cannot_be_read_may_be_anything() -> None:
         assert await heard(channel) == [ANYTHING, ANYTHING]
 
 
+async def test_the_pause_that_the_server_wants_is_remembered_within_reason() -> None:
+    async with channel_to(sends("retry: 7500\n\n"), sends("retry: 99999999\n\n"), ends) as (channel, _streams):
+        pauses = []
+        for _ in range(3):
+            await heard(channel)
+            pauses.append(channel.pause_s)
+    assert pauses == [7.5, PATIENT.longest_s, PATIENT.longest_s]
+
+
 async def test_an_event_without_end_is_not_kept() -> None:
     async with channel_to(sends("data: " + "x" * (MAX_EVENT_OCTETS + 1))) as (channel, _streams):
         with pytest.raises(Unavailable, match="more than"):

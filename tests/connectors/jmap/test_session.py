@@ -84,6 +84,17 @@ async def test_push_that_would_go_astray_is_left_out(router: respx.Router) -> No
     assert client.view.endpoints.websocket is None
 
 
+async def test_push_from_a_host_that_is_not_allowed_is_left_out(router: respx.Router) -> None:
+    websocket = {"url": "wss://push.example.net/ws", "supportsPush": True}
+    document = session_document(eventSourceUrl="https://push.example.net/e")
+    document["capabilities"][WEBSOCKET] = websocket
+    router.get(SESSION_URL).mock(return_value=httpx.Response(200, json=document))
+    client = make_client(router, allowed_hosts=("api.example.com",))
+    await client.open()
+    assert client.view.endpoints.event_source(("Email",), closes_after_state=False, ping_s=30) is None
+    assert client.view.endpoints.websocket is None
+
+
 async def test_the_websocket_is_found(router: respx.Router) -> None:
     capabilities = session_document()["capabilities"] | {WEBSOCKET: {"url": "/ws", "supportsPush": True}}
     websocket = (await opened(router, capabilities=capabilities)).view.endpoints.websocket

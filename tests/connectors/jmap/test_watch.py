@@ -33,6 +33,7 @@ class ScriptedChannel:
 
     def __init__(self, name: str, clock: SkippingClock, *openings: Sequence[Told]) -> None:
         self.name = name
+        self.pause_s = 0.0
         self.opened = 0
         self._clock = clock
         self._openings = openings
@@ -137,6 +138,13 @@ async def test_the_time_that_the_server_asks_for_is_waited(client: StubClient, m
     channel = ScriptedChannel("one", client.clock, [RateLimited("slow down", retry_after_s=900.0)])
     await rest(watching(client, monkeypatch, channel), client)
     assert client.clock.slept == [900]
+
+
+async def test_the_pause_that_a_server_wants_is_kept(client: StubClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    channel = ScriptedChannel("one", client.clock, *([[Unavailable("down")]] * 4))
+    channel.pause_s = 3.0
+    await rest(watching(client, monkeypatch, channel), client)
+    assert client.clock.slept == [3, 3, 4, 8]
 
 
 async def test_the_next_channel_is_taken_where_one_does_not_exist(
