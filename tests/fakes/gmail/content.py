@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import email
+import email.errors
 import email.header
 import email.utils
 import html
@@ -18,6 +19,7 @@ from typing import Any
 _BARE_LF = re.compile(rb"(?<!\r)\n")
 _WORDS = re.compile(r"\w+", re.UNICODE)
 _FOLD = re.compile(r"\r?\n(?=[ \t])")
+_SURROGATES = re.compile("[\ud800-\udfff]+")
 _BLANKS = re.compile(r"\s+")
 SNIPPET_LENGTH = 200
 # A message of many megabytes is not parsed for its first line.
@@ -53,7 +55,7 @@ class Content:
         for line in _FOLD.sub("", block).split("\r\n"):
             name, colon, value = line.partition(":")
             if colon and name.strip():
-                found.append((name.strip(), decoded(value.strip())))
+                found.append((clean(name.strip()), decoded(value.strip())))
         return found
 
     def header(self, name: str) -> str:
@@ -96,7 +98,7 @@ class Content:
         """Return the beginning of the text on one line, with HTML entities, as Gmail does."""
         beginning = email.message_from_bytes(self.raw[:_SNIPPET_SOURCE_OCTETS])
         text = _BLANKS.sub(" ", next(_texts(beginning), "")).strip()
-        return html.escape(text[:SNIPPET_LENGTH])
+        return html.escape(clean(text[:SNIPPET_LENGTH]))
 
     def attachments(self) -> list[str]:
         """Return the file names of the attachments."""
@@ -106,11 +108,16 @@ class Content:
 def decoded(value: str) -> str:
     """Return a field's value with encoded words (RFC 2047) decoded; as it is if they are broken."""
     if "=?" not in value:
-        return value.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+        return clean(value)
     try:
-        return str(email.header.make_header(email.header.decode_header(value)))
-    except (LookupError, ValueError):
-        return value.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+        return clean(str(email.header.make_header(email.header.decode_header(value))))
+    except (LookupError, ValueError, email.errors.MessageError):
+        return clean(value)
+
+
+def clean(text: str) -> str:
+    """Return `text` with octets that are not UTF-8, kept as surrogates so far, replaced."""
+    return text if text.isascii() else _SURROGATES.sub("\ufffd", text)
 
 
 def _texts(mime: Mime) -> Iterator[str]:
@@ -142,9 +149,9 @@ class PartBuilder:
     def _part(self, mime: Mime, number: str) -> dict[str, Any]:
         part: dict[str, Any] = {
             "partId": number,
-            "mimeType": mime.get_content_type(),
-            "filename": mime.get_filename() or "",
-            "headers": [{"name": name, "value": decoded(_unfold(str(value)))} for name, value in mime.items()],
+            "mimeType": clean(mime.get_content_type()),
+            "filename": clean(mime.get_filename() or ""),
+            "headers": [{"name": clean(name), "value": decoded(_unfold(str(value)))} for name, value in mime.items()],
         }
         if mime.get_content_maintype() == "multipart" and mime.is_multipart():
             prefix = f"{number}." if number else ""

@@ -9,6 +9,7 @@ from typing import Any
 _RANGES = {"int32": (-(2**31), 2**31 - 1), "uint32": (0, 2**32 - 1), "int64": (-(2**63), 2**63 - 1)}
 _RANGES["uint64"] = (0, 2**64 - 1)
 _INTEGER = re.compile(r"-?(0|[1-9][0-9]*)")
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _BASE64 = re.compile(r"[A-Za-z0-9_+/-]*={0,2}")
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?Z")
 
@@ -76,6 +77,8 @@ def scalar_fault(schema: Mapping[str, Any], value: object) -> str | None:
 
 
 def _string_fault(schema: Mapping[str, Any], form: str | None, value: str) -> str | None:
+    if not value.isascii() and _SURROGATE.search(value):
+        return "not Unicode text: half of a surrogate pair"
     if form in {"int64", "uint64"}:
         low, high = _RANGES[form]
         if not _INTEGER.fullmatch(value) or not low <= int(value) <= high:

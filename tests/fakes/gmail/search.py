@@ -178,22 +178,16 @@ class _Parser:
         return lambda message: message.date_ms < limit_ms
 
     def _instant(self, name: str, value: str) -> datetime | None:
-        if name.endswith("_than"):
-            number, unit = value[:-1], value[-1:].lower()
-            return (
-                self._now - timedelta(days=int(number) * _UNITS[unit])
-                if number.isdecimal() and unit in _UNITS
-                else None
-            )
-        if value.isdecimal() and len(value) > 8:
-            return datetime.fromtimestamp(int(value), UTC)
-        parts = re.split(r"[/-]", value)
-        if len(parts) != 3 or not all(part.isdecimal() for part in parts):
-            return None
-        year, month, day = (int(part) for part in (parts if len(parts[0]) == 4 else [parts[2], parts[0], parts[1]]))
+        """Return the moment a date term names; None if it names none, or one no calendar has."""
         try:
+            if name.endswith("_than"):
+                return self._now - timedelta(days=int(value[:-1]) * _UNITS[value[-1:].lower()])
+            if value.isdecimal() and len(value) > len("20260102"):
+                return datetime.fromtimestamp(int(value), UTC)
+            parts = [int(part) for part in re.split(r"[/-]", value)]
+            year, month, day = parts if parts[0] > 31 else (parts[2], parts[0], parts[1])
             return datetime(year, month, day, tzinfo=_PACIFIC)
-        except ValueError:
+        except (ValueError, KeyError, IndexError, OverflowError, OSError):
             return None
 
     def _words(self, token: str) -> Predicate:

@@ -3,8 +3,16 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.fakes.gmail.content import Content, PartBuilder, find_part, part_data, with_crlf
+from tests.fakes.gmail.discovery import description
+from tests.fakes.gmail.dispatch import dump
+from tests.fakes.gmail.mailbox import Mailbox
+from tests.fakes.gmail.options import FakeOptions, SystemClock
+from tests.fakes.gmail.search import parse
+from tests.fakes.gmail.views import resource
 
 
 def test_line_ends_become_crlf_and_no_other_octet_changes() -> None:
@@ -25,6 +33,47 @@ def test_broken_messages_are_read_as_far_as_they_go(text: bytes) -> None:
     assert tree["partId"] == ""
     assert isinstance(content.snippet(), str)
     assert content.attachments() == []
+
+
+pieces = st.sampled_from(
+    [
+        b"Content-Type: multipart/mixed; boundary=b\r\n",
+        b"Content-Type: text/plain; charset=",
+        b"utf-16",
+        b"--b\r\n",
+        b"--b--",
+        b"\r\n",
+        b"Content-Disposition: attachment; filename*0*=utf-8''%ff\r\n",
+        b"Subject: =?utf-8?b?",
+        b"?=",
+        b"=?x?q?=ff?=",
+        b"Content-Transfer-Encoding: base64\r\n",
+        b"\xff\xfe",
+        b"Date: Fri, 99 Feb 2026 25:00:00 +9999\r\n",
+        b"=",
+        b";",
+        b'"',
+        b"Content-Type: message/rfc822\r\n",
+        b"Content-Type: message/delivery-status\r\n",
+        b"a" * 9,
+        b": ",
+        b"\r",
+        b"\x00",
+    ]
+)
+
+
+@settings(deadline=None, max_examples=100)
+@given(st.lists(st.one_of(pieces, st.binary(max_size=4)), max_size=25).map(b"".join))
+def test_any_octets_make_a_message_that_fits_the_description(raw: bytes) -> None:
+    mailbox = Mailbox("user@example.com", FakeOptions(), SystemClock())
+    message = mailbox.add(raw, frozenset({"INBOX"}))
+    assert message.content().date() is None or message.content().header("Date")
+    parse("-word filename:x has:attachment subject:(a b)", mailbox, SystemClock().now()).matches(message)
+    for form in ("minimal", "metadata", "full", "raw"):
+        shown = resource(mailbox, message, form)
+        assert description("gmail.v1").faults("Message", shown) == []
+        dump(shown, True)
 
 
 @pytest.mark.parametrize(

@@ -5,9 +5,14 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.fakes.gmail.client import Client, mail
 from tests.fakes.gmail.fake import FakeGmail
+from tests.fakes.gmail.mailbox import Mailbox
+from tests.fakes.gmail.options import FakeOptions, SystemClock
+from tests.fakes.gmail.search import parse
 
 MULTIPART = (
     'MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary="b"\r\nCc: carol@example.net\r\n'
@@ -68,6 +73,11 @@ DATE = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
         ("before:2026-03-11", True),
         (f"after:{int(DATE.timestamp())}", True),
         (f"before:{int(DATE.timestamp())}", False),
+        ("after:3/10/2026", True),
+        ("before:999999999999", False),
+        ("older_than:99999999y", False),
+        ("after:2026/13/40", False),
+        ("after:soon", False),
         ("newer_than:1d", False),
         ("older_than:5y", True),
     ],
@@ -78,6 +88,29 @@ async def test_query(fake: FakeGmail, gmail: Client, query: str, expected: bool)
     date = datetime(2019, 3, 10, tzinfo=UTC) if "_than" in query else DATE
     target = fake.deliver(raw, {"INBOX", "UNREAD", "CATEGORY_UPDATES", fake.new_label("Project One")}, date=date)
     assert await gmail.ids(q=query) == ([target] if expected else [])
+
+
+query_texts = st.lists(
+    st.one_of(
+        st.sampled_from(
+            ["(", ")", "{", "}", '"', "-", "OR", "|", "in:", "larger:", "after:", "older_than:", "is:", " ", ":"]
+        ),
+        st.sampled_from(
+            ["rfc822msgid:", "9" * 12, "2026/99/99", "0/0/0", "5M", "label:", "subject:(", "has:", "filename:{"]
+        ),
+        st.text(max_size=3),
+    ),
+    max_size=12,
+).map("".join)
+
+
+@settings(deadline=None, max_examples=200)
+@given(query_texts)
+def test_no_query_is_refused(text: str) -> None:
+    mailbox = Mailbox("user@example.com", FakeOptions(), SystemClock())
+    message = mailbox.add(mail(message_id="a@b"), frozenset({"INBOX"}))
+    query = parse(text, mailbox, SystemClock().now())
+    assert query.matches(message) in {True, False}
 
 
 async def test_dates_are_days_in_pacific_time(fake: FakeGmail, gmail: Client) -> None:

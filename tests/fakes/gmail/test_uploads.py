@@ -7,11 +7,13 @@ from typing import Any
 
 import httpx
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.fakes.gmail.client import Client, mail, refusal, unraw
 from tests.fakes.gmail.fake import FakeGmail
 from tests.fakes.gmail.options import FakeOptions
-from tests.fakes.gmail.uploads import CHUNK_OCTETS
+from tests.fakes.gmail.uploads import CHUNK_OCTETS, split_parts
 
 UPLOAD = "/upload/gmail/v1/users/me/messages"
 
@@ -165,6 +167,17 @@ async def test_metadata_is_checked_like_any_body(fake: FakeGmail, gmail: Client)
     response = await gmail.http.post(UPLOAD, params={"uploadType": "multipart"}, **multipart({"labels": []}, mail()))
     assert response.status_code == 400
     assert 'unknown name "labels"' in fake.violations[0]
+
+
+@settings(deadline=None, max_examples=100)
+@given(st.binary(max_size=60), st.sampled_from([b"\n", b"\r\n"]))
+def test_parts_are_taken_out_as_they_were_put_in(octets: bytes, end: bytes) -> None:
+    body = end.join([b"--m", b"Content-Type: a/b", b"", octets, b"--m", b"Content-Type: c/d", b"", b"", b"--m--", b""])
+    if end == b"\n" and octets.endswith(b"\r"):
+        # Before a bare LF a CR belongs to the line end.
+        octets = octets[:-1]
+    parts = split_parts("multipart/mixed; boundary=m", body)
+    assert [(head.get_content_type(), content) for head, content in parts] == [("a/b", octets), ("c/d", b"")]
 
 
 async def test_a_token_is_needed_to_begin(gmail: Client) -> None:
