@@ -68,6 +68,7 @@ def _arguments() -> argparse.Namespace:
         "--scope", action="append", metavar="URL", help=f"scope of the refresh token, repeatable (default {MAIL_SCOPE})"
     )
     add("--latency", type=float, default=0.0, metavar="S", help="seconds each call takes at least (default 0)")
+    add("--gzip", action="store_true", help="compress replies for clients that take it, as Google does")
     add("--key-file", type=Path, metavar="PATH", help="write the key file of a service account with delegation there")
     return parser.parse_args()
 
@@ -86,6 +87,7 @@ async def _serve(arguments: argparse.Namespace) -> None:
         costs=arguments.costs,
         max_concurrent=arguments.max_concurrent,
         token_lifetime_s=arguments.token_lifetime,
+        compresses=arguments.gzip,
     )
     fake = FakeGmail(options)
     fake.latency_s = arguments.latency

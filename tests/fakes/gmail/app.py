@@ -6,6 +6,8 @@ from typing import Final
 from urllib.parse import urlencode
 
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -36,7 +38,8 @@ def application(fake: FakeGmail) -> Starlette:
         Route("/batch/gmail/v1", web.batch, methods=["POST"]),
         Route("/{path:path}", web.call, methods=_VERBS),
     ]
-    return Starlette(routes=routes, exception_handlers={Cut: _cut})
+    compression = [Middleware(GZipMiddleware, minimum_size=1000, compresslevel=1)] if fake.options.compresses else []
+    return Starlette(routes=routes, middleware=compression, exception_handlers={Cut: _cut})
 
 
 class _NoAnswer(Response):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from datetime import datetime
 from typing import Any, Final
 
@@ -19,6 +20,8 @@ from tests.fakes.gmail.views import resource, short, with_labels
 
 MAX_IDS: Final = 1000
 MAX_LABELS: Final = 100
+# Only the sender's copy keeps the field; it is looked for in the header alone, with its folded lines.
+_BCC: Final = re.compile(rb"(?i)(?<=\n)Bcc:[^\r\n]*\r\n(?:[ \t][^\r\n]*\r\n)*(?=(?:[^\r\n]+\r\n)*\r\n)")
 # The harmless string every filter takes for unwanted mail (Generic Test for Unsolicited Bulk Email).
 _GTUBE: Final = b"XJS*C4JDBQADN1.NSBN3*2IDNEN*GTUBE-STANDARD-ANTI-UBE-TEST-EMAIL*C.34X"
 
@@ -161,7 +164,7 @@ def sent(call: Call, raw: bytes, thread: int | None) -> Message:
     message = call.mailbox.add(call.fake.stamped(content), labels, thread=thread)
     for address, other in call.fake.mailboxes.items():
         if other is not call.mailbox and address.lower() in recipients:
-            other.add(message.content().raw, frozenset({"INBOX", "UNREAD"}))
+            other.add(_BCC.sub(b"", message.content().raw, count=1), frozenset({"INBOX", "UNREAD"}))
     return message
 
 

@@ -88,7 +88,8 @@ class FakeOptions:
 
     `units_per_minute` None: no quota is enforced (units are counted all the same). `costs`: "2026" or "2025", the table
     of projects made since May 2026 or of older ones. `max_concurrent` counts a batch by its parts. `pull_wait_s`: how
-    long subscriptions.pull waits for a message. `notifications_per_s` 0: none is ever dropped.
+    long subscriptions.pull waits for a message. `notifications_per_s` 0: none is ever dropped. `compresses`: replies go
+    out in gzip to who takes it, as Google's do.
     """
 
     address: str = "user@example.com"
@@ -109,6 +110,7 @@ class FakeOptions:
     notifications_per_s: float = 1.0
     label_limit: int = 10_000
     max_upload_octets: int | None = None
+    compresses: bool = False
     seed: int = 1
     quirks: Quirks = field(default_factory=Quirks)
 

@@ -124,8 +124,12 @@ class PubSub:
         """How many messages are not acknowledged."""
         return len(self._backlog)
 
+    def open(self) -> None:
+        """Let pulls wait, from now on."""
+        self._is_closing = False
+
     def close(self) -> None:
-        """Let those who wait go."""
+        """Let those who wait go, and let nobody wait any more."""
         self._is_closing = True
         self._news.set()
 

@@ -48,7 +48,11 @@ class _Server(uvicorn.Server):
 
 @contextlib.asynccontextmanager
 async def running_fake(fake: FakeGmail, port: int = 0) -> AsyncIterator[Endpoints]:
-    """Serve `fake` on 127.0.0.1 while the block runs; port 0 takes a free one. Raises OSError if it is taken."""
+    """Serve `fake` on 127.0.0.1 while the block runs; port 0 takes a free one. Raises OSError if it is taken.
+
+    The state is the fake's: served again after a while, on the same port, it is a server that was down.
+    """
+    fake.pubsub.open()
     # asyncio switches Nagle's algorithm off only where the protocol is named; without it each answer waits 40 ms.
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listening:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -244,6 +244,15 @@ async def test_sent_mail_arrives_where_it_is_sent(fake: FakeGmail, gmail: Client
     assert (await gmail.refused("POST", "messages/send", {"raw": raw64(b"Subject: x\r\n\r\n")}))[0] == 400
 
 
+async def test_only_the_sender_sees_blind_copies(fake: FakeGmail, gmail: Client) -> None:
+    other = fake.add_user("other@example.com")
+    raw = b"Subject: x\r\nbcc: a@example.org,\r\n other@example.com\r\nTo: b@example.org\r\n\r\nBcc: text\r\n"
+    made = await gmail.post("messages/send", {"raw": raw64(raw)})
+    assert b"bcc" in unraw((await gmail.get(f"messages/{made['id']}", format="raw"))["raw"])
+    (received,) = other.messages.values()
+    assert received.content().raw.endswith(b"Subject: x\r\nTo: b@example.org\r\n\r\nBcc: text\r\n")
+
+
 async def test_insert_without_a_message_is_refused(gmail: Client) -> None:
     status, _, message = await gmail.refused("POST", "messages", {"labelIds": ["INBOX"]})
     assert status == 400

@@ -132,6 +132,31 @@ async def test_a_pull_under_way_does_not_delay_the_end() -> None:
         assert (await pull).json() == {}
 
 
+async def test_a_server_that_was_down_has_all_it_had(fake: FakeGmail) -> None:
+    headers = {"Authorization": f"Bearer {fake.access_token()}"}
+    async with running_fake(fake) as endpoints:
+        pass
+    message = fake.deliver(mail())
+    async with httpx.AsyncClient(headers=headers) as http:
+        url = f"{endpoints.api_root}/gmail/v1/users/me/messages/{message}"
+        with pytest.raises(httpx.ConnectError):
+            await http.get(url)
+        async with running_fake(fake, int(endpoints.api_root.rpartition(":")[2])):
+            assert (await http.get(url)).json()["id"] == message
+
+
+async def test_replies_are_compressed_if_wanted() -> None:
+    fake = FakeGmail(FakeOptions(messages=100, compresses=True))
+    headers = {"Authorization": f"Bearer {fake.access_token()}"}
+    async with running_fake(fake) as endpoints, httpx.AsyncClient(headers=headers) as http:
+        found = await http.get(f"{endpoints.api_root}/gmail/v1/users/me/messages")
+        assert found.headers["Content-Encoding"] == "gzip"
+        assert len(found.json()["messages"]) > 90
+        fake.fail_next("gmail.users.messages.list", is_cut=True)
+        with pytest.raises(httpx.RemoteProtocolError):
+            await http.get(f"{endpoints.api_root}/gmail/v1/users/me/messages")
+
+
 async def test_a_port_that_is_taken_is_told(fake: FakeGmail, endpoints: Endpoints) -> None:
     with pytest.raises(OSError, match="in use"):
         async with running_fake(fake, int(endpoints.api_root.rpartition(":")[2])):
