@@ -15,7 +15,7 @@ from connectors.jmap.events import Pace
 from connectors.jmap.settings import JmapSettings, PushKind
 from tests.connectors.jmap.offline import PASSWORD, session_document
 
-QUICK = Pace(ping_s=60, silence_s=0.2, buffered_s=0.2, first_s=0.001, longest_s=0.01, steady_s=60)
+QUICK = Pace(ping_s=60, silence_s=0.4, buffered_s=20.0, first_s=0.001, longest_s=0.01, steady_s=60)
 """For tests: what is silent is given up soon, and opened anew at once."""
 
 
