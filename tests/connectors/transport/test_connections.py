@@ -90,6 +90,16 @@ async def test_http_2_carries_long_bodies_both_ways(certificates: Certificates) 
         assert server.versions == ["2"] * 3
 
 
+async def test_a_header_beyond_all_measure_is_refused(certificates: Certificates) -> None:
+    async def answering(_scope: dict[str, Any], _body: bytes, send: Send) -> None:
+        await answer(send, 200, b"", *((b"x-%d" % number, b"x" * 1000) for number in range(100)))
+
+    async with http2_server(certificates, answering) as server, client_for(certificates, attempts=1) as client:
+        with pytest.raises(Unavailable):
+            await client.request(read(server.url()))
+        assert server.versions == ["2"]
+
+
 async def test_writes_and_streams_have_a_connection_of_their_own(certificates: Certificates) -> None:
     async def source() -> AsyncIterator[bytes]:
         yield b"mail"
