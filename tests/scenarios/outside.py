@@ -15,6 +15,7 @@ from connectors.api.types import MessageRef
 from connectors.maildir import SPEC as MAILDIR
 from connectors.maildir import filename
 from connectors.maildir.names import Layout
+from connectors.memory.backend import Layout as MemoryLayout
 from connectors.memory.backend import MemoryBackend
 from connectors.memory.connector import shared_spec
 from tests.scenarios.samples import marker
@@ -68,8 +69,10 @@ class OutsideMemory(Outside):
 
     connector_name = "memory"
 
-    def __init__(self, *, has_uids: bool = False) -> None:
-        self.backend = MemoryBackend(has_uids=has_uids)
+    def __init__(
+        self, layout: MemoryLayout = MemoryLayout.FOLDERS, *, has_uids: bool = False, is_whole: bool = False
+    ) -> None:
+        self.backend = MemoryBackend(layout, has_uids=has_uids, lists_account=is_whole, reports_tree=is_whole)
         self.settings = {"backend": "scenario"}
         self.spec = shared_spec({"scenario": self.backend})
 

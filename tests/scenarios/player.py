@@ -91,7 +91,7 @@ class Player:
                 await self._clients.pop(int(step.text)).close()
             case Kind.HANG_UP:
                 await self._clients.pop(int(step.text)).close()
-            case Kind.ONLY | Kind.SETTING:
+            case Kind.ONLY | Kind.EXCEPT | Kind.SETTING:
                 raise AssertionError("taken out when the script was read")
 
     # -- talking ------------------------------------------------------------------------------------------------------

@@ -2,7 +2,8 @@ r"""Transcripts: conversations written down as text, to be played against the se
 
 A transcript is a list of lines; those that begin with `#` are for the reader.
 
-    ONLY: memory <reason>            play it with this backend only
+    ONLY: memory <reason>            play it with this backend only; several are separated by commas
+    EXCEPT: jmap,cyrus <reason>      play it with all backends but these
     SETTING: append_limit=1000       of `gateway.imap.settings.ImapSettings`
     MAIL: INBOX 1 2 multipart3       these messages (`tests.scenarios.samples`) are there; the first has UID 5
     CLIENTS: 1 2                     connect and log in
@@ -40,11 +41,12 @@ from __future__ import annotations
 
 import enum
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 _TALK = re.compile(r"(?P<who>[CS])(?P<client>\d)(?:\[(?P<only>[nu])\])?(?P<kind>[:+~*])(?: (?P<text>.*))?")
-_DIRECTIVE = re.compile(r"(?P<word>ONLY|SETTING|MAIL|CLIENTS|STRANGER|OUTSIDE|CLOSED|HANG UP): (?P<text>.*)")
+_DIRECTIVE = re.compile(r"(?P<word>ONLY|EXCEPT|SETTING|MAIL|CLIENTS|STRANGER|OUTSIDE|CLOSED|HANG UP): (?P<text>.*)")
 _BOTH_WAYS = re.compile(r"\{(?:FETCH|STORE|SEARCH|COPY|MOVE)\}")
 
 
@@ -64,6 +66,7 @@ class Kind(enum.Enum):
     RECEIVE_IN_ANY_ORDER = "S~"
     RECEIVE_UNTIL = "S*"
     ONLY = "ONLY"
+    EXCEPT = "EXCEPT"
     SETTING = "SETTING"
     MAIL = "MAIL"
     CLIENTS = "CLIENTS"
@@ -86,12 +89,17 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """A transcript. `only_backend` is empty if it can be played with any."""
+    """A transcript. `only` is empty if it can be played with any backend but those of `excepted`."""
 
     name: str
     steps: tuple[Step, ...]
-    only_backend: str
+    only: frozenset[str]
+    excepted: frozenset[str]
     settings: tuple[tuple[str, str], ...]
+
+    def is_for(self, backend: str) -> bool:
+        """Whether it can be played with that backend."""
+        return backend in self.only if self.only else backend not in self.excepted
 
     @property
     def numberings(self) -> tuple[Numbering, ...]:
@@ -111,10 +119,9 @@ def read_script(path: Path) -> Script:
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
         if line.strip() and not line.startswith("#"):
             steps.append(_step(path, number, line))
-    only = [step.text.partition(" ")[0] for step in steps if step.kind is Kind.ONLY]
     settings = tuple(_setting(step.text) for step in steps if step.kind is Kind.SETTING)
-    played = tuple(step for step in steps if step.kind not in (Kind.ONLY, Kind.SETTING))
-    return Script(path.stem, played, "".join(only), settings)
+    played = tuple(step for step in steps if step.kind not in (Kind.ONLY, Kind.EXCEPT, Kind.SETTING))
+    return Script(path.stem, played, _backends(steps, Kind.ONLY), _backends(steps, Kind.EXCEPT), settings)
 
 
 def _step(path: Path, number: int, line: str) -> Step:
@@ -128,6 +135,10 @@ def _step(path: Path, number: int, line: str) -> Step:
     if match := _DIRECTIVE.fullmatch(line):
         return Step(number, Kind(match["word"]), match["text"])
     raise ValueError(f"{path.name}:{number}: not understood: {line}")
+
+
+def _backends(steps: Iterable[Step], kind: Kind) -> frozenset[str]:
+    return frozenset(name for step in steps if step.kind is kind for name in step.text.split()[0].split(","))
 
 
 def _setting(text: str) -> tuple[str, str]:

@@ -3,47 +3,71 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
 
+from connectors.memory.backend import Layout
+from connectors.memory.backend import Layout
 from gateway.imap.settings import ImapSettings
 from tests.scenarios.outside import Outside, OutsideMaildir, OutsideMemory
+from tests.scenarios.outside_cyrus import OutsideCyrus
 from tests.scenarios.player import Player
 from tests.scenarios.script import Numbering, Script, read_script
 from tests.scenarios.serving import serving
+from tests.servers.cyrus import Cyrus, cyrus
+
+__all__ = ["cyrus"]
 
 TRANSCRIPTS = Path(__file__).with_name("transcripts")
-BACKENDS = ("memory", "memory-uids", "maildir")
+BACKENDS = ("memory", "memory-uids", "memory-labels", "memory-whole", "maildir", "cyrus")
 
 
 def _performances() -> Iterator[object]:
     for path in sorted(TRANSCRIPTS.glob("*.txt")):
         script = read_script(path)
-        for backend in [script.only_backend] if script.only_backend else BACKENDS:
+        for backend in filter(script.is_for, BACKENDS):
             for numbering in script.numberings:
                 name = f"{script.name}-{backend}-{numbering.name.lower()}"
                 yield pytest.param(script, backend, numbering, id=name)
 
 
 @pytest.mark.parametrize(("script", "backend", "numbering"), list(_performances()))
-async def test_transcript(script: Script, backend: str, numbering: Numbering, tmp_path: Path) -> None:
-    outside = _make(backend, tmp_path / "mail")
-    async with serving(tmp_path, outside, _settings(script)) as served:
-        await Player(script, served, outside, numbering).play()
-        assert await served.problems() == []
+async def test_transcript(
+    script: Script, backend: str, numbering: Numbering, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    with _backend(backend, tmp_path / "mail", request) as outside:
+        async with serving(tmp_path, outside, _settings(script)) as served:
+            await Player(script, served, outside, numbering).play()
+            assert await served.problems() == []
 
 
-def _make(backend: str, root: Path) -> Outside:
-    match backend:
+@contextmanager
+def _backend(name: str, root: Path, request: pytest.FixtureRequest) -> Iterator[Outside]:
+    match name:
         case "memory":
-            return OutsideMemory()
+            yield OutsideMemory()
         case "memory-uids":
-            return OutsideMemory(has_uids=True)
+            yield OutsideMemory(has_uids=True)
+        case "memory-labels":
+            yield OutsideMemory(Layout.LABELS)
+        case "memory-whole":
+            yield OutsideMemory(Layout.LABELS, is_whole=True)
+        case "memory-labels":
+            yield OutsideMemory(Layout.LABELS)
+        case "memory-whole":
+            yield OutsideMemory(Layout.LABELS, is_whole=True)
         case "maildir":
-            return OutsideMaildir(root)
-    raise ValueError(f"no backend {backend!r}")
+            yield OutsideMaildir(root)
+        case "cyrus":
+            server: Cyrus = request.getfixturevalue("cyrus")
+            outside = OutsideCyrus(server)
+            yield outside
+            outside.close()
+        case _:
+            raise ValueError(f"no backend {name!r}")
 
 
 def _settings(script: Script) -> ImapSettings:
