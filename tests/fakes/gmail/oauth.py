@@ -5,6 +5,7 @@ Sources: RFC 6749, RFC 7636 (PKCE), RFC 7523 (service accounts), and Google's "O
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 from collections.abc import Mapping
@@ -15,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from tests.fakes.gmail.faults import Cut, Faults
+from tests.fakes.gmail.faults import TOKEN_ENDPOINT, Cut, Faults
 from tests.fakes.gmail.options import CLOUD_SCOPE, PUBSUB_SCOPE, Clock, FakeOptions
 from tests.fakes.gmail.service_account import JWT_GRANT, Refused, ServiceAccount
 from tests.fakes.gmail.tokens import Grant, TokenBook
@@ -94,10 +95,12 @@ class OAuth:
         return scope in own or scope.startswith(_IDENTITY_PREFIX)
 
     async def _token(self, request: Request) -> Response:
-        if (fault := self._faults.take("oauth.token")) is not None:
+        if (fault := self._faults.take(TOKEN_ENDPOINT)) is not None:
+            await asyncio.sleep(fault.delay_s)
             if fault.is_cut:
                 raise Cut
-            return JSONResponse({"error": "internal_failure"}, fault.status)
+            if not fault.is_only_late:
+                return JSONResponse({"error": "internal_failure"}, fault.status)
         form = await _form(request)
         try:
             match form.get("grant_type"):

@@ -210,9 +210,12 @@ async def test_an_assertion_signed_by_another_key_is_refused(fake: FakeGmail, gm
 
 async def test_the_token_endpoint_may_fail(fake: FakeGmail, gmail: Client) -> None:
     fake.fail_next("oauth.token", status=503)
+    fake.fail_next("oauth.token", status=200, delay_s=0.01)
+    fake.fail_next("*")
     form = {"grant_type": "refresh_token", "refresh_token": fake.refresh_token()}
     assert (await _token(fake, gmail, **form)).status_code == 503
     assert (await _token(fake, gmail, **form)).status_code == 200
+    assert (await gmail.call("GET", "profile")).status_code == 503
 
 
 async def test_the_device_flow_refuses_gmail(gmail: Client) -> None:
