@@ -116,6 +116,15 @@ class Account:
             mailbox = self.mailboxes[mailbox.parent_id]
             yield mailbox
 
+    def readable(self, email: Email) -> set[str]:
+        """Return the mailboxes of an Email that may be read; without one the Email cannot be seen."""
+        return {each for each in email.mailbox_ids if self.mailboxes[each].allows("mayReadItems")}
+
+    @property
+    def hides_some(self) -> bool:
+        """Whether any mailbox may not be read."""
+        return any(not mailbox.allows("mayReadItems") for mailbox in self.mailboxes.values())
+
     # -- Emails ------------------------------------------------------------------------------------------------------
 
     def new_email(

@@ -54,12 +54,15 @@ def core(options: FakeOptions) -> dict[str, object]:
 
 def mail(options: FakeOptions) -> dict[str, object]:
     """Return the mail capability of an account (RFC 8621 section 1.3.1)."""
+    if options.has(Quirk.LIMITS_MISSING):
+        return {}
+    sort_options = "emailsListSortOptions" if options.has(Quirk.LIMITS_MISSPELT) else "emailQuerySortOptions"
     return {
         "maxMailboxesPerEmail": options.max_mailboxes_per_email,
         "maxMailboxDepth": options.max_mailbox_depth,
         "maxSizeMailboxName": options.max_size_mailbox_name,
         "maxSizeAttachmentsPerEmail": options.max_size_upload,
-        "emailQuerySortOptions": list(SORT_OPTIONS),
+        sort_options: list(SORT_OPTIONS),
         "mayCreateTopLevelMailbox": options.may_create_top_level,
     }
 

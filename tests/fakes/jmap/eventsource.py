@@ -34,8 +34,7 @@ def event_stream(fake: FakeJmap, connections: Connections, request: Request, use
     last_id = request.headers.get("last-event-id")
     fake.push.subscriptions.add(subscription)
     if last_id and not fake.push.replay(subscription, last_id):
-        states = {account.id: account.states() for account in fake.accounts_of(user).values()}
-        subscription.offer(Event(fake.push.state_id, states))
+        subscription.offer(Event(fake.push.state_id, fake.all_states(user)))
     stream = _Stream(fake, connections, request, subscription, query["closeafter"] == "state", _interval(fake, query))
     return StreamingResponse(stream.chunks(), media_type="text/event-stream", headers=HEADERS)
 

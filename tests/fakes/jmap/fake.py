@@ -10,11 +10,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 from tests.fakes.jmap.account import Account
+from tests.fakes.jmap.capabilities import has_quota
 from tests.fakes.jmap.content import Content
 from tests.fakes.jmap.faults import OF_METHODS, Fault, FaultKind, Faults, Gate, Throttle
 from tests.fakes.jmap.options import FakeOptions, FakeUser, Quirk
-from tests.fakes.jmap.push import PushHub
-from tests.fakes.jmap.records import Email, Mailbox
+from tests.fakes.jmap.push import Changed, PushHub
+from tests.fakes.jmap.records import RIGHTS, Email, Mailbox
 from tests.fakes.jmap.session import SESSION_PATH, WELL_KNOWN_PATH, Origins
 from tests.fakes.jmap.stats import Stats, Violation
 
@@ -55,13 +56,23 @@ class FakeJmap:
 
     def _new_account(self, name: str) -> Account:
         account = Account(
-            f"A{len(self._accounts) + 1:03d}", name, lambda of, states: self.push.publish({of.id: dict(states)})
+            f"A{len(self._accounts) + 1:03d}",
+            name,
+            lambda of, states: self.push.publish({of.id: self._pushed(states)}),
         )
         account.add_mailbox(self.options.inbox_name, role="inbox")
         for mailbox_name, role in STANDARD_MAILBOXES:
             account.add_mailbox(mailbox_name, role=role)
         account.is_read_only = name in self.options.read_only_accounts
         return account
+
+    def _pushed(self, states: dict[str, str]) -> dict[str, str]:
+        """Return the states of the types that clients may know of."""
+        return {name: state for name, state in states.items() if name != "Quota" or has_quota(self.options)}
+
+    def all_states(self, user: FakeUser) -> Changed:
+        """Return the present state of every type in every account that a user sees."""
+        return {account.id: self._pushed(account.states()) for account in self.accounts_of(user).values()}
 
     # -- what it is --------------------------------------------------------------------------------------------------
 
@@ -222,7 +233,14 @@ class FakeJmap:
         self.account(user).touch_mailbox(mailbox)
 
     def deny(self, path: Path, *rights: str, user: str | None = None) -> None:
-        """Take rights from the user (`mayAddItems` and so on); earlier denials are lifted."""
+        """Take rights from the user (`mayAddItems` and so on); earlier denials are lifted.
+
+        Raises:
+            ValueError: no such right.
+        """
+        unknown = set(rights) - set(RIGHTS)
+        if unknown:
+            raise ValueError(f"unknown right: {', '.join(sorted(unknown))}")
         mailbox = self.mailbox(path, user)
         mailbox.denied = set(rights)
         self.account(user).touch_mailbox(mailbox)
@@ -270,7 +288,13 @@ class FakeJmap:
         self.throttling = Throttle()
 
     def hold(self, where: str) -> Gate:
-        """Let requests wait at `where` (as for `fail_next`, or with `:done` behind it: once the work is done)."""
+        """Let requests wait at `where`, as for `fail_next`; with `:done` behind a kind of request, after the work.
+
+        Raises:
+            ValueError: there is no such place.
+        """
+        if "/" not in where and where.removesuffix(":done") not in KINDS:
+            raise ValueError(f"requests cannot be held at {where!r}")
         self._gates[where] = gate = Gate()
         return gate
 

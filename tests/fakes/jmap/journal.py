@@ -79,11 +79,12 @@ class Journal:
             UnknownState.
         """
         base, low, high = self._parse(since)
+        keeps_all = options.has(Quirk.CREATED_AND_DESTROYED)
         if options.has(Quirk.NEWEST_FIRST_CHANGES):
-            return self._newest_first(since, base, low, high, limit)
+            return self._newest_first(since, base, low, high, limit, keeps_all)
         if options.has(Quirk.CHANGES_BY_LAST_CHANGE):
-            return self._by_last_change(since, base, limit)
-        return self._oldest_first(since, base, limit, options.has(Quirk.CREATED_AND_DESTROYED))
+            return self._by_last_change(since, base, limit, keeps_all)
+        return self._oldest_first(since, base, limit, keeps_all)
 
     def _parse(self, state: str) -> tuple[int, int, int]:
         """Return base, and the stretch (base, low] that is still to be told of what happened up to `high`."""
@@ -128,15 +129,17 @@ class Journal:
         _fill(page, self._net(base, end).items(), keeps_all)
         return page
 
-    def _by_last_change(self, since: str, base: int, limit: int | None) -> ChangeSet:
+    def _by_last_change(self, since: str, base: int, limit: int | None, keeps_all: bool) -> ChangeSet:
         found = sorted(self._net(base, self.top).items(), key=lambda item: item[1].position)
         taken = found if limit is None else found[:limit]
         end = taken[-1][1].position if len(taken) < len(found) else self.top
         page = ChangeSet(since, f"{self._letter}{end}", end < self.top)
-        _fill(page, taken)
+        _fill(page, taken, keeps_all)
         return page
 
-    def _newest_first(self, since: str, base: int, low: int, high: int, limit: int | None) -> ChangeSet:
+    def _newest_first(
+        self, since: str, base: int, low: int, high: int, limit: int | None, keeps_all: bool
+    ) -> ChangeSet:
         pending = sorted(
             ((object_id, net) for object_id, net in self._net(base, high).items() if net.position <= low),
             key=lambda item: -item[1].position,
@@ -147,11 +150,11 @@ class Journal:
             page = ChangeSet(since, state, True)
         else:
             page = ChangeSet(since, f"{self._letter}{high}", high < self.top)
-        _fill(page, taken)
+        _fill(page, taken, keeps_all)
         return page
 
 
-def _fill(page: ChangeSet, found: Iterable[tuple[str, _Net]], keeps_all: bool = False) -> None:
+def _fill(page: ChangeSet, found: Iterable[tuple[str, _Net]], keeps_all: bool) -> None:
     page.is_counts_only = True
     for object_id, net in found:
         page.is_counts_only = page.is_counts_only and net.is_counts_only

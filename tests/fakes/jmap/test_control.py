@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -111,8 +112,6 @@ async def test_wrong_actions_are_refused_with_their_reason(client: Client, body:
 
 
 def test_every_action_is_documented() -> None:
-    from pathlib import Path
-
     text = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
     assert {name for name in ACTIONS if f"`{name}`" not in text} == set()
     assert {quirk.value for quirk in Quirk if f"`{quirk.value}`" not in text} == set()

@@ -142,6 +142,19 @@ async def test_rights_are_enforced(fake: FakeJmap, client: Client) -> None:
     assert fake.email(email_id).mailbox_ids == {inbox}
 
 
+async def test_what_may_not_be_read_is_not_seen(fake: FakeJmap, client: Client) -> None:
+    hidden = fake.deliver("Archive", MESSAGE)
+    shown = fake.deliver("Archive", MESSAGE, also_in=["INBOX"])
+    fake.deny("Archive", "mayReadItems")
+    assert (await client.call("Email/query", filter={"inMailbox": fake.mailbox("Archive").id}))["ids"] == []
+    assert (await client.call("Email/query"))["ids"] == [shown]
+    reply = await client.call("Email/get", ids=[hidden, shown], properties=["mailboxIds"])
+    assert reply["list"] == [{"id": shown, "mailboxIds": {fake.mailbox("INBOX").id: True}}]
+    assert reply["notFound"] == [hidden]
+    with pytest.raises(ValueError, match="unknown right"):
+        fake.deny("Archive", "mayDance")
+
+
 async def test_planned_failures_hit_single_objects(fake: FakeJmap, client: Client) -> None:
     ids = [fake.deliver("INBOX", MESSAGE) for _ in range(3)]
     fake.fail_next("Email/set", "set-error", error="rateLimit", skip=1)

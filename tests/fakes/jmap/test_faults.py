@@ -120,6 +120,11 @@ async def test_a_plan_that_could_never_happen_is_refused(where: str, kind: str) 
         FakeJmap().fail_next(where, kind)
 
 
+def test_a_gate_that_nobody_passes_is_refused() -> None:
+    with pytest.raises(ValueError, match="nowhere"):
+        FakeJmap().hold("nowhere")
+
+
 async def test_requests_wait_at_a_gate(fake: FakeJmap, client: Client) -> None:
     email_id = fake.deliver("INBOX", MESSAGE)
     before, after = fake.hold("api"), fake.hold("api:done")

@@ -91,6 +91,13 @@ def test_what_came_and_went_may_be_told_as_both() -> None:
     assert (page.created, page.destroyed) == (["a"], ["a"])
 
 
+def test_that_holds_for_every_order_of_pages() -> None:
+    for order in (Quirk.NEWEST_FIRST_CHANGES, Quirk.CHANGES_BY_LAST_CHANGE):
+        options = FakeOptions(quirks=frozenset({order, Quirk.CREATED_AND_DESTROYED}))
+        page = journal("+a", "+b", "-a").changes("e0", None, options)
+        assert (sorted(page.created), page.destroyed) == (["a", "b"], ["a"])
+
+
 @pytest.mark.parametrize("state", ["", "e", "e9", "e-1", "m0", "e01", "e1.2", "e0.9.9", "x", "e 1", "e+1"])
 def test_states_that_were_never_given_out_are_unknown(state: str) -> None:
     with pytest.raises(UnknownState):

@@ -171,8 +171,7 @@ class _Conversation:
         self.subscription = subscription = Subscription(self.fake.accounts_of(self.user), types)
         self.fake.push.subscriptions.add(subscription)
         if since and not self.fake.push.replay(subscription, since):
-            states = {account.id: account.states() for account in self.fake.accounts_of(self.user).values()}
-            subscription.offer(Event(self.fake.push.state_id, states))
+            subscription.offer(Event(self.fake.push.state_id, self.fake.all_states(self.user)))
         self._push_wanted.set()
 
     def end_push(self) -> None:

@@ -65,7 +65,13 @@ def email_get(scope: Scope, arguments: Arguments) -> dict[str, object]:
 
     def found(email_id: str) -> dict[str, object] | None:
         email = account.emails.get(email_id)
-        return None if email is None else document(email, properties, options)
+        visible = account.readable(email) if email is not None else ()
+        if email is None or not visible:
+            return None
+        item = document(email, properties, options)
+        if "mailboxIds" in item:
+            item["mailboxIds"] = dict.fromkeys(visible, True)
+        return item
 
     return get_reply(account, "Email", list(account.emails) if request.ids is None else request.ids, found)
 

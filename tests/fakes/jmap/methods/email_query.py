@@ -25,7 +25,7 @@ def email_query(scope: Scope, arguments: Arguments) -> dict[str, object]:
     comparators = [read_comparator(account, each) for each in sorts]
     descends = _date_order(sorts)
     results: ResultList
-    if wanted.is_whole and not collapses and descends is not None:
+    if wanted.is_whole and not collapses and descends is not None and not account.hides_some:
         by_date = _members(account, wanted.mailbox)
         results = Descending(by_date) if descends else by_date
         state = _membership_state(account, wanted.mailbox)
@@ -50,7 +50,7 @@ def _members(account: Account, mailbox_id: str | None) -> ByDate:
     if mailbox_id is None:
         return account.by_date
     mailbox = account.mailboxes.get(mailbox_id)
-    return ByDate() if mailbox is None else mailbox.emails
+    return ByDate() if mailbox is None or not mailbox.allows("mayReadItems") else mailbox.emails
 
 
 def _membership_state(account: Account, mailbox_id: str | None) -> str:
@@ -71,7 +71,7 @@ def _search(
     found = [
         email
         for email in (account.emails[email_id] for email_id in members.page(0, len(members)))
-        if wanted.matches(email)
+        if wanted.matches(email) and account.readable(email)
     ]
     if not comparators:
         found.reverse()
