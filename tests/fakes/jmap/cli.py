@@ -68,6 +68,7 @@ def parser() -> argparse.ArgumentParser:
     limits.add_argument(
         "--quota-messages", type=int, metavar="N", help="limit of messages; offers the quota capability"
     )
+    limits.add_argument("--delay-ms", type=int, default=0, metavar="N", help="milliseconds each request takes more (0)")
     oddities = made.add_argument_group("deviations")
     oddities.add_argument(
         "--urls", choices=[style.value for style in UrlStyle], default="absolute", help="URLs in the session (absolute)"
@@ -111,6 +112,7 @@ def options_of(arguments: argparse.Namespace) -> FakeOptions:
         websocket=arguments.websocket,
         urls=UrlStyle(arguments.urls),
         redirects=arguments.redirects,
+        delay_s=arguments.delay_ms / 1000,
         quirks=frozenset(Quirk(name) for name in arguments.quirk),
         **{name: value for name, value in limits.items() if value is not None},
     )

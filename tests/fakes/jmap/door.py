@@ -79,6 +79,8 @@ class Door:
             self._note(kind, request)
             fake = self.fake
             await fake.pass_gate(kind)
+            if fake.options.delay_s:
+                await asyncio.sleep(fake.options.delay_s)
             refusal = fake.throttling.refusal()
             if refusal is not None:
                 fake.stats.throttled += 1
@@ -88,15 +90,18 @@ class Door:
             early = await self._before(fault, request)
             if early is not None:
                 return early
-            response = await self._answer(kind, handler, request)
-            await fake.pass_gate(f"{kind}:done")
-            return await self._after(fault, request, response)
+            return await self._after(fault, request, await self._answer(kind, handler, request))
 
         return endpoint
 
     async def _answer(self, kind: str, handler: Handler, request: Request) -> Response:
         try:
-            return await handler(request, self.user_of(request))
+            user = self.user_of(request)
+            with self._one_more(kind, user):
+                response = await handler(request, user)
+                # Still counted as in flight while a test holds it here.
+                await self.fake.pass_gate(f"{kind}:done")
+                return response
         except Unauthorised as refused:
             if refused.is_missing and kind != "session":
                 self.fake.violation(kind, "no credentials")
@@ -202,19 +207,16 @@ class Door:
         fake, limit = self.fake, self.fake.options.max_size_request
         if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
             raise RequestProblem("notJSON", "the Content-Type is not application/json")
-        with self._one_more("api", user, fake.options.max_concurrent_requests, "maxConcurrentRequests"):
-            body = await request.body()
-            fake.stats.octets_in += len(body)
-            if len(body) > limit:
-                raise RequestProblem("limit", f"{len(body)} octets, {limit} are allowed", limit="maxSizeRequest")
-            reply = await answer(fake, user, parse_json(body))
-            response = JSONResponse(reply)
-            fake.stats.octets_out += len(response.body)
-            return response
+        body = await request.body()
+        fake.stats.octets_in += len(body)
+        if len(body) > limit:
+            raise RequestProblem("limit", f"{len(body)} octets, {limit} are allowed", limit="maxSizeRequest")
+        response = JSONResponse(await answer(fake, user, parse_json(body)))
+        fake.stats.octets_out += len(response.body)
+        return response
 
     async def _upload(self, request: Request, user: FakeUser) -> Response:
-        with self._one_more("upload", user, self.fake.options.max_concurrent_upload, "maxConcurrentUpload"):
-            return await upload(self.fake, request, user)
+        return await upload(self.fake, request, user)
 
     async def _download(self, request: Request, user: FakeUser) -> Response:
         return await download(self.fake, request, user)
@@ -223,12 +225,21 @@ class Door:
         return event_stream(self.fake, self.connections, request, user)
 
     @contextmanager
-    def _one_more(self, kind: str, user: FakeUser, limit: int, name: str) -> Iterator[None]:
-        """Count a request in flight.
+    def _one_more(self, kind: str, user: FakeUser) -> Iterator[None]:
+        """Count a request in flight, where their number is bounded.
 
         Raises:
             RequestProblem: there are as many as are allowed already.
         """
+        options = self.fake.options
+        limits = {
+            "api": (options.max_concurrent_requests, "maxConcurrentRequests"),
+            "upload": (options.max_concurrent_upload, "maxConcurrentUpload"),
+        }
+        if kind not in limits:
+            yield
+            return
+        limit, name = limits[kind]
         key = kind, user.name
         if self.fake.in_flight[key] >= limit:
             raise RequestProblem("limit", f"{limit} at a time are allowed", limit=name)

@@ -99,7 +99,8 @@ class FakeOptions:
     `changes_clamp` bound how many ids one reply of /query and /changes holds whatever the client asks.
     `redirects` is the number of hops between /.well-known/jmap and the session document.
     `read_only_accounts` are names of accounts. `quota_octets` and `quota_messages` turn on RFC 9425.
-    `ping_min_s` clamps the ping interval from below; tests may set it under a second.
+    `ping_min_s` and `ping_max_s` clamp the ping interval; tests may set them under a second. `delay_s` is how much
+    later each request is served, as over a long way.
     """
 
     users: tuple[FakeUser, ...] = (FakeUser(), BOB)
@@ -127,6 +128,7 @@ class FakeOptions:
     event_source: EventSourceMode = EventSourceMode.PROPER
     ping_min_s: float = 1.0
     ping_max_s: float = 3600.0
+    delay_s: float = 0.0
     websocket: bool = False
     quirks: frozenset[Quirk] = field(default_factory=frozenset)
 

@@ -75,11 +75,13 @@ def test_options_follow_from_the_command_line() -> None:
     words += (
         " --quirk endless-changes --quirk import-repairs --redirects 2 --quota-octets 99 --max-mailboxes-per-email 1"
     )
+    words += " --delay-ms 20"
     options = options_of(parser().parse_args(words.split()))
     assert options.event_source is EventSourceMode.DIES
     assert (options.max_objects_in_get, options.max_objects_in_set, options.max_calls_in_request) == (16, 16, 4)
     assert (options.query_clamp, options.changes_clamp, options.redirects) == (10, 11, 2)
     assert (options.quota_octets, options.max_mailboxes_per_email, options.websocket) == (99, 1, True)
+    assert options.delay_s == 0.02
     assert options.urls is UrlStyle.RELATIVE
     assert options.quirks == {Quirk.ENDLESS_CHANGES, Quirk.IMPORT_REPAIRS}
 

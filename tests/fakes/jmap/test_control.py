@@ -10,7 +10,8 @@ import pytest
 from tests.fakes.jmap.client import Client
 from tests.fakes.jmap.control import ACTIONS
 from tests.fakes.jmap.fake import FakeJmap
-from tests.fakes.jmap.options import Quirk
+from tests.fakes.jmap.faults import FaultKind
+from tests.fakes.jmap.options import EventSourceMode, Quirk, UrlStyle
 
 MESSAGE = "Subject: raw\r\n\r\n"
 
@@ -111,7 +112,9 @@ async def test_wrong_actions_are_refused_with_their_reason(client: Client, body:
     assert reason in reply.json()["error"]
 
 
-def test_every_action_is_documented() -> None:
+def test_every_action_failure_and_quirk_is_documented() -> None:
     text = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
     assert {name for name in ACTIONS if f"`{name}`" not in text} == set()
+    for choices in (EventSourceMode, FaultKind, UrlStyle):
+        assert {choice.value for choice in choices if f"`{choice.value}`" not in text} == set()
     assert {quirk.value for quirk in Quirk if f"`{quirk.value}`" not in text} == set()

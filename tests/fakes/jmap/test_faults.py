@@ -94,6 +94,13 @@ async def test_a_reply_can_be_late(fake: FakeJmap, client: Client) -> None:
     assert asyncio.get_running_loop().time() - before >= 0.05
 
 
+@pytest.mark.parametrize("options", [FakeOptions(delay_s=0.05)])
+async def test_every_reply_can_be_late(client: Client) -> None:
+    before = asyncio.get_running_loop().time()
+    await client.open()
+    assert asyncio.get_running_loop().time() - before >= 0.05
+
+
 @pytest.mark.parametrize(("kind", "is_done"), [("method-error", False), ("method-error-after", True)])
 async def test_a_method_fails(fake: FakeJmap, client: Client, kind: str, is_done: bool) -> None:
     email_id = fake.deliver("INBOX", MESSAGE)
@@ -175,6 +182,20 @@ async def test_uploads_are_bounded(fake: FakeJmap, client: Client) -> None:
     assert (await client.http.post(url.replace("A001", "A999"), content=b"x", headers=headers)).status_code == 404
     assert len(fake.violations) == 3
     assert await client.download(await client.upload(b"x" * 10)) == b"x" * 10
+
+
+@pytest.mark.parametrize("options", [FakeOptions(max_concurrent_upload=1)])
+async def test_uploads_at_a_time_are_bounded(fake: FakeJmap, client: Client) -> None:
+    gate = fake.hold("upload:done")
+    first = asyncio.create_task(client.upload(b"x"))
+    await gate.arrived()
+    reply = await client.http.post(
+        client.url("uploadUrl", accountId=client.account_id), content=b"y", headers={"Content-Type": "message/rfc822"}
+    )
+    assert reply.json()["limit"] == "maxConcurrentUpload"
+    fake.release_all()
+    await first
+    assert await client.download(await client.upload(b"z")) == b"z"
 
 
 async def test_downloads_need_a_type_and_a_blob(fake: FakeJmap, client: Client) -> None:

@@ -172,7 +172,7 @@ def _walk(
                 _place_alternative(part, text, html, attached)
                 continue
             if in_alternative:
-                text, html = (None, html) if part.type == "text/html" else (text, html)
+                text = None if part.type == "text/html" else text
                 html = None if part.type == "text/plain" else html
             if text is not None:
                 text.append(part)
