@@ -1,6 +1,6 @@
 """What every mail client must be able to do. Each client's test module runs these through its own driver.
 
-The client speaks to the front of the stage; what it did, and what it ought to see, is checked on Dovecot.
+The client speaks to the front of the stage; what it did, and what it ought to see, is checked on the server behind it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Connect = Callable[[], MailClient]
 
 
 def contents(back: RawClient, mailbox: str) -> dict[int, bytes]:
-    """Return what Dovecot itself serves of a mailbox, UID to content."""
+    """Return what the server itself serves of a mailbox, UID to content."""
     back.select(mailbox)
     rows = back.fetch("1:*", "(BODY.PEEK[])")
     return {uid: body for uid, row in rows.items() if isinstance(body := row["BODY[]"], bytes)}
@@ -50,7 +50,7 @@ class ClientScenarios:
         with connect() as client:
             yield client
 
-    def test_lists_the_mailboxes_of_dovecot(self, stage: Stage, back: RawClient, connect: Connect) -> None:
+    def test_lists_the_mailboxes_of_the_server(self, stage: Stage, back: RawClient, connect: Connect) -> None:
         names = ["Archive/2023", "Entw&APw-rfe", "R&-D with space"]
         for name in names:
             back.ok(f'CREATE "{name}"')
@@ -65,9 +65,9 @@ class ClientScenarios:
         settled(stage, "INBOX", "Box")
         with connect() as client:
             for mailbox in ("INBOX", "Box"):
-                assert client.messages(mailbox) == contents(back, mailbox)
+                assert stage.agrees(client.messages(mailbox), contents(back, mailbox))
 
-    def test_sees_flags_as_they_are_on_dovecot(self, stage: Stage, back: RawClient, connect: Connect) -> None:
+    def test_sees_flags_as_they_are_on_the_server(self, stage: Stage, back: RawClient, connect: Connect) -> None:
         back.append("INBOX", message(1), r"(\Seen \Answered)")
         back.append("INBOX", message(2), r"(\Flagged $Forwarded custom)")
         back.append("INBOX", message(3))
@@ -79,14 +79,14 @@ class ClientScenarios:
                 3: frozenset(),
             }
 
-    def test_appends_a_message_octet_for_octet(self, back: RawClient, client: MailClient) -> None:
+    def test_appends_a_message_octet_for_octet(self, stage: Stage, back: RawClient, client: MailClient) -> None:
         client.append("INBOX", message(1), ("\\Seen", "\\Flagged"))
         client.append("INBOX", message(2, lines=2000), ("\\Draft",))
         assert list(contents(back, "INBOX").values()) == [message(1), message(2, lines=2000)]
         assert list(flags(back, "INBOX").values()) == [{"\\Seen", "\\Flagged"}, {"\\Draft"}]
-        assert client.messages("INBOX") == contents(back, "INBOX")
+        assert stage.agrees(client.messages("INBOX"), contents(back, "INBOX"))
 
-    def test_sets_and_removes_flags_on_dovecot(self, stage: Stage, back: RawClient, client: MailClient) -> None:
+    def test_sets_and_removes_flags_on_the_server(self, stage: Stage, back: RawClient, client: MailClient) -> None:
         uid = back.append("INBOX", message(1), r"(\Answered)")
         other = back.append("INBOX", message(2))
         settled(stage, "INBOX")
@@ -104,7 +104,7 @@ class ClientScenarios:
         assert contents(back, "INBOX") == {uid: message(1)}
         assert list(contents(back, "Box").values()) == [message(1)]
         assert list(flags(back, "Box").values()) == [{"\\Flagged"}]
-        assert client.messages("Box") == contents(back, "Box")
+        assert stage.agrees(client.messages("Box"), contents(back, "Box"))
 
     def test_moves_a_message(self, stage: Stage, back: RawClient, client: MailClient) -> None:
         back.ok('CREATE "Box"')
@@ -116,7 +116,7 @@ class ClientScenarios:
         assert list(contents(back, "Box").values()) == [message(1)]
         assert list(flags(back, "Box").values()) == [{"\\Flagged"}]
         assert client.messages("INBOX") == {second: message(2)}
-        assert client.messages("Box") == contents(back, "Box")
+        assert stage.agrees(client.messages("Box"), contents(back, "Box"))
 
     def test_deletes_a_message(self, stage: Stage, back: RawClient, client: MailClient) -> None:
         first = back.append("INBOX", message(1))
@@ -134,7 +134,7 @@ class ClientScenarios:
         assert client.search_subject("INBOX", "quarterly") == [1, 3]
         assert client.search_subject("INBOX", "nothing of the kind") == []
 
-    def test_creates_renames_and_removes_mailboxes(self, back: RawClient, client: MailClient) -> None:
+    def test_creates_renames_and_removes_mailboxes(self, stage: Stage, back: RawClient, client: MailClient) -> None:
         client.create("Straße")
         client.create("Straße/Süd")
         assert {"Stra&AN8-e", "Stra&AN8-e/S&APw-d"} <= set(back.mailboxes())
@@ -142,14 +142,16 @@ class ClientScenarios:
         client.rename("Straße", "Weg")
         assert {"Weg", "Weg/S&APw-d"} <= set(back.mailboxes())
         assert list(contents(back, "Weg/S&APw-d").values()) == [message(1)]
-        assert client.messages("Weg/Süd") == contents(back, "Weg/S&APw-d")
-        client.messages("INBOX")  # a mailbox is left before it is removed: RFC 9051 lets the server say BYE otherwise
+        assert stage.agrees(client.messages("Weg/Süd"), contents(back, "Weg/S&APw-d"))
+        # A mailbox is left before it is removed: RFC 9051 lets the server say BYE otherwise.
+        client.messages("INBOX")
+        back.select("INBOX")
         client.remove("Weg/Süd")
         client.remove("Weg")
         assert set(back.mailboxes()) == {"INBOX", "Sent"}
         assert client.mailboxes() == {"INBOX", "Sent"}
 
-    def test_sees_what_changes_on_dovecot(self, stage: Stage, back: RawClient, client: MailClient) -> None:
+    def test_sees_what_changes_on_the_server(self, stage: Stage, back: RawClient, client: MailClient) -> None:
         back.append_many("INBOX", [message(1), message(2), message(3)])
         settled(stage, "INBOX")
         assert client.flags("INBOX") == {1: set(), 2: set(), 3: set()}
@@ -165,7 +167,7 @@ class ClientScenarios:
 class IdlingClientScenarios(ClientScenarios):
     """Scenarios for a client that can idle."""
 
-    def test_is_told_of_mail_delivered_to_dovecot(self, stage: Stage, back: RawClient, client: MailClient) -> None:
+    def test_is_told_of_mail_delivered_to_the_server(self, stage: Stage, back: RawClient, client: MailClient) -> None:
         assert isinstance(client, IdlingMailClient)
         back.append("INBOX", message(1))
         settled(stage, "INBOX")

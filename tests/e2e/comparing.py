@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
+from tests.e2e.equivalence import folded_envelope, folded_structure
 from tests.e2e.raw_client import RawClient, flag_set
 from tests.e2e.raw_values import Value
 
@@ -25,50 +27,77 @@ _PARTS_COMPARED = 40
 Difference = tuple[Value, Value]
 
 
-def differences(
-    front: RawClient, back: RawClient, mailbox: str, names: Mapping[int, str]
-) -> dict[tuple[str, str], Difference]:
-    """Compare the messages with these UIDs; return (name, item) of each difference, with both values.
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """One message at both ends: what it is called, and its UID there and here."""
 
-    The mailbox is opened read-only, so that nothing becomes \\Seen. Every section that Dovecot's BODYSTRUCTURE shows
-    is asked for, whole and in part.
+    name: str
+    front: int
+    back: int
+
+
+def differences(
+    front: RawClient, back: RawClient, mailbox: str, pairs: Sequence[Pair], *, is_folded: bool = False
+) -> dict[tuple[str, str], Difference]:
+    """Compare these messages, their UIDs ascending at both ends; return each difference by name and item, both values.
+
+    The mailbox is opened read-only, so that nothing becomes \\Seen. Every section that the back's BODYSTRUCTURE shows
+    is asked for, whole and in part. `is_folded` lets pass what only another server writes in another way, see
+    `tests.e2e.equivalence`.
     """
     for client in (front, back):
         client.select(mailbox, "EXAMINE")
     found: dict[tuple[str, str], Difference] = {}
-    uids = sorted(names)
-    for start in range(0, len(uids), _BATCH):
-        batch = uids[start : start + _BATCH]
-        plain = _compare(front, back, batch, _PLAIN, names, found)
-        _compare(front, back, batch, _WHOLE, names, found)
-        alike: dict[tuple[str, ...], list[int]] = defaultdict(list)
-        for uid in batch:
-            alike[tuple(sections_of(plain[uid]["BODYSTRUCTURE"]))[:_PARTS_COMPARED]].append(uid)
+    meaning = _folded_meaning if is_folded else _meaning
+    for start in range(0, len(pairs), _BATCH):
+        batch = pairs[start : start + _BATCH]
+        plain = _compare(front, back, batch, _PLAIN, meaning, found)
+        _compare(front, back, batch, _WHOLE, meaning, found)
+        alike: dict[tuple[str, ...], list[Pair]] = defaultdict(list)
+        for pair, row in zip(batch, plain, strict=True):
+            alike[tuple(sections_of(row["BODYSTRUCTURE"]))[:_PARTS_COMPARED]].append(pair)
         for sections, group in alike.items():
             items = [f"BODY.PEEK[{section}]{part}" for section in sections for part in ("", "<0.100>", "<50.1000>")]
-            _compare(front, back, group, " ".join(items), names, found)
+            _compare(front, back, group, " ".join(items), meaning, found)
     return found
 
 
 def _compare(
     front: RawClient,
     back: RawClient,
-    uids: Sequence[int],
+    pairs: Sequence[Pair],
     items: str,
-    names: Mapping[int, str],
+    meaning: Callable[[str, Value], object],
     found: dict[tuple[str, str], Difference],
-) -> dict[int, dict[str, Value]]:
+) -> list[dict[str, Value]]:
     """Add to `found` what differs, and return the rows of the back."""
-    numbers = ",".join(map(str, uids))
-    ours, theirs = front.fetch(numbers, f"({items})"), back.fetch(numbers, f"({items})")
-    assert list(ours) == list(theirs) == list(uids), "each message is answered once, in ascending order"
-    for uid in uids:
-        assert ours[uid].keys() == theirs[uid].keys(), names[uid]
-        for item, value in theirs[uid].items():
-            mine = ours[uid][item]
-            if _meaning(item, mine) != _meaning(item, value):
-                found[names[uid], item] = mine, value
+    ours = _rows(front, [pair.front for pair in pairs], items)
+    theirs = _rows(back, [pair.back for pair in pairs], items)
+    for pair, mine, row in zip(pairs, ours, theirs, strict=True):
+        assert mine.keys() == row.keys(), pair.name
+        for item, value in row.items():
+            if item != "UID" and meaning(item, mine[item]) != meaning(item, value):
+                found[pair.name, item] = mine[item], value
     return theirs
+
+
+def _rows(client: RawClient, uids: list[int], items: str) -> list[dict[str, Value]]:
+    rows = client.fetch(",".join(map(str, uids)), f"({items})")
+    assert list(rows) == uids, "each message is answered once, in ascending order"
+    return list(rows.values())
+
+
+def _folded_meaning(item: str, value: Value) -> object:
+    match item:
+        case "BODY" | "BODYSTRUCTURE":
+            return folded_structure(value)
+        case "ENVELOPE":
+            return folded_envelope(value)
+        case "FLAGS":
+            # Keywords are matched without regard to case (RFC 9051 section 2.3.2), and JMAP has them in lower case.
+            return {flag.lower() for flag in flag_set(value)}
+        case _:
+            return _meaning(item, value)
 
 
 def _meaning(item: str, value: Value) -> object:
@@ -110,7 +139,7 @@ def shown(found: Mapping[tuple[str, str], Difference], most: int = 20) -> str:
     """Say what differs, for the failure of a test."""
     lines = [f"{len(found)} differences"]
     for (name, item), (ours, theirs) in list(found.items())[:most]:
-        lines.append(f"{name}: {item}\n  gateway {_extract(ours, theirs)}\n  Dovecot {_extract(theirs, ours)}")
+        lines.append(f"{name}: {item}\n  gateway {_extract(ours, theirs)}\n  server  {_extract(theirs, ours)}")
     return "\n".join(lines)
 
 

@@ -1,6 +1,9 @@
-"""Fixtures of the end-to-end tests: a Dovecot and a gateway for each test process, an account of its own for each test.
+"""Fixtures of the end-to-end tests: servers and a gateway for each test process, an account of its own for each test.
 
-`E2E_DIRECT=1` leaves the gateway out: every client talks to Dovecot itself, which shows that a test asks for nothing
+The mail is held by Dovecot, which the gateway reaches by IMAP; tests marked `over_each_backend` are run with Cyrus too,
+which it reaches by JMAP.
+
+`E2E_DIRECT=1` leaves the gateway out: every client talks to the server itself, which shows that a test asks for nothing
 that a good server would not do.
 """
 
@@ -8,16 +11,22 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.endpoint import Endpoint, Stage
-from tests.e2e.gateway_process import Account, GatewayFactory, GatewayProcess
+from tests.e2e.backends import Backend
+from tests.e2e.endpoint import Stage
+from tests.e2e.gateway_process import Account, GatewayFactory, GatewayProcess, Server, new_account
 from tests.e2e.stage_pool import StagePool
-from tests.servers.dovecot import PASSWORD, Dovecot, dovecot
+from tests.servers.cyrus import cyrus
+from tests.servers.dovecot import dovecot
 
-__all__ = ["dovecot"]
+__all__ = ["cyrus", "dovecot"]
+
+StagePools = Callable[[Backend], StagePool]
 
 
 @pytest.fixture(scope="session")
@@ -26,20 +35,33 @@ def is_direct() -> bool:
 
 
 @pytest.fixture(scope="session")
-def new_backend(dovecot: Dovecot) -> Callable[[], Endpoint]:
-    """Make an empty account at Dovecot."""
-    return lambda: Endpoint(dovecot.host, dovecot.port, dovecot.fresh_user(), PASSWORD)
+def stage_pools(
+    request: pytest.FixtureRequest, is_direct: bool, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[StagePools]:
+    """Return the stages over a backend, whose server is started when it is first asked for."""
+    pools: dict[Backend, StagePool] = {}
+    with ExitStack() as stack:
+
+        def pool_of(backend: Backend) -> StagePool:
+            if backend not in pools:
+                server: Server = request.getfixturevalue(backend.value)
+                directory = tmp_path_factory.mktemp(f"stages-{backend.value}")
+                pools[backend] = StagePool(directory, partial(new_account, server), is_direct=is_direct)
+                stack.callback(pools[backend].close)
+            return pools[backend]
+
+        yield pool_of
 
 
-@pytest.fixture(scope="session")
-def stages(
-    new_backend: Callable[[], Endpoint],
-    is_direct: bool,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[StagePool]:
-    pool = StagePool(tmp_path_factory.mktemp("stages"), new_backend, is_direct=is_direct)
-    yield pool
-    pool.close()
+@pytest.fixture
+def backend(request: pytest.FixtureRequest) -> Backend:
+    """What holds the mail: Dovecot, if the test is not parametrised."""
+    return getattr(request, "param", Backend.DOVECOT)
+
+
+@pytest.fixture
+def stages(stage_pools: StagePools, backend: Backend) -> StagePool:
+    return stage_pools(backend)
 
 
 @pytest.fixture

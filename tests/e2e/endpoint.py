@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TypeVar
+
+from tests.e2e.backends import Backend
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,13 +25,23 @@ class Endpoint:
 class Stage:
     """One mail account seen from both sides.
 
-    `front` is what the client under test connects to, `back` is the Dovecot that holds the mail. When the suite is run
-    against Dovecot alone, to prove the tests themselves, both are the same and `is_direct` is true.
+    `front` is what the client under test connects to, `back` is the IMAP of the server that holds the mail. When the
+    suite is run against the server alone, to prove the tests themselves, both are the same and `is_direct` is true.
     """
 
     front: Endpoint
     back: Endpoint
+    backend: Backend = Backend.DOVECOT
 
     @property
     def is_direct(self) -> bool:
         return self.front.port == self.back.port
+
+    @property
+    def keeps_uids(self) -> bool:
+        """Whether a message has the same UID, and a mailbox the same UIDVALIDITY, at both ends."""
+        return self.is_direct or self.backend is Backend.DOVECOT
+
+    def agrees(self, front: Mapping[int, T], back: Mapping[int, T]) -> bool:
+        """Tell whether both ends hold the same, given what they hold by UID; in the same order, if UIDs differ."""
+        return front == back if self.keeps_uids else list(front.values()) == list(back.values())

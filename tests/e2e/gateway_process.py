@@ -12,12 +12,20 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.e2e.endpoint import Endpoint
+from tests.e2e.backends import Backend
+from tests.e2e.endpoint import Endpoint, Stage
 from tests.e2e.waiting import eventually
+from tests.servers.cyrus import Cyrus
+from tests.servers.dovecot import PASSWORD as DOVECOT_PASSWORD
+from tests.servers.dovecot import Dovecot
 
 _REPOSITORY = Path(__file__).resolve().parents[2]
 _START_S = 30.0
 _STOP_S = 15.0
+# JMAP's least, so that what happens at a server that does not push is soon known.
+_POLL_INTERVAL_S = 1
+
+Server = Dovecot | Cyrus
 
 
 class GatewayFailed(AssertionError):
@@ -26,11 +34,19 @@ class GatewayFailed(AssertionError):
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """A local login and the Dovecot account behind it."""
+    """A local login and the account behind it, whose IMAP is at `backend`.
+
+    With `jmap_url` the gateway reaches it by JMAP, under the same user name and password.
+    """
 
     login: str
     password: str
     backend: Endpoint
+    jmap_url: str = ""
+
+    def stage(self, front: Endpoint) -> Stage:
+        """Return the account seen from both sides, given where its user connects."""
+        return Stage(front, self.backend, Backend.CYRUS if self.jmap_url else Backend.DOVECOT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +56,15 @@ class MaildirAccount:
     login: str
     password: str
     path: Path
+
+
+def new_account(server: Server, login: str, password: str) -> Account:
+    """Make an empty account at a server, with the mailboxes INBOX and Sent, for a local login."""
+    if isinstance(server, Dovecot):
+        backend = Endpoint(server.host, server.port, server.fresh_user(), DOVECOT_PASSWORD)
+        return Account(login, password, backend)
+    user = server.fresh_user(mailboxes=("Sent",))
+    return Account(login, password, Endpoint(server.host, server.imap_port, user, server.password), server.jmap_url)
 
 
 GatewayFactory = Callable[[Sequence[Account]], "GatewayProcess"]
@@ -172,9 +197,20 @@ class GatewayProcess:
         if isinstance(account, MaildirAccount):
             return ['connector = "maildir"', f"settings = {{ path = {_toml(str(account.path))} }}"]
         backend = account.backend
+        if account.jmap_url:
+            reached = [
+                'connector = "jmap"',
+                # As IMAP has it: what is expunged is gone, and is in no other mailbox.
+                f"settings = {{ url = {_toml(account.jmap_url)}, poll_interval_s = {_POLL_INTERVAL_S}, "
+                'expunge = "destroy" }',
+            ]
+        else:
+            reached = [
+                'connector = "imap"',
+                f'settings = {{ host = {_toml(backend.host)}, port = {backend.port}, tls = "none" }}',
+            ]
         return [
-            'connector = "imap"',
-            f'settings = {{ host = {_toml(backend.host)}, port = {backend.port}, tls = "none" }}',
+            *reached,
             f"credentials = {{ username = {_toml(backend.login)}, "
             f"password_file = {_toml(self._secret(f'{account.login}-work', backend.password))} }}",
         ]

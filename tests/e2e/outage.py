@@ -1,4 +1,4 @@
-"""A Dovecot that a test may stop and start again on the same port, with the same mail."""
+"""Servers that a test may stop and start again on the same port, with the same mail."""
 
 from __future__ import annotations
 
@@ -7,16 +7,50 @@ import shutil
 import signal
 import socket
 import subprocess
+from abc import ABC, abstractmethod
 from contextlib import suppress
 from pathlib import Path
 
 from tests.e2e.waiting import eventually
+from tests.servers.cyrus import Cyrus
 from tests.servers.dovecot import Dovecot
 
 _WAIT_S = 20.0
 
 
-class Outage:
+class Outage(ABC):
+    """The time between the end of a server and its next start."""
+
+    @abstractmethod
+    def begin(self) -> None:
+        """Stop the server; returns when nothing listens on its port any more and every session has ended."""
+
+    @abstractmethod
+    def end(self) -> None:
+        """Start it again; returns when it answers."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Stop what `end` has started."""
+
+
+class CyrusOutage(Outage):
+    """Of the server that the fixture of `tests.servers.cyrus` started."""
+
+    def __init__(self, server: Cyrus) -> None:
+        self._server = server
+
+    def begin(self) -> None:
+        self._server.stop()
+
+    def end(self) -> None:
+        self._server.start()
+
+    def close(self) -> None:
+        self._server.stop()
+
+
+class DovecotOutage(Outage):
     """Ends the server that the fixture of `tests.servers.dovecot` started, and starts another from its files."""
 
     def __init__(self, server: Dovecot) -> None:
@@ -25,7 +59,6 @@ class Outage:
         self._process: subprocess.Popen[bytes] | None = None
 
     def begin(self) -> None:
-        """Stop Dovecot; returns when nothing listens on its port any more and every session has ended."""
         master = int((self._config.parent / "run" / "master.pid").read_text())
         # Left alone, the processes of sessions would go on after the end of their master.
         children = _children(master)
@@ -39,7 +72,6 @@ class Outage:
         eventually(lambda: not self._answers() and not self._has_sessions(), within_s=_WAIT_S)
 
     def end(self) -> None:
-        """Start Dovecot again; returns when it greets."""
         self._process = subprocess.Popen(
             [_program("dovecot"), "-c", str(self._config), "-F"],
             stdout=subprocess.DEVNULL,
@@ -48,7 +80,6 @@ class Outage:
         eventually(self._answers, within_s=_WAIT_S)
 
     def close(self) -> None:
-        """Stop what `end` has started."""
         if self._process:
             self.begin()
 

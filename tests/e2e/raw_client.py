@@ -10,6 +10,7 @@ import select
 import socket
 import time
 from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import Self
 
@@ -111,6 +112,7 @@ class RawClient:
         self._source = SocketSource(self._socket, timeout_s)
         self._parser = ResponseParser(self._source)
         self._count = 0
+        self._appended = 0
 
     @classmethod
     def logged_in(cls, endpoint: Endpoint, *, timeout_s: float = 30.0) -> Self:
@@ -264,23 +266,35 @@ class RawClient:
         return {uid: flag_set(row["FLAGS"]) for uid, row in self.fetch(uids, "(FLAGS)").items()}
 
     def append(self, mailbox: str, content: bytes, flags: str = "()", date: str = "") -> int:
-        """APPEND one message and return its UID (UIDPLUS is expected)."""
-        moment = f'"{date}" ' if date else ""
-        reply = self.ok(f'APPEND "{mailbox}" {flags} {moment}{{}}', content)
+        """APPEND one message and return its UID (UIDPLUS is expected).
+
+        Without a date it has one of its own, a second after the message before it: where UIDs are given out in the
+        order of dates, that is then the order in which messages were appended.
+        """
+        reply = self.ok(f'APPEND "{mailbox}" {flags} "{date or self._next_date()}" {{}}', content)
         return int(reply.codes()["APPENDUID"].split()[1])
 
     def append_many(self, mailbox: str, messages: Iterable[bytes], *, window: int = 50) -> None:
-        """APPEND messages with non-synchronising literals, `window` commands at a time."""
+        """APPEND messages with non-synchronising literals, `window` commands at a time.
+
+        For their dates see `append`.
+        """
         pending: list[str] = []
         for content in messages:
             tag = self.next_tag()
             mark = b"~" if b"\0" in content else b""
-            self.send(f'{tag} APPEND "{mailbox}" '.encode() + mark + b"{%d+}\r\n" % len(content) + content + b"\r\n")
+            head = f'{tag} APPEND "{mailbox}" "{self._next_date()}" '
+            self.send(head.encode() + mark + b"{%d+}\r\n" % len(content) + content + b"\r\n")
             pending.append(tag)
             if len(pending) >= window:
                 self._take_appended(pending.pop(0))
         for tag in pending:
             self._take_appended(tag)
+
+    def _next_date(self) -> str:
+        self._appended += 1
+        moment = datetime(2024, 2, 1, tzinfo=UTC) + timedelta(seconds=self._appended)
+        return moment.strftime("%d-%b-%Y %H:%M:%S %z")
 
     def _take_appended(self, tag: str) -> None:
         reply = self.read_until(tag)
@@ -359,12 +373,12 @@ def is_expunge(response: Response) -> bool:
 
 
 def is_flag_change(*flags: str) -> Callable[[Response], bool]:
-    """Accept a FETCH whose FLAGS are exactly these, \\Recent aside."""
-    wanted = frozenset(flags)
+    """Accept a FETCH whose FLAGS are exactly these, \\Recent and the case of letters aside."""
+    wanted = frozenset(flag.lower() for flag in flags)
 
     def accept(response: Response) -> bool:
-        return (
-            isinstance(response, Fetched) and "FLAGS" in response.items and flag_set(response.items["FLAGS"]) == wanted
-        )
+        if not isinstance(response, Fetched) or "FLAGS" not in response.items:
+            return False
+        return {flag.lower() for flag in flag_set(response.items["FLAGS"])} == wanted
 
     return accept

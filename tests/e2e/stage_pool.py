@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.e2e.endpoint import Endpoint, Stage
+from tests.e2e.endpoint import Stage
 from tests.e2e.gateway_process import Account, GatewayProcess
 
 _BATCH = 12
@@ -14,13 +14,13 @@ _BATCH = 12
 class StagePool:
     """Stages of a gateway that serves `_BATCH` users; the next batch gets a new gateway.
 
-    `new_backend` makes an empty account at Dovecot. With `is_direct` there is no gateway: clients connect
-    to Dovecot, which proves the tests.
+    `new_account` makes an empty account at a server, for the login and password it is given. With `is_direct` there is
+    no gateway: clients connect to the server, which proves the tests.
     """
 
-    def __init__(self, directory: Path, new_backend: Callable[[], Endpoint], *, is_direct: bool) -> None:
+    def __init__(self, directory: Path, new_account: Callable[[str, str], Account], *, is_direct: bool) -> None:
         self._directory = directory
-        self._new_backend = new_backend
+        self._new_account = new_account
         self._is_direct = is_direct
         self._count = 0
         self._free: list[Stage] = []
@@ -45,11 +45,11 @@ class StagePool:
         return self._free.pop()
 
     def accounts(self, count: int) -> list[Account]:
-        """Return new accounts at Dovecot, each with a login of its own for a gateway yet to be started."""
+        """Return new accounts, each with a login of its own for a gateway yet to be started."""
         first = self._count
         self._count += count
         logins = [f"login{number}" for number in range(first, self._count)]
-        return [Account(login, f"front of {login}", self._new_backend()) for login in logins]
+        return [self._new_account(login, f"front of {login}") for login in logins]
 
     def check(self) -> None:
         """See that the gateway has met with nothing unexpected."""
@@ -66,9 +66,9 @@ class StagePool:
         self.close()
         accounts = self.accounts(_BATCH)
         if self._is_direct:
-            self._free = [Stage(account.backend, account.backend) for account in accounts]
+            self._free = [account.stage(account.backend) for account in accounts]
             return
         gateway = GatewayProcess(self._directory / f"gateway{self._count}", accounts)
         gateway.start()
         self._gateway = gateway
-        self._free = [Stage(gateway.endpoint(account.login), account.backend) for account in accounts]
+        self._free = [account.stage(gateway.endpoint(account.login)) for account in accounts]

@@ -6,6 +6,7 @@ import shutil
 
 import pytest
 
+from tests.e2e.backends import over_each_backend
 from tests.e2e.client_scenarios import ClientScenarios, Connect
 from tests.e2e.clients.curl_client import CurlClient, CurlError
 from tests.e2e.endpoint import Stage
@@ -14,6 +15,7 @@ from tests.e2e.seeds import message, multipart
 from tests.e2e.settling import settled
 
 
+@over_each_backend
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
 class TestCurl(ClientScenarios):
     @pytest.fixture

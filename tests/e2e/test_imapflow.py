@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.e2e.backends import over_each_backend
 from tests.e2e.client_scenarios import Connect, IdlingClientScenarios
 from tests.e2e.clients.imapflow_client import ImapflowClient, missing_part
 from tests.e2e.endpoint import Stage
@@ -12,6 +13,7 @@ from tests.e2e.seeds import message, multipart
 from tests.e2e.settling import settled
 
 
+@over_each_backend
 @pytest.mark.skipif(missing_part() is not None, reason=missing_part() or "")
 class TestImapflow(IdlingClientScenarios):
     @pytest.fixture

@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import pytest
 
+from tests.e2e.backends import over_each_backend
 from tests.e2e.endpoint import Stage
-from tests.e2e.gateway_process import Account, GatewayFactory
+from tests.e2e.gateway_process import GatewayFactory
 from tests.e2e.raw_client import RawClient
 from tests.e2e.raw_values import Status
 from tests.e2e.seeds import message
@@ -49,11 +50,12 @@ def test_nothing_is_to_be_had_before_the_login(stage: Stage, command: str) -> No
         assert reply.status.kind in ("BAD", "NO")
 
 
-def test_a_password_that_dovecot_refuses_leaves_the_user_in_and_says_so(
+@over_each_backend
+def test_a_password_that_the_server_refuses_leaves_the_user_in_and_says_so(
     stages: StagePool, gateways: GatewayFactory
 ) -> None:
     (account,) = stages.accounts(1)
-    gateway = gateways([Account(account.login, account.password, replace(account.backend, password="outdated"))])
+    gateway = gateways([replace(account, backend=replace(account.backend, password="outdated"))])
     with RawClient(gateway.endpoint(account.login)) as front:
         front.greeting()
         said = front.login().untagged

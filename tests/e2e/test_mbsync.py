@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.e2e.backends import over_each_backend
 from tests.e2e.client_scenarios import contents, flags
 from tests.e2e.clients.mbsync import NOTHING, Mbsync, Transfer, as_sent
 from tests.e2e.endpoint import Stage
@@ -16,7 +17,10 @@ from tests.e2e.raw_client import RawClient
 from tests.e2e.seeds import message, mixed
 from tests.e2e.settling import settled
 
-pytestmark = pytest.mark.skipif(shutil.which("mbsync") is None, reason="mbsync (Debian package isync) is not installed")
+pytestmark = [
+    pytest.mark.skipif(shutil.which("mbsync") is None, reason="mbsync (Debian package isync) is not installed"),
+    over_each_backend,
+]
 
 BOXES = {"INBOX": mixed(40), "Archive": mixed(25, first=100), "Archive/2023": mixed(3, first=200), "Empty": []}
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.e2e.backends import over_each_backend
 from tests.e2e.client_scenarios import contents, flags
 from tests.e2e.endpoint import Stage
 from tests.e2e.gateway_process import GatewayFactory
@@ -15,7 +16,7 @@ from tests.e2e.settling import settled
 from tests.e2e.stage_pool import StagePool
 from tests.e2e.waiting import equals, eventually
 
-_STATUS = ("MESSAGES", "UIDNEXT", "UIDVALIDITY", "UNSEEN")
+pytestmark = over_each_backend
 
 
 @pytest.fixture
@@ -91,9 +92,8 @@ def test_mail_shows_in_the_status_of_a_mailbox_that_nobody_has_open(
     settled(stage, "Box")
     back.append("Box", message(1))
     back.append("Box", message(2), r"(\Seen)")
-    wanted = back.status("Box", *_STATUS)
-    assert (wanted["MESSAGES"], wanted["UNSEEN"]) == (2, 1)
-    eventually(lambda: front.status("Box", *_STATUS), equals(wanted))
+    wanted = {"MESSAGES": 2, "UNSEEN": 1}
+    eventually(lambda: front.status("Box", *wanted), equals(wanted))
 
 
 def test_selecting_a_mailbox_shows_mail_that_has_just_come(stage: Stage, back: RawClient, front: RawClient) -> None:
@@ -101,7 +101,7 @@ def test_selecting_a_mailbox_shows_mail_that_has_just_come(stage: Stage, back: R
     settled(stage, "Box")
     back.append_many("Box", mixed(10))
     eventually(lambda: front.select("Box").numbered("EXISTS"), equals([10]))
-    assert contents(front, "Box") == contents(back, "Box")
+    assert stage.agrees(contents(front, "Box"), contents(back, "Box"))
 
 
 def test_a_created_mailbox_is_listed(back: RawClient, front: RawClient) -> None:
@@ -119,7 +119,7 @@ def test_a_renamed_mailbox_keeps_its_messages_and_uids(stage: Stage, back: RawCl
     back.ok('RENAME "Old" "Renamed"')
     eventually(lambda: set(front.mailboxes()), equals({"INBOX", "Sent", "Renamed"}))
     settled(stage, "Renamed")
-    assert contents(front, "Renamed") == contents(back, "Renamed")
+    assert stage.agrees(contents(front, "Renamed"), contents(back, "Renamed"))
     assert not front.command('STATUS "Old" (MESSAGES)').is_ok
 
 
@@ -175,15 +175,16 @@ def test_what_changed_while_the_gateway_was_down_shows_after_its_start(
     (account,) = stages.accounts(1)
     gateway = gateways([account])
     with RawClient.logged_in(account.backend) as back:
-        for mailbox in ("Box", "Gone", "Old"):
+        # JMAP may have the same octets in two mailboxes as one message, whose flags are then the same.
+        for mailbox, first in (("Box", 100), ("Gone", 200), ("Old", 300)):
             back.ok(f'CREATE "{mailbox}"')
-            back.append_many(mailbox, mixed(3))
+            back.append_many(mailbox, mixed(3, first=first))
         back.append_many("INBOX", mixed(6))
-        stage = Stage(gateway.endpoint(account.login), account.backend)
+        stage = account.stage(gateway.endpoint(account.login))
         settled(stage, "INBOX", "Box", "Gone", "Old")
         with RawClient.logged_in(stage.front) as front:
             validity = front.status("INBOX", "UIDVALIDITY")
-            assert contents(front, "INBOX") == contents(back, "INBOX")
+            assert stage.agrees(contents(front, "INBOX"), contents(back, "INBOX"))
         gateway.stop()
         back.select("INBOX")
         back.ok(r"UID STORE 1 +FLAGS.SILENT (\Seen)")
@@ -200,5 +201,5 @@ def test_what_changed_while_the_gateway_was_down_shows_after_its_start(
             assert set(front.mailboxes()) == {"INBOX", "Sent", "Box", "Now", "Fresh"}
             assert front.status("INBOX", "UIDVALIDITY") == validity
             for mailbox in ("INBOX", "Box", "Now", "Fresh"):
-                assert contents(front, mailbox) == contents(back, mailbox)
-                assert flags(front, mailbox) == flags(back, mailbox)
+                assert stage.agrees(contents(front, mailbox), contents(back, mailbox))
+                assert stage.agrees(flags(front, mailbox), flags(back, mailbox))

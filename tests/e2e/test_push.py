@@ -1,4 +1,7 @@
-"""News through the gateway against news from Dovecot itself: at most two seconds later."""
+"""News through the gateway against news from the server itself: at most two seconds later.
+
+Cyrus does not push, so these are found by looking every second.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +10,14 @@ from functools import partial
 
 import pytest
 
+from tests.e2e.backends import over_each_backend
 from tests.e2e.endpoint import Stage
 from tests.e2e.raw_client import RawClient, is_exists, is_expunge, is_flag_change, wait_for_all
 from tests.e2e.raw_values import Response
 from tests.e2e.seeds import message
 from tests.e2e.settling import settled
+
+pytestmark = over_each_backend
 
 BEHIND_S = 2.0
 
@@ -47,7 +53,7 @@ def announced_behind(
     return at_front - at_back
 
 
-def test_new_mail_is_announced_within_two_seconds_of_dovecot(stage: Stage, back: RawClient) -> None:
+def test_new_mail_is_announced_within_two_seconds_of_the_server(stage: Stage, back: RawClient) -> None:
     for count in range(1, 6):
         behind = announced_behind(stage, "INBOX", partial(back.append, "INBOX", message(count)), is_exists(count))
         assert behind <= BEHIND_S
@@ -60,7 +66,7 @@ def test_new_mail_in_another_mailbox_is_announced_while_it_is_open(stage: Stage,
     assert behind <= BEHIND_S
 
 
-def test_changed_flags_are_announced_within_two_seconds_of_dovecot(stage: Stage, back: RawClient) -> None:
+def test_changed_flags_are_announced_within_two_seconds_of_the_server(stage: Stage, back: RawClient) -> None:
     uid = back.append("INBOX", message(1))
     settled(stage, "INBOX")
     back.select("INBOX")
@@ -73,12 +79,16 @@ def test_changed_flags_are_announced_within_two_seconds_of_dovecot(stage: Stage,
     assert behind <= BEHIND_S
 
 
-def test_an_expunge_is_announced_within_two_seconds_of_dovecot(stage: Stage, back: RawClient) -> None:
-    uid = back.append("INBOX", message(1), r"(\Deleted)")
+def test_an_expunge_is_announced_within_two_seconds_of_the_server(stage: Stage, back: RawClient) -> None:
+    uid = back.append("INBOX", message(1))
     settled(stage, "INBOX")
     back.select("INBOX")
-    behind = announced_behind(stage, "INBOX", lambda: back.ok(f"UID EXPUNGE {uid}"), is_expunge)
-    assert behind <= BEHIND_S
+
+    def expunge() -> None:
+        back.ok(rf"UID STORE {uid} +FLAGS.SILENT (\Deleted)")
+        back.ok(f"UID EXPUNGE {uid}")
+
+    assert announced_behind(stage, "INBOX", expunge, is_expunge) <= BEHIND_S
 
 
 def test_a_burst_of_mail_is_announced_to_the_last_message(stage: Stage, back: RawClient) -> None:

@@ -1,0 +1,20 @@
+"""The servers that hold the mail in end-to-end tests."""
+
+from __future__ import annotations
+
+import enum
+
+import pytest
+
+
+class Backend(enum.Enum):
+    """Which server holds the mail, and what the gateway speaks to it."""
+
+    DOVECOT = "dovecot"
+    """IMAP: UIDs are the server's own at both ends."""
+    CYRUS = "cyrus"
+    """JMAP: UIDs at the front are the gateway's, since JMAP has none."""
+
+
+over_each_backend = pytest.mark.parametrize("backend", list(Backend), ids=lambda backend: backend.value, indirect=True)
+"""Runs a test or a class of them once with each server."""
