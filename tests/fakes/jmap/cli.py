@@ -35,7 +35,7 @@ def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(
         prog="python -m tests.fakes.jmap",
         description="A JMAP server in memory, on 127.0.0.1, that checks strictly what clients send.",
-        epilog=EPILOG,
+        epilog="quirks:\n" + "\n".join(f"  {quirk.value}" for quirk in Quirk) + "\n" + EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     defaults = FakeOptions()
@@ -86,7 +86,7 @@ def parser() -> argparse.ArgumentParser:
         default=[],
         choices=[quirk.value for quirk in Quirk],
         metavar="NAME",
-        help="may be given again; one of: " + ", ".join(quirk.value for quirk in Quirk),
+        help="a deviation of those below; may be given again",
     )
     return made
 
