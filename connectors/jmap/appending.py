@@ -21,7 +21,8 @@ from connectors.jmap.structs import Email, SetError, SetReply
 from connectors.jmap.writing import alter, present
 from connectors.transport.messages import Effect
 
-_ATTEMPTS = 3
+_ATTEMPTS = 4
+_PAUSE_S = 0.25
 _IMPORT = "import"
 
 
@@ -35,7 +36,7 @@ async def append(
     limit = mail.client.limits.max_size_upload
     if content.size > limit:
         raise TooLarge(f"a message of {content.size} octets; the server takes {limit}")
-    for _ in range(_ATTEMPTS):
+    for attempt in range(1, _ATTEMPTS + 1):
         blob = await mail.client.upload(content)
         message = {"blobId": blob.id, "mailboxIds": {mailbox: True}, "keywords": keywords, "receivedAt": received}
         reply = await _import(mail, {_IMPORT: message})
@@ -46,6 +47,9 @@ async def append(
         if refusal is None:
             raise OutcomeUnknown("Email/import: the server does not say what became of the message")
         existing = _existing(refusal)
+        if existing is None and _may_pass(refusal) and attempt < _ATTEMPTS:
+            await mail.clock.sleep(_PAUSE_S * attempt)
+            continue
         if existing is None:
             # Servers say in different words that the mailbox is gone.
             await check_mailbox(mail, mailbox)
@@ -65,6 +69,16 @@ def utc_date(moment: datetime) -> str:
 async def _import(mail: Mail, messages: Mapping[str, Mapping[str, object]]) -> SetReply[Email]:
     call = mail.call("Email/import", _IMPORT, {"emails": messages})
     return (await mail.client.call(call, effect=Effect.WRITE)).get(_IMPORT, SetReply[Email])
+
+
+def _may_pass(refusal: SetError) -> bool:
+    """Tell whether the same may be taken if it is uploaded again: nothing was stored, for no fault of the message.
+
+    Cyrus 3.6 loses blobs, or fails, when several of a login's very first messages come at once.
+    """
+    if refusal.type == "invalidProperties":
+        return refusal.properties == ["blobId"]
+    return refusal.type in {"blobNotFound", "serverFail", "serverUnavailable"}
 
 
 def _existing(refusal: SetError) -> MessageRef | None:

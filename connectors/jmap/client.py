@@ -48,6 +48,8 @@ MAX_REPLY_OCTETS = 128 * 1024 * 1024
 _GONE = frozenset({404, 410})
 _PAUSES = RetryPolicy(attempts=5, first_s=0.25, max_s=4.0)
 """For requests refused because too many are under way: by others of the same login, as ours are counted."""
+_UPLOADS = 4
+"""How often an upload is sent at most while the server has no place for it."""
 
 
 class JmapClient:
@@ -269,14 +271,28 @@ class JmapClient:
             effect=Effect.IDEMPOTENT_WRITE,
             accept=frozenset({200, 201, 400}) | _GONE,
         )
-        async with self._turn(self._uploads):
-            reply = await self._http.request(request)
+        reply = await self._upload_patiently(request)
         if reply.status in _GONE:
             self._keeper.suspect()
             raise Unavailable(f"{what}: HTTP {reply.status}; the session will be read again")
         if reply.status == 400:
             raise map_problem(_problem(reply.body), reply.status, what)
         return _stored(reply.body, content.size, what)
+
+    async def _upload_patiently(self, request: Request) -> Reply:
+        """Upload; wait and try again if there is no such place.
+
+        Cyrus 3.6 answers 404 to all but one of the first uploads of a login that come at once: each makes the place
+        where they are kept.
+        """
+        failed = 0
+        while True:
+            async with self._turn(self._uploads):
+                reply = await self._http.request(request)
+            failed += 1
+            if reply.status not in _GONE or failed >= _UPLOADS:
+                return reply
+            await self.clock.sleep(_PAUSES.delay(failed, self._chance()))
 
 
 def transport_options(settings: JmapSettings) -> TransportOptions:

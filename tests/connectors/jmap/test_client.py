@@ -288,6 +288,16 @@ async def test_an_upload_is_repeated_from_its_beginning(router: respx.Router, cl
     assert [call.request.content for call in upload.calls] == [b"abc", b"abc"]
 
 
+async def test_an_upload_whose_place_is_only_being_made_is_repeated(
+    router: respx.Router, client: JmapClient, clock: SkippingClock
+) -> None:
+    stored = httpx.Response(200, json={"blobId": "G1", "size": 3})
+    upload = router.post(UPLOAD_URL).mock(side_effect=[httpx.Response(404), httpx.Response(404), stored])
+    assert (await client.upload(BytesContent(b"abc"))).id == "G1"
+    assert upload.call_count == 3
+    assert len(clock.slept) == 2
+
+
 @pytest.mark.parametrize(
     ("reply", "error"),
     [
