@@ -82,6 +82,9 @@ class MessageState:
     the message is in the mailbox that was asked and nothing is said of others.
     `flags` is the complete set the backend stores for the message.
     `uid` is 1..2^32-1 (RFC 9051 section 2.3.1.1), given only by a backend that `has_uids`.
+    `email_id` and `thread_id` are EMAILID and THREADID of RFC 8474, where the backend has ids that never come to mean
+    other octets or another conversation: 1..255 of A-Z, a-z, 0-9, `-` and `_`. What was first told of a message stays,
+    be it that there is no `email_id`; so say them wherever you say anything of it for the first time, or never.
     `content_changed` says that the octets differ from those earlier given under this ref, so a new UID is needed.
     """
 
