@@ -6,9 +6,9 @@
         await lost.hits.reach(1)              # the backend has done the work, the client was never told
 
 What can go wrong, and for which requests, is in `tests.servers.faults`. What no rule wants passes through as it is,
-streams of events and WebSockets included. The Host header is left alone, so a backend that builds URLs from it, or gives
-relative ones, sends its clients back here. Everything runs in the loop of the test, and nothing waits for a clock: what
-takes time in the world waits at a `Gate` here.
+streams of events and WebSockets included. The Host header is left alone, so a backend that builds URLs from it, or
+gives relative ones, sends its clients back here. Everything runs in the loop of the test, and nothing waits for a
+clock: what takes time in the world waits at a `Gate` here.
 """
 
 from __future__ import annotations
