@@ -12,6 +12,7 @@ import msgspec
 
 from connectors.api.credentials import CredentialSource
 from connectors.api.errors import OutcomeUnknown, RateLimited, TooLarge, Unavailable
+from connectors.api.priority import Priority
 from connectors.api.types import MessageContent
 from connectors.jmap.blobs import Blob, BlobContent
 from connectors.jmap.calls import Call, encode
@@ -37,7 +38,6 @@ from connectors.transport.clock import Clock, LoopClock
 from connectors.transport.limits import ConcurrencyLimit
 from connectors.transport.messages import Effect, Reply, Request
 from connectors.transport.options import TransportOptions
-from connectors.transport.priority import Priority
 from connectors.transport.retry import RetryPolicy
 
 __all__ = ["Blob", "JmapClient", "Results", "transport_options"]

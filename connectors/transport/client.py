@@ -13,6 +13,7 @@ from typing import TypeVar
 import httpx
 
 from connectors.api.errors import AuthExpired, Denied, RateLimited, Unavailable
+from connectors.api.priority import Priority
 from connectors.transport.authorise import Authoriser
 from connectors.transport.clock import Clock, LoopClock
 from connectors.transport.connections import Connections
@@ -21,7 +22,6 @@ from connectors.transport.limits import ConcurrencyLimit, QuotaBudget
 from connectors.transport.messages import Effect, Headers, Reply, Request, shown
 from connectors.transport.options import TransportOptions
 from connectors.transport.origins import MalformedUrl, Origin
-from connectors.transport.priority import Priority
 from connectors.transport.redirects import MAX_REDIRECTS, Hop, next_hop
 from connectors.transport.retry import AttemptFailed, RetryPolicy, Trouble, error_for
 from connectors.transport.statuses import failure_for

@@ -7,8 +7,8 @@ import contextlib
 from collections import deque
 from collections.abc import AsyncIterator
 
+from connectors.api.priority import Priority
 from connectors.transport.clock import Clock
-from connectors.transport.priority import Priority
 
 PATIENCE = 4
 """After so many interactive requests in a row one that waits in the background has its turn, lest it wait for ever."""

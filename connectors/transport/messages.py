@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-from connectors.transport.priority import Priority
+from connectors.api.priority import Priority
 
 SUCCESS = frozenset(range(200, 300))
 

@@ -5,6 +5,12 @@
        `-- back off after a failure                             `-- hydrate in the background when idle
 
 A session never drives a sync: it asks for a mailbox to be read and, if it wants, waits for that.
+
+Whatever this task asks of the backend goes behind what sessions ask for (`connectors.api.priority`), with these
+exceptions. A reading that a session waits for is INTERACTIVE, a first listing too; so are, from that moment on, the
+readings under way, since they stand in its way and often are the very ones. The changes of which the backend tells by
+itself while somebody has a mailbox open are INTERACTIVE, as a client in IDLE waits for them. So is settling what was
+left open, which may hold back the next write.
 """
 
 from __future__ import annotations
@@ -13,12 +19,13 @@ import asyncio
 import contextlib
 import logging
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from connectors.api import errors
 from connectors.api.abilities import Push
 from connectors.api.capabilities import Scope
+from connectors.api.priority import Priority, Turn, prioritised
 from connectors.api.types import MailboxRef, PushEvent, Role
 from gateway.accounts.account import LOGIN_PAUSE_S
 from gateway.store import mailboxes
@@ -62,6 +69,8 @@ class AccountEngine(AccountWrites):
         self._queue = Queue()
         self._work = asyncio.Event()
         self._wants_tree = asyncio.Event()
+        self._is_tree_awaited = False
+        self._turns: set[Turn] = set()
         self._tree_known = asyncio.Event()
         self._tree_error: errors.ConnectorError | None = None
         self._tree_progress = MailboxProgress()
@@ -104,6 +113,7 @@ class AccountEngine(AccountWrites):
         if self._tree_known.is_set():
             return
         deadline = asyncio.get_running_loop().time() + timeout_s
+        self._hurry()
         while not self._tree_known.is_set():
             attempt = self._attempt
             left_s = deadline - asyncio.get_running_loop().time()
@@ -119,6 +129,8 @@ class AccountEngine(AccountWrites):
         """Ask for a mailbox to be read soon."""
         self._queue.add(mailbox_id, urgency)
         self._work.set()
+        if urgency is Urgency.WAITED_FOR:
+            self._hurry()
 
     def request_tree(self) -> None:
         """Ask for the mailbox tree to be listed soon."""
@@ -137,7 +149,9 @@ class AccountEngine(AccountWrites):
         if row is not None:
             self.request(row.id, Urgency.WAITED_FOR)
         else:
+            self._is_tree_awaited = True
             self.request_tree()
+            self._hurry()
         await progress.wait_past(begun, timeout_s, lambda: self.is_working)
 
     def retry(self) -> None:
@@ -169,9 +183,34 @@ class AccountEngine(AccountWrites):
         self._interest = mailbox_ids
         await self._tell_interest()
 
+    # -- who waits ----------------------------------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def _turn(self, *, is_awaited: bool) -> Iterator[None]:
+        """Do a piece of work in the background, or as something that is waited for; `_hurry` may still change that."""
+        with prioritised(Priority.INTERACTIVE if is_awaited else Priority.BACKGROUND) as turn:
+            self._turns.add(turn)
+            try:
+                yield
+            finally:
+                self._turns.discard(turn)
+
+    def _hurry(self) -> None:
+        for turn in self._turns:
+            turn.hurry()
+
+    def _is_awaited(self, row: MailboxRow, urgency: Urgency) -> bool:
+        if urgency is Urgency.PUSHED:
+            return row.is_listed and bool(self._interest)
+        return urgency is Urgency.WAITED_FOR
+
     # -- the task -----------------------------------------------------------------------------------------------------
 
     async def _run(self) -> None:
+        with prioritised(Priority.BACKGROUND):
+            await self._run_for_ever()
+
+    async def _run_for_ever(self) -> None:
         rows = await self._rows()
         if rows:
             self._tree_known.set()
@@ -197,11 +236,14 @@ class AccountEngine(AccountWrites):
         """Work until something fails; return how long to pause then, in seconds."""
         error: errors.ConnectorError = errors.Unavailable("the synchronisation ended")
         try:
-            await self.context.account.open()
-            await self._read_tree()
+            # Before the tree is known nobody can do anything.
+            with self._turn(is_awaited=not self._tree_known.is_set()):
+                await self.context.account.open()
+                await self._read_tree()
             backoff.succeeded()
             async with asyncio.TaskGroup() as group:
-                group.create_task(self._settle())
+                with prioritised(Priority.INTERACTIVE):
+                    group.create_task(self._settle())
                 group.create_task(self._watch())
                 group.create_task(self._poll())
                 group.create_task(self._follow_tree())
@@ -276,7 +318,9 @@ class AccountEngine(AccountWrites):
     async def _follow_tree(self) -> None:
         while True:
             await self._wants_tree.wait()
-            await self._read_tree()
+            is_awaited, self._is_tree_awaited = self._is_tree_awaited, False
+            with self._turn(is_awaited=is_awaited):
+                await self._read_tree()
 
     async def _poll(self) -> None:
         interval_s = self._settings.poll_interval_s or self.context.account.capabilities.poll_interval_s
@@ -312,14 +356,16 @@ class AccountEngine(AccountWrites):
 
     async def _work_queue(self) -> None:
         while True:
-            mailbox_id = self._queue.pop()
-            if mailbox_id is None:
+            asked = self._queue.pop()
+            if asked is None:
                 self._work.clear()
                 await self._work.wait()
                 continue
+            mailbox_id, urgency = asked
             row = await self._row(mailbox_id)
             if row is not None and row.is_selectable:
-                await self._read_mailbox(row)
+                with self._turn(is_awaited=self._is_awaited(row, urgency)):
+                    await self._read_mailbox(row)
             else:
                 self._forget(mailbox_id)
 

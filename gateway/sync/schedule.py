@@ -33,14 +33,13 @@ class Queue:
             self._waiting[mailbox_id] = urgency
             heapq.heappush(self._heap, (urgency, next(self._order), mailbox_id))
 
-    def pop(self) -> int | None:
-        """Return the next mailbox, None if none waits."""
+    def pop(self) -> tuple[int, Urgency] | None:
+        """Return the next mailbox and why it is to be read, None if none waits."""
         while self._heap:
             urgency, _, mailbox_id = heapq.heappop(self._heap)
             # A mailbox moved up has left its old entry behind.
             if self._waiting.get(mailbox_id) == urgency:
-                del self._waiting[mailbox_id]
-                return mailbox_id
+                return mailbox_id, self._waiting.pop(mailbox_id)
         return None
 
     def take(self) -> dict[int, Urgency]:

@@ -10,9 +10,9 @@ import pytest
 from connectors.api.errors import (
     RateLimited,
 )
+from connectors.api.priority import Priority, prioritised
 from connectors.transport.limits import QuotaBudget
 from connectors.transport.messages import Effect, Reply
-from connectors.transport.priority import Priority, prioritised
 from connectors.transport.retry_after import MAX_RETRY_AFTER_S
 from tests.connectors.transport.client_rig import (
     EFFECTS,

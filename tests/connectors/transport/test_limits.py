@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
+from connectors.api.priority import Priority
 from connectors.transport.limits import PATIENCE, ConcurrencyLimit, QuotaBudget
-from connectors.transport.priority import Priority
 from tests.connectors.transport.jumping_clock import JumpingClock, settle
 
 INTERACTIVE, BACKGROUND = Priority.INTERACTIVE, Priority.BACKGROUND

@@ -9,8 +9,8 @@ from gateway.sync.schedule import Backoff, Queue, Urgency
 
 def drain(queue: Queue) -> list[int]:
     taken = []
-    while (mailbox_id := queue.pop()) is not None:
-        taken.append(mailbox_id)
+    while (asked := queue.pop()) is not None:
+        taken.append(asked[0])
     return taken
 
 
@@ -43,9 +43,9 @@ def test_a_discarded_mailbox_is_not_returned() -> None:
 def test_a_mailbox_taken_can_wait_again() -> None:
     queue = Queue()
     queue.add(1, Urgency.OPEN)
-    assert queue.pop() == 1
+    assert queue.pop() == (1, Urgency.OPEN)
     queue.add(1, Urgency.POLLED)
-    assert queue.pop() == 1
+    assert queue.pop() == (1, Urgency.POLLED)
 
 
 def test_pauses_double_up_to_the_most_with_jitter_of_a_quarter() -> None:
