@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import imaplib
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from connectors.api.credentials import FixedCredential, PasswordCredential, Secret
 from connectors.api.settings import SettingValue
-from connectors.api.types import ANSWERED, DRAFT, FLAGGED, SEEN
+from connectors.api.types import ANSWERED, DRAFT, FLAGGED, SEEN, MailboxRef, MessageRef
 from connectors.jmap import SPEC
 from connectors.jmap.connector import JmapConnector
 from connectors.jmap.settings import parse_settings
 from connectors.transport.clock import LoopClock
 from gateway.wire import mutf7
-from tests.conformance.rig import Ability, Path, Rig
+from tests.conformance.rig import Ability, Path, Probe, Rig, mail
 from tests.fakes.jmap.fake import FakeJmap
+from tests.fakes.jmap.options import FakeOptions
 from tests.fakes.jmap.records import Email
+from tests.fakes.jmap.server import running_fake
 from tests.servers.cyrus import Cyrus
 
 # Keywords come back in lower case; JMAP cannot delete a mailbox that has children.
@@ -31,10 +34,18 @@ class TickingClock(LoopClock):
 
     def __init__(self) -> None:
         self._now = BEGIN
+        self._ahead_s = 0.0
 
     def now(self) -> datetime:
         self._now += timedelta(seconds=1)
         return self._now
+
+    def monotonic(self) -> float:
+        return super().monotonic() + self._ahead_s
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass at once, as far as nobody sleeps."""
+        self._ahead_s += seconds
 
 
 class JmapRig(Rig):
@@ -97,6 +108,48 @@ class FakeRig(JmapRig):
         wanted = f"Message-ID: {message_id}\r\n".encode()
         (found,) = [email for email in self.fake.emails_in(path) if wanted in email.content.header]
         return found
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A stand-in and an open connector to it."""
+
+    fake: FakeJmap
+    connector: JmapConnector
+    clock: TickingClock
+
+    def ref(self, *path: str) -> MailboxRef:
+        return MailboxRef(self.fake.mailbox(path or ("INBOX",)).id)
+
+    def probe(self, *path: str) -> Probe:
+        return Probe(self.connector, self.ref(*path))
+
+    def api_requests(self) -> int:
+        """Return the number of API requests since the counts were last reset."""
+        return self.fake.stats.requests["api"]
+
+    def fill(self, count: int, *path: str) -> list[MessageRef]:
+        """Let messages arrive, a second after each other."""
+        return [
+            MessageRef(
+                self.fake.deliver(path or ("INBOX",), mail(number), received_at=BEGIN + timedelta(seconds=number))
+            )
+            for number in range(count)
+        ]
+
+
+@asynccontextmanager
+async def staged(options: FakeOptions | None = None, **settings: SettingValue) -> AsyncIterator[Stage]:
+    """Run a stand-in with a connector that has listed its mailboxes; the counts are then at zero."""
+    async with running_fake(options) as fake:
+        rig = FakeRig(fake)
+        connector = rig.connector(**settings)
+        await connector.open()
+        await connector.list_mailboxes()
+        fake.stats.reset()
+        yield Stage(fake, connector, rig.clock)
+        await connector.close()
+        fake.assert_no_violations()
 
 
 class CyrusRig(JmapRig):
