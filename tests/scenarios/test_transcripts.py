@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
 
 from connectors.memory.backend import Layout
-from connectors.memory.backend import Layout
 from gateway.imap.settings import ImapSettings
 from tests.scenarios.outside import Outside, OutsideMaildir, OutsideMemory
 from tests.scenarios.outside_cyrus import OutsideCyrus
+from tests.scenarios.outside_jmap import outside_jmap
 from tests.scenarios.player import Player
 from tests.scenarios.script import Numbering, Script, read_script
 from tests.scenarios.serving import serving
@@ -22,7 +22,7 @@ from tests.servers.cyrus import Cyrus, cyrus
 __all__ = ["cyrus"]
 
 TRANSCRIPTS = Path(__file__).with_name("transcripts")
-BACKENDS = ("memory", "memory-uids", "memory-labels", "memory-whole", "maildir", "cyrus")
+BACKENDS = ("memory", "memory-uids", "memory-labels", "memory-whole", "maildir", "jmap", "cyrus")
 
 
 def _performances() -> Iterator[object]:
@@ -38,14 +38,16 @@ def _performances() -> Iterator[object]:
 async def test_transcript(
     script: Script, backend: str, numbering: Numbering, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
-    with _backend(backend, tmp_path / "mail", request) as outside:
-        async with serving(tmp_path, outside, _settings(script)) as served:
-            await Player(script, served, outside, numbering).play()
-            assert await served.problems() == []
+    async with (
+        _backend(backend, tmp_path / "mail", request) as outside,
+        serving(tmp_path, outside, _settings(script)) as served,
+    ):
+        await Player(script, served, outside, numbering).play()
+        assert await served.problems() == []
 
 
-@contextmanager
-def _backend(name: str, root: Path, request: pytest.FixtureRequest) -> Iterator[Outside]:
+@asynccontextmanager
+async def _backend(name: str, root: Path, request: pytest.FixtureRequest) -> AsyncIterator[Outside]:
     match name:
         case "memory":
             yield OutsideMemory()
@@ -61,11 +63,14 @@ def _backend(name: str, root: Path, request: pytest.FixtureRequest) -> Iterator[
             yield OutsideMemory(Layout.LABELS, is_whole=True)
         case "maildir":
             yield OutsideMaildir(root)
+        case "jmap":
+            async with outside_jmap() as outside:
+                yield outside
         case "cyrus":
             server: Cyrus = request.getfixturevalue("cyrus")
-            outside = OutsideCyrus(server)
-            yield outside
-            outside.close()
+            at_cyrus = OutsideCyrus(server)
+            yield at_cyrus
+            at_cyrus.close()
         case _:
             raise ValueError(f"no backend {name!r}")
 
