@@ -61,7 +61,7 @@ async def test_a_message_destroyed_between_being_told_and_being_read_is_gone() -
         cursor = await stage.connector.position(None)
         stage.fake.set_keywords(kept, ["$flagged"])
         stage.fake.set_keywords(gone, ["$flagged"])
-        gate = stage.fake.hold("Email/changes:done")
+        gate = stage.fake.hold("Email/get")
         changes = stage.connector.changes(None, cursor)
 
         reading = asyncio.ensure_future(anext(changes))
@@ -253,7 +253,7 @@ async def test_a_silent_server_is_found_out_in_time() -> None:
 async def test_a_mailbox_made_while_changes_are_read_is_told_with_its_messages() -> None:
     async with staged() as stage:
         cursor = await stage.connector.position(None)
-        gate = stage.fake.hold("Mailbox/changes:done")
+        gate = stage.fake.hold("Email/changes")
 
         reading = asyncio.ensure_future(anext(stage.connector.changes(None, cursor)))
         await gate.arrived()
