@@ -52,16 +52,23 @@ class _Again:
     """The call is to be made again, in so many seconds."""
 
     delay_s: float = 0.0
-    is_throttled: bool = False
     is_unauthorised: bool = False
 
 
 @dataclass(slots=True)
 class _Received:
-    """What came of a batch: its parts by their places, and how it ended before its time."""
+    """What came of a batch: its parts by their places, and how it ended before its time.
+
+    `throttled_s` is how long to hold everything back, as some of the parts were refused for their number.
+    """
 
     parts: dict[int, BatchPart] = field(default_factory=dict)
     loss: ConnectorError | None = None
+    throttled_s: float = 0.0
+
+    @property
+    def is_throttled(self) -> bool:
+        return self.throttled_s > 0
 
 
 class _Run(Generic[T]):
@@ -143,14 +150,13 @@ class Batcher:
             else:
                 settled.append((item.number, outcome))
         run.pending.extendleft(item for item, _ in reversed(again))
-        is_throttled = any(put_off.is_throttled for _, put_off in again)
-        self._adapt(is_good=not is_throttled and len(received.parts) == len(items))
+        self._adapt(is_good=len(received.parts) == len(items) and not received.is_throttled)
         if any(put_off.is_unauthorised for _, put_off in again):
             run.has_renewed = True
             await self._sender.authoriser.refused(fields)
         delay_s = max((put_off.delay_s for _, put_off in again), default=0.0)
-        if is_throttled:
-            self._sender.slow_down(delay_s)
+        if received.is_throttled:
+            self._sender.slow_down(received.throttled_s)
         elif delay_s:
             await self._sender.clock.sleep(delay_s)
         return settled
@@ -173,9 +179,11 @@ class Batcher:
             return refusal.error(item.what, item.effect)
         item.failed += 1
         delay_s = self._sender.pause(refusal, item.failed)
+        if refusal.is_throttling:
+            received.throttled_s = max(received.throttled_s, delay_s)
         if item.failed >= PAUSES.attempts or not run.patience.bears(delay_s):
             return limited(refusal, item.what, item.effect, delay_s)
-        return _Again(delay_s, is_throttled=refusal.is_throttling)
+        return _Again(delay_s)
 
     def _adapt(self, *, is_good: bool) -> None:
         step = max(self._size // 4, 1)

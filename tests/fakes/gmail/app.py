@@ -127,7 +127,8 @@ class _Web:
             # Not a fault of the client: the upload has expired, and the guide says to begin anew.
             return _response(self._fake.dispatcher.refused("upload", not_found()))
         verb = found.partition(" ")[0]
-        _, _, limit = self._upload_of(verb, path)
+        method, _, limit = self._upload_of(verb, path)
+        self._fake.tokens.check(http.headers.get("authorization"), method.scopes)
         got = self._fake.uploads.receive(upload_id, f"{verb} {path}", limit, http.headers, http.body)
         if isinstance(got, Media):
             return await self._complete(http, path, verb, got)
