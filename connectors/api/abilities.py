@@ -117,6 +117,18 @@ class TextSearch(ABC):
         """Return the messages of the mailbox that match."""
 
 
+class NativeSearch(ABC):
+    """The backend has a search language of its own, which clients may use as it is (X-GM-RAW of X-GM-EXT-1)."""
+
+    @abstractmethod
+    async def search_native(self, mailbox: MailboxRef, query: str) -> frozenset[MessageRef]:
+        """Return the messages of the mailbox that the backend finds with `query`, in its own language.
+
+        Raises:
+            Rejected: it is no query there.
+        """
+
+
 @dataclass(frozen=True, slots=True)
 class QuotaInfo:
     """Storage in octets and, where the backend counts them, messages. A limit of None is no limit known."""

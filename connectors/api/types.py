@@ -10,7 +10,7 @@ import enum
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import NewType, Protocol
+from typing import NewType, Protocol, runtime_checkable
 
 from connectors.api.errors import ConnectorError
 
@@ -158,6 +158,15 @@ class BytesContent:
     async def chunks(self) -> AsyncIterator[bytes]:
         for start in range(0, len(self.data), 1 << 20):
             yield self.data[start : start + (1 << 20)]
+
+
+@runtime_checkable
+class DatedContent(MessageContent, Protocol):
+    """Message content with which the backend gives the internal date, so that it need not be asked for that again."""
+
+    @property
+    def internal_date(self) -> datetime | None:
+        """INTERNALDATE; None if it is unknown."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ SPEC = ConnectorSpec(
         ),
         Setting("lists_account", bool, "with layout labels: all messages can be listed at once", default=False),
         Setting("reports_tree", bool, "with layout labels: changes tell of mailboxes too", default=False),
+        Setting("gmail_ids", bool, "with layout labels: ids and search are like Gmail's", default=False),
         Setting("backend", str, "name of a shared backend, where the process keeps such", default=""),
     ),
     credentials=(),

@@ -36,11 +36,17 @@ from connectors.api.types import (
     PushEvent,
     Role,
 )
+from connectors.memory import search
 from connectors.memory.faults import Faults
 
 Path = tuple[str, ...]
 
 INBOX: Path = ("INBOX",)
+USUAL_ROLES = (Role.DRAFTS, Role.SENT, Role.TRASH, Role.ARCHIVE, Role.JUNK)
+GMAIL_ROLES = (Role.FLAGGED, Role.IMPORTANT)
+GMAIL_EPOCH = 0x18C0_0000_0000_0000
+"""Ids like Gmail's are counted from here on."""
+
 LABEL_FLAGS = frozenset({SEEN, ANSWERED, FLAGGED, DRAFT})
 
 
@@ -59,13 +65,14 @@ class Layout(enum.Enum):
 
 @dataclass(slots=True)
 class Message:
-    """A stored message. `refs` gives the id it has in each mailbox it is in."""
+    """A stored message. `refs` gives the id it has in each mailbox; `thread` is the id of its thread's first."""
 
     ident: MessageRef
     data: bytes
     flags: frozenset[str]
     internal_date: datetime
     refs: dict[MailboxRef, MessageRef] = field(default_factory=dict)
+    thread: MessageRef | None = None
     born: int = 0
     altered: int = 0
 
@@ -121,8 +128,11 @@ class MemoryBackend:
     """An account's mail in memory, shared by any number of connectors of one event loop.
 
     `is_sparse` makes listings carry ids, membership and flags only. With LABELS, `lists_account` lets all messages be
-    listed at once and `reports_tree` lets changes tell of mailboxes. Limits are in octets; `page_size` and the batch
-    limits are in messages. `clock` gives the date of a message that comes without one.
+    listed at once and `reports_tree` lets changes tell of mailboxes; with `has_gmail_ids` ids are like Gmail's,
+    there are mailboxes for starred and important messages, and it has a search language. Without `has_outlines`
+    headers and dates come with whole messages only, and without `keeps_dates` the date that a client asks for is not
+    kept. Limits are in octets; `page_size` and the batch limits are in messages. `clock` gives the date of a message
+    that comes without one.
     """
 
     layout: Layout = Layout.FOLDERS
@@ -130,6 +140,9 @@ class MemoryBackend:
     is_sparse: bool = False
     lists_account: bool = False
     reports_tree: bool = False
+    has_gmail_ids: bool = False
+    has_outlines: bool = True
+    keeps_dates: bool = True
     append_limit: int | None = None
     storage_limit: int | None = None
     page_size: int = 100
@@ -146,10 +159,10 @@ class MemoryBackend:
     def __post_init__(self) -> None:
         if self.has_uids and self.layout is not Layout.FOLDERS:
             raise ValueError("only a backend of folders has UIDs")
-        if (self.lists_account or self.reports_tree) and self.layout is not Layout.LABELS:
-            raise ValueError("only a backend of labels has listings and changes for the whole account")
+        if (self.lists_account or self.reports_tree or self.has_gmail_ids) and self.layout is not Layout.LABELS:
+            raise ValueError("only a backend of labels has listings and changes for the whole account, or Gmail's ids")
         self.create_mailbox(INBOX, Role.INBOX)
-        for role in (Role.DRAFTS, Role.SENT, Role.TRASH, Role.ARCHIVE, Role.JUNK):
+        for role in (*USUAL_ROLES, *(GMAIL_ROLES if self.has_gmail_ids else ())):
             self.create_mailbox((role.value.capitalize(),), role)
 
     def set_offline(self, is_offline: bool) -> None:
@@ -273,7 +286,9 @@ class MemoryBackend:
             raise TooLarge(f"{len(data)} octets are more than {self.append_limit}")
         if self.storage_limit is not None and self.used_octets() + len(data) > self.storage_limit:
             raise OverQuota(f"no room for {len(data)} octets")
-        message = Message(MessageRef(f"m{self._serial + 1}"), data, flags, internal_date or self.clock())
+        date = internal_date if self.keeps_dates and internal_date is not None else self.clock()
+        message = Message(self._new_ident(), data, flags, date)
+        message.thread = self._thread_of(message) if self.has_gmail_ids else None
         return self._put_in(mailbox, message)
 
     def set_flags(self, path: Path, ref: MessageRef, flags: frozenset[str]) -> None:
@@ -306,8 +321,7 @@ class MemoryBackend:
         message = self.message(source, ref)
         if self.layout is Layout.LABELS:
             return message.refs.get(destination.ref) or self._put_in(destination, message)
-        ident = MessageRef(f"m{self._serial + 1}")
-        return self._put_in(destination, Message(ident, message.data, message.flags, message.internal_date))
+        return self._put_in(destination, Message(self._new_ident(), message.data, message.flags, message.internal_date))
 
     def move(self, source: Mailbox, ref: MessageRef, destination: Mailbox) -> MessageRef:
         """Move a message; return its ref in the destination."""
@@ -346,6 +360,8 @@ class MemoryBackend:
             uid=int(ref) if self.has_uids else None,
             internal_date=None if is_sparse else message.internal_date,
             size=None if is_sparse else len(message.data),
+            email_id=message.ident if self.has_gmail_ids else None,
+            thread_id=message.thread,
         )
 
     def every_message(self) -> dict[MessageRef, Message]:
@@ -416,6 +432,18 @@ class MemoryBackend:
             raise Rejected(f"flags that are not stored here: {sorted(flags - LABEL_FLAGS)}")
         if any(flag.startswith("\\") and flag not in SYSTEM_FLAGS for flag in flags):
             raise Rejected(f"not a system flag among {sorted(flags)}")
+
+    def _new_ident(self) -> MessageRef:
+        serial = self._serial + 1
+        return MessageRef(f"{GMAIL_EPOCH + serial:x}" if self.has_gmail_ids else f"m{serial}")
+
+    def _thread_of(self, message: Message) -> MessageRef:
+        """Return the thread of the message to which this is an answer; else it begins one."""
+        parent = search.header(message.data, "In-Reply-To")
+        for other in self.every_message().values():
+            if parent and search.header(other.data, "Message-ID") == parent:
+                return other.thread or other.ident
+        return message.ident
 
     def _path_ref(self, path: Path) -> MailboxRef:
         return MailboxRef("/".join(path))

@@ -13,6 +13,7 @@ from connectors.api.abilities import (
     AccountListing,
     BatchFetch,
     MailboxAdmin,
+    NativeSearch,
     Push,
     Quota,
     QuotaInfo,
@@ -23,7 +24,7 @@ from connectors.api.abilities import (
 from connectors.api.capabilities import Capabilities, Scope
 from connectors.api.connector import Connector
 from connectors.api.credentials import CredentialSource
-from connectors.api.errors import ConnectorError, Denied, NotFound, Rejected, Unavailable
+from connectors.api.errors import ConnectorError, Denied, NotFound, Rejected, Unavailable, Unsupported
 from connectors.api.spec import ConnectorSpec, SettingError, SettingValue
 from connectors.api.types import (
     BatchResult,
@@ -40,7 +41,7 @@ from connectors.api.types import (
     Role,
 )
 from connectors.memory import SPEC, search
-from connectors.memory.backend import Entry, Layout, Mailbox, MemoryBackend, Watcher
+from connectors.memory.backend import Entry, Layout, Mailbox, MemoryBackend, Message, Watcher
 from connectors.memory.faults import Operation
 
 T = TypeVar("T")
@@ -53,6 +54,8 @@ def build(settings: Mapping[str, SettingValue], credentials: CredentialSource) -
 
 def connect(backend: MemoryBackend) -> MemoryConnector:
     """Return a connector to the backend, with the abilities that it has."""
+    if backend.has_gmail_ids:
+        return GmailLikeConnector(backend)
     return AccountListingConnector(backend) if backend.lists_account else MemoryConnector(backend)
 
 
@@ -66,7 +69,7 @@ def make_backend(settings: Mapping[str, SettingValue]) -> MemoryBackend:
     has_uids = bool(settings["uids"])
     if has_uids and layout is not Layout.FOLDERS:
         raise SettingError("uids", "goes with layout folders only")
-    for key in ("lists_account", "reports_tree"):
+    for key in ("lists_account", "reports_tree", "gmail_ids"):
         if settings[key] and layout is not Layout.LABELS:
             raise SettingError(key, "goes with layout labels only")
     return MemoryBackend(
@@ -75,6 +78,7 @@ def make_backend(settings: Mapping[str, SettingValue]) -> MemoryBackend:
         is_sparse=settings["listing"] == "sparse",
         lists_account=bool(settings["lists_account"]),
         reports_tree=bool(settings["reports_tree"]),
+        has_gmail_ids=bool(settings["gmail_ids"]),
     )
 
 
@@ -118,6 +122,7 @@ class MemoryConnector(Connector, MailboxAdmin, Subscriptions, Push, BatchFetch, 
             outline_limit=backend.outline_limit,
             append_limit=backend.append_limit,
             reports_tree=backend.reports_tree,
+            gmail_ids=backend.has_gmail_ids,
         )
 
     @property
@@ -184,6 +189,8 @@ class MemoryConnector(Connector, MailboxAdmin, Subscriptions, Push, BatchFetch, 
 
     async def outlines(self, mailbox: MailboxRef, refs: Sequence[MessageRef]) -> AsyncIterator[Outline]:
         async with self._call(Operation.OUTLINES):
+            if not self.backend.has_outlines:
+                raise Unsupported("headers come with the whole message only")
             self._check_batch(refs, self.backend.outline_limit)
             box = self.backend.by_ref(mailbox)
         for ref in refs:
@@ -193,7 +200,7 @@ class MemoryConnector(Connector, MailboxAdmin, Subscriptions, Push, BatchFetch, 
 
     async def fetch(self, mailbox: MailboxRef, ref: MessageRef) -> MessageContent:
         async with self._call(Operation.FETCH):
-            return BytesContent(self.backend.message(self.backend.by_ref(mailbox), ref).data)
+            return self._content(self.backend.message(self.backend.by_ref(mailbox), ref))
 
     # -- writing ------------------------------------------------------------------------------------------------------
 
@@ -303,7 +310,7 @@ class MemoryConnector(Connector, MailboxAdmin, Subscriptions, Push, BatchFetch, 
             self._check_usable(Operation.FETCH_MANY)
             message = box.messages.get(ref)
             if message is not None:
-                yield ref, BytesContent(message.data)
+                yield ref, self._content(message)
 
     async def search_text(self, mailbox: MailboxRef, query: TextQuery) -> frozenset[MessageRef]:
         async with self._call(Operation.SEARCH_TEXT):
@@ -314,6 +321,11 @@ class MemoryConnector(Connector, MailboxAdmin, Subscriptions, Push, BatchFetch, 
         async with self._call(Operation.QUOTA):
             used = len(self.backend.every_message())
             return [QuotaInfo("memory", self.backend.used_octets(), self.backend.storage_limit, used)]
+
+    def _content(self, message: Message) -> MessageContent:
+        if self.backend.has_outlines:
+            return BytesContent(message.data)
+        return DatedBytes(message.data, message.internal_date)
 
     # -- inside -------------------------------------------------------------------------------------------------------
 
@@ -379,6 +391,26 @@ class AccountListingConnector(MemoryConnector, AccountListing):
             # One that was removed meanwhile has no mailboxes left; the changes tell of it.
             present = [message for message in page if message.refs]
             yield [self.backend.state(message, None, is_sparse=self.backend.is_sparse) for message in present]
+
+
+class GmailLikeConnector(AccountListingConnector, NativeSearch):
+    """One login at a memory backend that is like Gmail."""
+
+    async def search_native(self, mailbox: MailboxRef, query: str) -> frozenset[MessageRef]:
+        async with self._call(Operation.SEARCH_NATIVE):
+            box = self.backend.by_ref(mailbox)
+            return frozenset(
+                ref
+                for ref, message in box.messages.items()
+                if search.matches_native(message.data, message.flags, query)
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class DatedBytes(BytesContent):
+    """A whole message with its date."""
+
+    internal_date: datetime
 
 
 def _pages(items: Sequence[T], size: int) -> Iterable[Sequence[T]]:

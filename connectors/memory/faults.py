@@ -33,6 +33,7 @@ class Operation(enum.Enum):
     DELETE_MAILBOX = "delete_mailbox"
     SUBSCRIBE = "subscribe"
     SEARCH_TEXT = "search_text"
+    SEARCH_NATIVE = "search_native"
     QUOTA = "quota"
     WATCH = "watch"
 

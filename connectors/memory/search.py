@@ -10,6 +10,7 @@ from email.header import decode_header, make_header
 from email.message import Message
 
 from connectors.api.abilities import TextQuery
+from connectors.api.errors import Rejected
 
 
 def matches(data: bytes, query: TextQuery) -> bool:
@@ -20,6 +21,36 @@ def matches(data: bytes, query: TextQuery) -> bool:
         texts.extend(_header_texts(message))
     text = "\n".join(texts).casefold()
     return all(term.casefold() in text for term in query.terms)
+
+
+def header(data: bytes, name: str) -> str:
+    """Return a field of the header, empty if it is not there."""
+    return str(email.message_from_bytes(data, policy=email.policy.compat32).get(name, "")).strip()
+
+
+def matches_native(data: bytes, flags: frozenset[str], query: str) -> bool:
+    """Tell whether a message is found by a query like those of Gmail: words, `from:`, `subject:`, `is:`, and `-`.
+
+    Raises:
+        Rejected: a state after `is:` that is unknown.
+    """
+    return all(_matches_term(data, flags, term) for term in query.split())
+
+
+def _matches_term(data: bytes, flags: frozenset[str], term: str) -> bool:
+    if term.startswith("-"):
+        return not _matches_term(data, flags, term[1:])
+    operator, colon, value = term.partition(":")
+    match operator.lower() if colon else "":
+        case "from" | "subject" | "to":
+            return value.casefold() in header(data, operator).casefold()
+        case "is":
+            states = {"unread": "\\Seen" not in flags, "read": "\\Seen" in flags, "starred": "\\Flagged" in flags}
+            if value.lower() not in states:
+                raise Rejected(f"no such state: {value!r}")
+            return states[value.lower()]
+        case _:
+            return matches(data, TextQuery((term.strip('"'),)))
 
 
 def _body_texts(message: Message) -> Iterator[str]:

@@ -62,7 +62,7 @@ class Completer:
             lacking = await self._store.read_bulk(lambda tx: self._lacking(tx, ids, needs))
             await self._hydrate([entry for entry in entries if entry.message_id in lacking], structure=needs.structure)
         if needs.date and dateless:
-            await self._hydrate(dateless, structure=False)
+            await self._hydrate(dateless, date=True)
         if needs.size and sizeless:
             # Only the whole message tells its exact size where the listing does not.
             await self._hydrate(sizeless, structure=True)
@@ -76,7 +76,7 @@ class Completer:
         have = set(await outlines.structures(tx, ids)) if needs.structure else set(await outlines.envelopes(tx, ids))
         return set(ids) - have
 
-    async def _hydrate(self, entries: Sequence[Entry], *, structure: bool) -> None:
+    async def _hydrate(self, entries: Sequence[Entry], *, structure: bool = False, date: bool = False) -> None:
         if not entries:
             return
         refs = await self.refs(entries)
@@ -85,7 +85,7 @@ class Completer:
             for entry in entries
             if entry.message_id in refs
         ]
-        await self._engine.hydrator.outlines(self._mailbox.row, wanted, structure=structure)
+        await self._engine.hydrator.outlines(self._mailbox.row, wanted, structure=structure, date=date)
 
     async def _learn(self, entries: Sequence[Entry]) -> None:
         ids = [entry.message_id for entry in entries]

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from connectors.api.types import MessageRef
+from gateway.mailbox.columns import UNKNOWN
 from gateway.store import messages
 from gateway.sync.bodies import Wanted
 
@@ -19,6 +20,10 @@ WINDOW = 64
 
 LOW_WATER = 16
 """So many before the end of what was read ahead, the next window begins."""
+
+UNKNOWN_OCTETS = 64 << 10
+"""What a message of unknown size is taken to weigh: mail of people and machines is mostly lighter, and a window full of
+such messages weighs no more than the limit."""
 
 WINDOW_OCTETS = 4 << 20
 """What a window may weigh; a larger message is read when it is its turn, alone."""
@@ -68,13 +73,16 @@ class ReadAhead:
             self._engine.bodies.read_ahead(self._mailbox.row, wanted)
 
     def _light(self, uids: Sequence[int]) -> list[int]:
-        """Return the messages that fit into the window's weight; those of unknown size do not."""
+        """Return the messages that fit into the window's weight."""
         light: list[int] = []
         octets = 0
         for uid in uids:
             entry = self._mailbox.find(uid)
-            if entry is not None and 0 <= entry.size <= WINDOW_OCTETS - octets:
-                octets += entry.size
+            if entry is None:
+                continue
+            weight = UNKNOWN_OCTETS if entry.size == UNKNOWN else entry.size
+            if weight <= WINDOW_OCTETS - octets:
+                octets += weight
                 light.append(entry.message_id)
         return light
 

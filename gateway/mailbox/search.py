@@ -238,7 +238,7 @@ class Searcher:
         if missing:
             refs = await store.read_bulk(lambda tx: messages.refs_by_ids(tx, missing))
             wanted = [Wanted(key, MessageRef(ref)) for key, ref in refs.items()]
-            await self._engine.hydrator.outlines(self._mailbox.row, wanted, structure=False)
+            await self._engine.hydrator.outlines(self._mailbox.row, wanted)
             blocks |= await store.read_bulk(lambda tx: outlines.header_blocks(tx, missing))
         return blocks
 

@@ -120,6 +120,11 @@ _SET_SIZE = (
     .where(messages.c.id == bindparam("message_id"))
     .values(size=bindparam("new_size"), size_is_exact=bindparam("new_is_exact"))
 )
+_SET_DATE = (
+    update(messages)
+    .where(messages.c.id == bindparam("message_id"), messages.c.internal_date.is_(None))
+    .values(internal_date=bindparam("new_date"), internal_zone=bindparam("new_zone"))
+)
 _HOLDERS = select(placements.c.mailbox_id, placements.c.message_id).where(is_in(placements.c.message_id, "ids"))
 _ADD_OCTETS = (
     update(mailboxes)
@@ -316,6 +321,21 @@ async def set_sizes(tx: Transaction, sizes: Mapping[int, int], *, is_exact: bool
 async def set_size(tx: Transaction, message_id: int, size: int, *, is_exact: bool = True) -> None:
     """Record the size of one message; see `set_sizes`."""
     await set_sizes(tx, {message_id: size}, is_exact=is_exact)
+
+
+async def set_dates(tx: Transaction, dates: Mapping[int, datetime]) -> None:
+    """Record internal dates, timezone-aware, by message id; a date that is known stays."""
+    await tx.execute_many(
+        _SET_DATE,
+        [
+            {
+                "message_id": message_id,
+                "new_date": int(date.timestamp()),
+                "new_zone": int((date.utcoffset() or timedelta()).total_seconds()) // 60,
+            }
+            for message_id, date in dates.items()
+        ],
+    )
 
 
 async def set_content_hash(tx: Transaction, message_id: int, content_hash: bytes) -> None:

@@ -7,14 +7,18 @@ import hashlib
 import logging
 import mmap
 import tempfile
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Any
+from datetime import datetime
+from typing import Any, TypeVar
 
 from connectors.api import errors
 from connectors.api.abilities import BatchFetch
-from connectors.api.types import MessageContent, MessageRef
+from connectors.api.connector import Connector
+from connectors.api.priority import Priority, Turn, current_priority, current_turn
+from connectors.api.types import DatedContent, MessageContent, MessageRef
+from gateway.store import messages
 from gateway.store.body_cache import CacheWriter
 from gateway.store.mailboxes import MailboxRow
 from gateway.sync.context import AccountContext, ref_of
@@ -23,8 +27,13 @@ from gateway.sync.open_body import CacheBody, MappedBody, MemoryBody, OpenBody
 
 log = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
 IN_MEMORY_OCTETS = 1 << 20
 """A message up to this size that is not cached is held in memory while it is served; a larger one in a file."""
+
+_ITS_OWN = (errors.NotFound, errors.Rejected, errors.Denied, errors.TooLarge, errors.Unsupported)
+"""Errors that may be about one message, so that others can be had all the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,14 +48,34 @@ Opener = Callable[[], OpenBody | None]
 """Opens a message that has just been read; gives None if it has left the cache meanwhile."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Flight:
+    """A message that is being read. If somebody begins to wait for it, the reading of it is background work no more."""
+
+    landed: asyncio.Future[Opener]
+    turn: Turn
+
+    def join(self) -> None:
+        if current_priority() is Priority.INTERACTIVE:
+            self.turn.hurry()
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """What came of reading several messages: those that have come, and what prevented the rest."""
+
+    learned: frozenset[int] = frozenset()
+    error: errors.ConnectorError | None = None
+
+
 class Bodies:
     """Gets at the octets of one account's messages."""
 
     def __init__(self, context: AccountContext) -> None:
         self._context = context
         self._learner = Learner(context.store)
-        self._flights: dict[int, asyncio.Future[Opener]] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._flights: dict[int, _Flight] = {}
+        self._tasks: set[asyncio.Task[Any]] = set()
 
     async def open(self, row: MailboxRow, message_id: int, ref: MessageRef) -> OpenBody:
         """Return the message's octets; from the backend if they are not cached, and then only once at a time.
@@ -65,8 +94,10 @@ class Bodies:
             if flight is None:
                 flight = self._take_off([message_id])[message_id]
                 self._start(self._fetch_one(row, Wanted(message_id, ref), flight))
+            else:
+                flight.join()
             # Shielded: a client that hangs up does not end the download that others wait for.
-            body = (await asyncio.shield(flight))()
+            body = (await asyncio.shield(flight.landed))()
             if body is not None:
                 return body
 
@@ -85,17 +116,57 @@ class Bodies:
     def read_ahead(self, row: MailboxRow, wanted: Sequence[Wanted]) -> None:
         """Begin to read messages that will be asked for next, in one request; does nothing where that gains nothing."""
         account = self._context.account
-        if not account.is_open or account.capabilities.local_bodies or not isinstance(account.connector, BatchFetch):
-            return
+        if account.is_open:
+            self._begin_batch(account.connector, row, self._missing(wanted)[: account.capabilities.outline_limit])
+
+    def hurry(self, wanted: Sequence[Wanted]) -> None:
+        """Take note that somebody is about to wait for messages that may be being read already."""
+        for item in wanted:
+            if item.message_id in self._flights:
+                self._flights[item.message_id].join()
+
+    async def learn_many(self, row: MailboxRow, wanted: Sequence[Wanted]) -> list[Wanted]:
+        """Read messages in as few requests as the backend allows, until what they teach is in the store.
+
+        Returns those that are left to `learn`, one by one: what is at hand or being read already, what the backend did
+        not give or cannot give together with others.
+
+        Raises:
+            ConnectorError: the backend cannot give them now; some may have been learned.
+        """
+        connector = await self._context.account.open()
+        limit = self._context.account.capabilities.outline_limit
+        learned: set[int] = set()
+        for start in range(0, len(wanted), limit):
+            # Looked up batch by batch, as others may be reading some of them meanwhile.
+            missing = self._missing(wanted[start : start + limit])
+            batch = self._begin_batch(connector, row, missing)
+            if batch is None:
+                continue
+            # Not awaited itself: it goes on for those who have joined, and its cancellation is not the caller's.
+            await asyncio.wait([batch])
+            result = _Batch() if batch.cancelled() else batch.result()
+            if result.error is not None and not isinstance(result.error, _ITS_OWN):
+                raise result.error
+            learned |= result.learned
+        return [item for item in wanted if item.message_id not in learned]
+
+    def _missing(self, wanted: Sequence[Wanted]) -> list[Wanted]:
         cache, account_id = self._context.cache, self._context.account_id
-        missing = [
+        return [
             item
             for item in wanted
             if item.message_id not in self._flights and not cache.has(account_id, item.message_id)
-        ][: account.capabilities.outline_limit]
-        if len(missing) > 1:
-            flights = self._take_off([item.message_id for item in missing])
-            self._start(self._fetch_many(account.connector, row, missing, flights))
+        ]
+
+    def _begin_batch(
+        self, connector: Connector, row: MailboxRow, wanted: Sequence[Wanted]
+    ) -> asyncio.Task[_Batch] | None:
+        """Begin to read messages in one request; None where that gains nothing."""
+        if not isinstance(connector, BatchFetch) or self._context.account.capabilities.local_bodies or len(wanted) < 2:
+            return None
+        flights = self._take_off([item.message_id for item in wanted])
+        return self._start(self._fetch_many(connector, row, wanted, flights))
 
     async def hash_of(self, row: MailboxRow, message_id: int, ref: MessageRef) -> bytes:
         """Return the SHA-256 of the message's octets; see `open` for what is raised."""
@@ -117,79 +188,93 @@ class Bodies:
 
     # -- flights ------------------------------------------------------------------------------------------------------
 
-    def _take_off(self, message_ids: Sequence[int]) -> dict[int, asyncio.Future[Opener]]:
-        loop = asyncio.get_running_loop()
-        flights: dict[int, asyncio.Future[Opener]] = {key: loop.create_future() for key in message_ids}
+    def _take_off(self, message_ids: Sequence[int]) -> dict[int, _Flight]:
+        loop, turn = asyncio.get_running_loop(), current_turn()
+        flights = {key: _Flight(loop.create_future(), turn) for key in message_ids}
         self._flights.update(flights)
         return flights
 
-    def _land(self, message_id: int, flight: asyncio.Future[Opener], opener: Opener) -> None:
+    def _land(self, message_id: int, flight: _Flight, opener: Opener) -> None:
         """Let those who wait have the message, and whoever comes later look in the cache."""
         self._flights.pop(message_id, None)
-        if not flight.done():
-            flight.set_result(opener)
+        if not flight.landed.done():
+            flight.landed.set_result(opener)
 
-    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+    def _crash(self, message_id: int, flight: _Flight, error: errors.ConnectorError) -> None:
+        """Let those who wait know why they do not get the message."""
+        self._flights.pop(message_id, None)
+        if not flight.landed.done():
+            flight.landed.set_exception(error)
+            # Those who waited may have gone.
+            flight.landed.exception()
+
+    def _start(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
-    async def _fetch_one(self, row: MailboxRow, item: Wanted, flight: asyncio.Future[Opener]) -> None:
+    async def _fetch_one(self, row: MailboxRow, item: Wanted, flight: _Flight) -> None:
         try:
-            opener = await self._read_one(row, item)
+            opener, dates = await self._read_one(row, item)
         except errors.ConnectorError as error:
             await self._context.failed(row, error)
-            self._flights.pop(item.message_id, None)
-            if not flight.done():
-                flight.set_exception(error)
-                # Those who waited may have gone.
-                flight.exception()
+            self._crash(item.message_id, flight, error)
             return
         except BaseException as error:
-            self._flights.pop(item.message_id, None)
-            if not flight.done():
-                # Not its cancellation: those who wait are not the ones being cancelled.
-                flight.set_exception(errors.Unavailable(f"message {item.ref}: {error!r}"))
-                flight.exception()
+            # Not its cancellation: those who wait are not the ones being cancelled.
+            self._crash(item.message_id, flight, errors.Unavailable(f"message {item.ref}: {error!r}"))
             if not isinstance(error, Exception):
                 raise
             log.exception("message %s could not be read", item.ref)
             return
         self._land(item.message_id, flight, opener)
+        await self._note_dates(dates)
         await self._learn(item.message_id, opener)
 
-    async def _read_one(self, row: MailboxRow, item: Wanted) -> Opener:
+    async def _read_one(self, row: MailboxRow, item: Wanted) -> tuple[Opener, dict[int, datetime]]:
         await self._context.ensure_current(row)
         connector = await self._context.account.open()
         content = await connector.fetch(ref_of(row), item.ref)
+        dates = _date_of(item.message_id, content)
         if self._context.account.capabilities.local_bodies:
-            return await _read_uncached(content)
-        return await self._read_into_cache(item.message_id, content)
+            return await _read_uncached(content), dates
+        return await self._read_into_cache(item.message_id, content), dates
 
     async def _fetch_many(
-        self,
-        connector: BatchFetch,
-        row: MailboxRow,
-        wanted: Sequence[Wanted],
-        flights: dict[int, asyncio.Future[Opener]],
-    ) -> None:
-        """Read several messages; one that does not come is left to whoever asks for it."""
+        self, connector: BatchFetch, row: MailboxRow, wanted: Sequence[Wanted], flights: Mapping[int, _Flight]
+    ) -> _Batch:
+        """Read several messages until what they teach is stored; one that does not come is left to whoever asks."""
         ids = {item.ref: item.message_id for item in wanted}
-        learning: list[asyncio.Task[None]] = []
+        learning: dict[int, asyncio.Task[None]] = {}
+        dates: dict[int, datetime] = {}
+        failure: errors.ConnectorError | None = None
         try:
             await self._context.ensure_current(row)
             async with aclosing(connector.fetch_many(ref_of(row), list(ids))) as found:
                 async for ref, content in found:
                     message_id = ids[ref]
                     opener = await self._read_into_cache(message_id, content)
+                    dates.update(_date_of(message_id, content))
                     self._land(message_id, flights[message_id], opener)
-                    learning.append(asyncio.get_running_loop().create_task(self._learn(message_id, opener)))
+                    learning[message_id] = asyncio.get_running_loop().create_task(self._learn(message_id, opener))
         except errors.ConnectorError as error:
             await self._context.failed(row, error)
+            failure = error
+        except Exception as error:
+            log.exception("%d messages could not be read", len(wanted))
+            failure = errors.Unavailable(repr(error))
         finally:
             for message_id, flight in flights.items():
                 self._land(message_id, flight, lambda: None)
-            await asyncio.gather(*learning, return_exceptions=True)
+            await asyncio.gather(*learning.values(), return_exceptions=True)
+        await self._note_dates(dates)
+        return _Batch(frozenset(learning), failure)
+
+    async def _note_dates(self, dates: Mapping[int, datetime]) -> None:
+        """Store the dates that came with messages; one that is known already stays."""
+        if dates:
+            await self._context.store.write(lambda tx: messages.set_dates(tx, dates))
 
     async def _learn(self, message_id: int, opener: Opener) -> None:
         body = opener()
@@ -220,6 +305,12 @@ class Bodies:
             return await _read_uncached(content)
         body.close()
         return opener
+
+
+def _date_of(message_id: int, content: MessageContent) -> dict[int, datetime]:
+    """Return the date that came with a message, if one did."""
+    date = content.internal_date if isinstance(content, DatedContent) else None
+    return {} if date is None else {message_id: date}
 
 
 async def _read_uncached(content: MessageContent) -> Opener:

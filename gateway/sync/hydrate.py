@@ -9,6 +9,7 @@ import logging
 from collections.abc import Callable, Sequence
 
 from connectors.api import errors
+from connectors.api.priority import Priority, Turn, current_priority, current_turn, prioritised
 from connectors.api.types import MessageRef, MessageState, Outline
 from gateway.message.envelope import render_envelope
 from gateway.store import mailboxes, messages, outlines, set_aside
@@ -29,6 +30,10 @@ BODIES_AT_ONCE = 4
 """Whole messages read at the same time where headers cannot be had alone."""
 
 
+LIGHT_OCTETS = 1 << 20
+"""What is read in the background together with others is at most so large, where the size is known."""
+
+
 class Prefetch(enum.Enum):
     """What is read of every message in the background."""
 
@@ -43,14 +48,16 @@ class Hydrator:
     def __init__(self, context: AccountContext, bodies: Bodies) -> None:
         self._context = context
         self._bodies = bodies
-        self._flights: dict[int, asyncio.Future[None]] = {}
+        self._flights: dict[int, tuple[asyncio.Future[None], Turn]] = {}
         self._waiting_sessions = 0
         self._news = asyncio.Event()
         self._nobody_waits = asyncio.Event()
         self._nobody_waits.set()
 
-    async def outlines(self, row: MailboxRow, wanted: Sequence[Wanted], *, structure: bool) -> None:
-        """Read header and, if asked, structure of the messages into the store; those that are gone are passed over.
+    async def outlines(
+        self, row: MailboxRow, wanted: Sequence[Wanted], *, structure: bool = False, date: bool = False
+    ) -> None:
+        """Read header and, if asked, structure and date of the messages into the store; what is gone is passed over.
 
         Messages that somebody else is reading already are waited for.
 
@@ -59,10 +66,13 @@ class Hydrator:
         """
         self._waiting_sessions += 1
         self._nobody_waits.clear()
+        self._bodies.hurry(wanted)
         try:
             await self._outlines(row, wanted)
             if structure:
                 await self._structures(row, wanted)
+            if date:
+                await self._dates(row, wanted)
         finally:
             self._waiting_sessions -= 1
             if not self._waiting_sessions:
@@ -80,7 +90,9 @@ class Hydrator:
                 await self._nobody_waits.wait()
                 if is_busy():
                     break
-                did_something = await self._prefetch_some(row, target, below) or did_something
+                # In a turn of its own: a session may come to wait for just this.
+                with prioritised(Priority.BACKGROUND):
+                    did_something = await self._prefetch_some(row, target, below) or did_something
             if not did_something:
                 below.clear()
                 await self._wait_for_news()
@@ -117,7 +129,7 @@ class Hydrator:
             if target is Hydration.HEADER:
                 await self._outlines(row, wanted)
             else:
-                await self._each_body(row, wanted)
+                await self._bodies_of(row, wanted)
         except (errors.NotFound, errors.Denied, errors.Rejected, errors.TooLarge, errors.Unsupported) as error:
             # It is this mailbox's own, which may just have been deleted, and must not stop the others.
             log.info("account %s: mailbox %s: %s", self._context.account.name, row.ref, error.operator_text)
@@ -134,17 +146,19 @@ class Hydrator:
         for item in wanted:
             if item.message_id in known:
                 continue
-            flight = self._flights.get(item.message_id)
-            if flight is not None:
+            if item.message_id in self._flights:
+                flight, turn = self._flights[item.message_id]
                 others.append(flight)
+                if current_priority() is Priority.INTERACTIVE:
+                    turn.hurry()
             else:
-                self._flights[item.message_id] = asyncio.get_running_loop().create_future()
+                self._flights[item.message_id] = (asyncio.get_running_loop().create_future(), current_turn())
                 mine.append(item)
         try:
             await self._read_outlines(row, mine)
         finally:
             for item in mine:
-                self._flights.pop(item.message_id).set_result(None)
+                self._flights.pop(item.message_id)[0].set_result(None)
         if others:
             await asyncio.wait(others)
             # Whoever was reading them may have failed; what is still missing is then read here.
@@ -162,7 +176,7 @@ class Hydrator:
             try:
                 found = [item async for item in connector.outlines(ref_of(row), [item.ref for item in batch])]
             except errors.Unsupported:
-                await self._each_body(row, batch)
+                await self._whole(row, batch)
                 continue
             except errors.ConnectorError as error:
                 await self._context.failed(row, error)
@@ -209,12 +223,41 @@ class Hydrator:
 
         await self._context.store.write(body)
 
+    async def _dates(self, row: MailboxRow, wanted: Sequence[Wanted]) -> None:
+        """Ask for the state of messages whose date is still unknown though they were read."""
+        ids = [item.message_id for item in wanted]
+        known = await self._context.store.read_bulk(lambda tx: messages.message_rows(tx, ids))
+        undated = {
+            item.ref: item.message_id
+            for item in wanted
+            if item.message_id in known and known[item.message_id].internal_date is None
+        }
+        if undated:
+            dates = {
+                undated[state.ref]: state.internal_date
+                for state in await self._states(row, list(undated))
+                if state.internal_date is not None
+            }
+            await self._context.store.write(lambda tx: messages.set_dates(tx, dates))
+
     # -- whole messages -----------------------------------------------------------------------------------------------
 
     async def _structures(self, row: MailboxRow, wanted: Sequence[Wanted]) -> None:
         ids = [item.message_id for item in wanted]
         known = await self._context.store.read_bulk(lambda tx: outlines.structures(tx, ids))
         await self._each_body(row, [item for item in wanted if item.message_id not in known])
+
+    async def _bodies_of(self, row: MailboxRow, wanted: Sequence[Wanted]) -> None:
+        """Read messages whole: those not known to be large together, the others each alone."""
+        ids = [item.message_id for item in wanted]
+        known = await self._context.store.read_bulk(lambda tx: messages.message_rows(tx, ids))
+        heavy = {key for key, message in known.items() if (message.size or 0) > LIGHT_OCTETS}
+        await self._whole(row, [item for item in wanted if item.message_id not in heavy])
+        await self._each_body(row, [item for item in wanted if item.message_id in heavy])
+
+    async def _whole(self, row: MailboxRow, wanted: Sequence[Wanted]) -> None:
+        """Read messages whole, together where the backend can."""
+        await self._each_body(row, await self._bodies.learn_many(row, wanted))
 
     async def _each_body(self, row: MailboxRow, wanted: Sequence[Wanted]) -> None:
         gate = asyncio.Semaphore(BODIES_AT_ONCE)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta, timezone
+
 import pytest
 
 from gateway.store import mailboxes, messages, placements
@@ -128,6 +130,20 @@ async def test_sizes_change_the_octets_of_every_mailbox_that_holds_the_message(s
         await messages.set_size(tx, a, 12)
         assert (await octets(tx, place.inbox), await octets(tx, place.other)) == (112, 12)
         assert (await messages.message_rows(tx, [a]))[a].size_is_exact
+
+    await store.write(body)
+
+
+async def test_a_date_is_recorded_only_where_none_is_known(store: Store, place: Place) -> None:
+    async def body(tx: Transaction) -> None:
+        ids = await messages.upsert_messages(
+            tx, place.account_id, 0, [MessageValues("dated", 1000, 60), MessageValues("undated")]
+        )
+        date = datetime.fromtimestamp(2000, timezone(timedelta(minutes=330)))
+        await messages.set_dates(tx, {ids["dated"]: date, ids["undated"]: date, 999: date})
+        rows = await messages.message_rows(tx, ids.values())
+        found = {row.ref: (row.internal_date, row.internal_zone) for row in rows.values()}
+        assert found == {"dated": (1000, 60), "undated": (2000, 330)}
 
     await store.write(body)
 

@@ -7,6 +7,7 @@ import pytest
 
 from connectors.api import errors
 from connectors.api.types import MessageRef
+from connectors.memory.backend import Layout, MemoryBackend
 from connectors.memory.faults import Operation
 from gateway.mailbox.fetch import Needs
 from gateway.mailbox.read_ahead import WINDOW
@@ -143,3 +144,17 @@ async def test_a_read_ahead_that_fails_leaves_each_message_to_itself(stack: Stac
     stack.backends["work"].faults.fail_next(Operation.FETCH_MANY, errors.Rejected("no batches today"))
     for uid in view.uids:
         assert await read_one(view, uid) == message(uid - 1)
+
+
+async def test_messages_of_unknown_size_are_read_ahead_too(stack: Stack) -> None:
+    stack.backends["work"] = backend = MemoryBackend(Layout.LABELS, is_sparse=True)
+    for number in range(1, 2 * WINDOW + 1):
+        backend.deliver(INBOX, message(number))
+    await stack.add_account("work")
+    view = await stack.open()
+    for uid in view.uids:
+        assert await read_one(view, uid) == message(uid)
+    calls = backend.faults.calls
+    # The first two come alone: only then it is seen that one follows the other.
+    assert calls[Operation.FETCH] <= 2
+    assert calls[Operation.FETCH_MANY] <= 4
