@@ -144,11 +144,13 @@ async def staged(options: FakeOptions | None = None, **settings: SettingValue) -
     async with running_fake(options) as fake:
         rig = FakeRig(fake)
         connector = rig.connector(**settings)
-        await connector.open()
-        await connector.list_mailboxes()
-        fake.stats.reset()
-        yield Stage(fake, connector, rig.clock)
-        await connector.close()
+        try:
+            await connector.open()
+            await connector.list_mailboxes()
+            fake.stats.reset()
+            yield Stage(fake, connector, rig.clock)
+        finally:
+            await connector.close()
         fake.assert_no_violations()
 
 
