@@ -14,7 +14,7 @@ from gateway.errors import ErrorKind, GatewayError, MailError
 from gateway.mailbox.flag_sets import FlagSets
 from gateway.mailbox.open_mailbox import OpenMailbox
 from gateway.mailbox.user_mail import UserMail
-from gateway.store import accounts, users
+from gateway.store import accounts, messages, users
 from gateway.store.accounts import AccountRow, AccountState
 from gateway.store.body_cache import BodyCache
 from gateway.store.database import Store
@@ -180,6 +180,17 @@ class MailService:
         mailbox = self._open.get(mailbox_id)
         if mailbox is not None:
             await mailbox.refresh()
+
+    async def reread_date(self, mailbox_id: int, uid: int) -> None:
+        """Let the views of a mailbox have the date that a message has in the store."""
+        mailbox = self._open.get(mailbox_id)
+        entry = mailbox.find(uid) if mailbox is not None else None
+        if mailbox is None or entry is None:
+            return
+        rows = await self.store.read(lambda tx: messages.message_rows(tx, [entry.message_id]))
+        row = rows.get(entry.message_id)
+        if row is not None and row.internal_date is not None:
+            mailbox.learned_date(uid, row.internal_date, row.internal_zone or 0)
 
     def claimed_uid(self, mailbox_id: int) -> int:
         """Return the UID below which no message is \\Recent for whoever comes next.

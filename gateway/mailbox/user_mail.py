@@ -394,6 +394,8 @@ class UserMail(Transfer):
         except errors.ConnectorError as error:
             raise from_connector(error) from error
         await self._service.refresh_mailbox(row.id)
+        if internal_date is not None:
+            await self._service.reread_date(row.id, uid)
         return AppendUid(row.uidvalidity, uid)
 
     async def copy(self, source: MailboxRow, uids: Sequence[int], destination: str, *, is_move: bool) -> CopyOutcome:

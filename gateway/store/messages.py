@@ -120,11 +120,13 @@ _SET_SIZE = (
     .where(messages.c.id == bindparam("message_id"))
     .values(size=bindparam("new_size"), size_is_exact=bindparam("new_is_exact"))
 )
-_SET_DATE = (
+_SET_FINAL_DATE: Update = (
     update(messages)
-    .where(messages.c.id == bindparam("message_id"), messages.c.internal_date.is_(None))
+    .where(messages.c.id == bindparam("message_id"))
     .values(internal_date=bindparam("new_date"), internal_zone=bindparam("new_zone"))
 )
+_SET_DATE = _SET_FINAL_DATE.where(messages.c.internal_date.is_(None))
+_NEWEST = select(messages.c.id).order_by(messages.c.id.desc()).limit(1)
 _HOLDERS = select(placements.c.mailbox_id, placements.c.message_id).where(is_in(placements.c.message_id, "ids"))
 _ADD_OCTETS = (
     update(mailboxes)
@@ -173,7 +175,8 @@ async def upsert_messages(
     A None never overwrites what is known, nor an estimated size an exact one. A ref may come twice; the later wins
     where both say something. Where a size changes, the octets of the mailboxes that hold the message follow.
     EMAILID and THREADID never change once told: of a known message the first stay, and the first is also none at all
-    for EMAILID, as one has been made then.
+    for EMAILID, as one has been made then. A date that is known stays too: clients keep it and never ask again, and it
+    may be one that the backend could not hold (see `set_dates`).
     """
     naming: Naming | None = None
     merged: dict[str, list[Any]] = {}
@@ -189,6 +192,9 @@ async def upsert_messages(
         ids[ref] = message_id
         wanted = _combine(known, merged[ref])
         wanted[_EMAIL_ID] = known[_EMAIL_ID]
+        if known[0] is not None:
+            is_same = wanted[0] == known[0]
+            wanted[:2] = known[0], wanted[1] if is_same and known[1] is None else known[1]
         if wanted != known:
             updates.append(
                 {"message_id": message_id}
@@ -323,10 +329,13 @@ async def set_size(tx: Transaction, message_id: int, size: int, *, is_exact: boo
     await set_sizes(tx, {message_id: size}, is_exact=is_exact)
 
 
-async def set_dates(tx: Transaction, dates: Mapping[int, datetime]) -> None:
-    """Record internal dates, timezone-aware, by message id; a date that is known stays."""
+async def set_dates(tx: Transaction, dates: Mapping[int, datetime], *, is_final: bool = False) -> None:
+    """Record internal dates, timezone-aware, by message id.
+
+    A date that is known stays, unless this one `is_final`: what a client asked for, whatever the backend made of it.
+    """
     await tx.execute_many(
-        _SET_DATE,
+        _SET_FINAL_DATE if is_final else _SET_DATE,
         [
             {
                 "message_id": message_id,
@@ -336,6 +345,20 @@ async def set_dates(tx: Transaction, dates: Mapping[int, datetime]) -> None:
             for message_id, date in dates.items()
         ],
     )
+
+
+async def newest_id(tx: Transaction) -> int:
+    """Return the highest message id there is, 0 for none: later messages have higher ones."""
+    row = await tx.row(_NEWEST)
+    return int(row[0]) if row is not None else 0
+
+
+async def copy_dates(tx: Transaction, pairs: Iterable[tuple[int, int]]) -> None:
+    """Give copies the dates of their originals, where those are known; the pairs are message ids (original, copy)."""
+    wanted = {copy: original for original, copy in pairs if copy != original}
+    rows = await message_rows(tx, wanted.values())
+    dates = {copy: rows[original].received for copy, original in wanted.items() if original in rows}
+    await set_dates(tx, {copy: date for copy, date in dates.items() if date is not None}, is_final=True)
 
 
 async def set_content_hash(tx: Transaction, message_id: int, content_hash: bytes) -> None:

@@ -69,7 +69,7 @@ class Appender:
             if uid is not None:
                 return uid
             connector = await context.account.open()
-            intent = await self._record(row, digest, content.size)
+            intent = await self._record(row, digest, content.size, internal_date)
             policy = policy_of(row)
             with context.guard.receiving():
                 try:
@@ -90,10 +90,17 @@ class Appender:
                 local = FlagSet.of(flag for flag in flags if not policy.is_storable(flag))
                 return await self._commit(row, state, local, intent)
 
-    async def _record(self, row: MailboxRow, digest: bytes, size: int) -> IntentRow:
+    async def _record(self, row: MailboxRow, digest: bytes, size: int, date: datetime | None) -> IntentRow:
         account_id = self._context.account_id
         payload: dict[str, object] = {"mailbox": row.id, "uidnext": row.uidnext, "size": size}
-        intent_id = await self._context.store.write(lambda tx: intents.record(tx, account_id, KIND, payload, digest))
+        if date is not None:
+            payload["date"] = date.isoformat()
+
+        async def body(tx: Transaction) -> int:
+            payload["newest"] = await messages.newest_id(tx)
+            return await intents.record(tx, account_id, KIND, payload, digest)
+
+        intent_id = await self._context.store.write(body)
         created = int(self._context.clock.now().timestamp())
         return IntentRow(intent_id, account_id, KIND, payload, digest, intents.STARTED, created)
 
@@ -103,6 +110,7 @@ class Appender:
         async def body(tx: Transaction) -> int | None:
             uid = (await place_made(tx, context, row, [state], {state.ref: local})).get(state.ref)
             if uid is not None:
+                await _keep_date(tx, row, uid, intent)
                 await intents.settle(tx, intent.id)
             return uid
 
@@ -119,6 +127,7 @@ class Appender:
         found = await self._context.store.read(lambda tx: known_by_refs(tx, row.id, [ref]))
         if ref not in found:
             raise errors.OutcomeUnknown(f"the appended message {ref!r} was not found in mailbox {row.id}")
+        await self._keep_date(row, found[ref].uid, intent)
         await self._forget(intent)
         return found[ref].uid
 
@@ -143,6 +152,9 @@ class Appender:
         account_id = self._context.account_id
         pending = await self._context.store.read(lambda tx: intents.pending(tx, account_id))
         return [intent for intent in pending if intent.kind == KIND]
+
+    async def _keep_date(self, row: MailboxRow, uid: int, intent: IntentRow) -> None:
+        await self._context.store.write(lambda tx: _keep_date(tx, row, uid, intent))
 
     async def _forget(self, intent: IntentRow) -> None:
         await self._context.store.write(lambda tx: intents.settle(tx, intent.id))
@@ -179,6 +191,8 @@ class Appender:
             uid = await self._find(row, intent)
         except errors.ConnectorError as error:
             raise errors.OutcomeUnknown(error.operator_text) from error
+        if uid is not None:
+            await self._keep_date(row, uid, intent)
         if uid is not None and keeps_answer:
             await self._context.store.write(lambda tx: intents.set_state(tx, intent.id, f"{STORED}{uid}"))
         else:
@@ -204,6 +218,21 @@ class Appender:
     async def _refs(self, candidates: Sequence[PlacementRow]) -> dict[int, str]:
         ids = [candidate[1] for candidate in candidates]
         return await self._context.store.read_bulk(lambda tx: messages.refs_by_ids(tx, ids))
+
+
+async def _keep_date(tx: Transaction, row: MailboxRow, uid: int, intent: IntentRow) -> None:
+    """Let an appended message have the date that was asked for, where the backend holds another or has told none.
+
+    Not so if the message was known before: a backend may answer with one that it had already, whose date clients know.
+    """
+    asked = intent.payload.get("date")
+    placed = await placements.by_uids(tx, row.id, [uid])
+    if not isinstance(asked, str) or not placed or placed[0][1] <= _number(intent, "newest"):
+        return
+    message_id, date = placed[0][1], datetime.fromisoformat(asked)
+    known = (await messages.message_rows(tx, [message_id]))[message_id]
+    if known.internal_date != int(date.timestamp()):
+        await messages.set_dates(tx, {message_id: date}, is_final=True)
 
 
 def _number(intent: IntentRow, key: str) -> int:

@@ -200,7 +200,8 @@ async def _place(
     told = await messages.ids_by_refs(tx, context.account_id, scope, made.values()) if made else {}
     uids = await place_made(tx, context, destination, list(states.values()), local, present)
     if made:
-        await _take_over(tx, scope, context.account_id, made, told)
+        has_uids = context.account.capabilities.has_uids
+        await _take_over(tx, scope, context.account_id, made, told, has_uids=has_uids)
     return {
         target.ref: uids[states[target.ref].ref]
         for target in done
@@ -209,15 +210,24 @@ async def _place(
 
 
 async def _take_over(
-    tx: Transaction, scope: int, account_id: int, made: Mapping[int, MessageRef], told: Collection[str]
+    tx: Transaction,
+    scope: int,
+    account_id: int,
+    made: Mapping[int, MessageRef],
+    told: Collection[str],
+    *,
+    has_uids: bool,
 ) -> None:
-    """Give copies the object ids of their originals, and spare the backend from being asked again for their headers.
+    """Give copies the object ids and dates of their originals, and spare the backend being asked again for headers.
 
     `made` are the refs of copies by the message id of the original; those in `told` were known before.
     """
     ids = await messages.ids_by_refs(tx, account_id, scope, made.values())
     pairs = {ref: (original, ids[ref]) for original, ref in made.items() if ref in ids}
     await outlines.copy_outlines(tx, list(pairs.values()))
+    if not has_uids:
+        # The original may have a date that the backend cannot hold.
+        await messages.copy_dates(tx, pairs.values())
     await messages.share_object_ids(tx, [pair for ref, pair in pairs.items() if ref in told])
     await messages.share_object_ids(tx, [pair for ref, pair in pairs.items() if ref not in told], are_untold=True)
 

@@ -78,10 +78,12 @@ async def test_an_estimate_never_overwrites_an_exact_size(
 async def test_a_date_is_not_shown_in_the_zone_of_another(store: Store, place: Place) -> None:
     async def body(tx: Transaction) -> None:
         await upsert(tx, place, MessageValues("r", 1000, 60))
-        row = (await upsert(tx, place, MessageValues("r", 2000)))["r"]
+        row = (await upsert(tx, place, MessageValues("s", 1000, 60), MessageValues("s", 2000)))["s"]
         assert (row.internal_date, row.internal_zone) == (2000, None)
-        await upsert(tx, place, MessageValues("r", 2000, 60))
-        row = (await upsert(tx, place, MessageValues("r", 2000)))["r"]
+        row = (await upsert(tx, place, MessageValues("s", 3000, 120)))["s"]
+        assert (row.internal_date, row.internal_zone) == (2000, None)
+        await upsert(tx, place, MessageValues("s", 2000, 60))
+        row = (await upsert(tx, place, MessageValues("s", 2000)))["s"]
         assert (row.internal_date, row.internal_zone) == (2000, 60)
 
     await store.write(body)
@@ -144,6 +146,20 @@ async def test_a_date_is_recorded_only_where_none_is_known(store: Store, place: 
         rows = await messages.message_rows(tx, ids.values())
         found = {row.ref: (row.internal_date, row.internal_zone) for row in rows.values()}
         assert found == {"dated": (1000, 60), "undated": (2000, 330)}
+        await messages.set_dates(tx, {ids["dated"]: date}, is_final=True)
+        await messages.copy_dates(tx, [(ids["dated"], ids["undated"])])
+        row = (await upsert(tx, place, MessageValues("dated", 3000, 0)))["dated"]
+        assert (row.internal_date, row.internal_zone) == (2000, 330)
+
+    await store.write(body)
+
+
+async def test_a_date_once_known_stays(store: Store, place: Place) -> None:
+    async def body(tx: Transaction) -> None:
+        await upsert(tx, place, MessageValues("r", 1000, 60))
+        row = (await upsert(tx, place, MessageValues("r", 2000, 0)))["r"]
+        assert (row.internal_date, row.internal_zone) == (1000, 60)
+        assert await messages.newest_id(tx) == row.id
 
     await store.write(body)
 
