@@ -47,6 +47,8 @@ class Account:
         self._refused_at: float | None = None
         self._health = AccountHealth(AccountState.NEW)
         self._opening = asyncio.Lock()
+        self._open_failures: int = 0
+        self._open_error: errors.ConnectorError | None = None
         self._is_retired = False
 
     @property
@@ -68,7 +70,7 @@ class Account:
         return self._connector.capabilities
 
     async def open(self) -> Connector:
-        """Return the open connector, opening it if need be.
+        """Return the open connector, opening it if need be; whoever waits for an attempt shares its failure.
 
         Raises:
             ConnectorError: it cannot be opened; the health says so too.
@@ -77,15 +79,21 @@ class Account:
             raise errors.Unavailable(f"account {self.name} was removed or set up anew")
         if self.is_open:
             return self._connector
+        failures = self._open_failures
         async with self._opening:
             if not self.is_open:
+                if self._open_error is not None and self._open_failures > failures:
+                    # A silent server costs each attempt a time-out, and those who wait would pay for one another.
+                    raise self._open_error
                 self._check_pause()
                 try:
                     await self._connector.open()
                 except errors.ConnectorError as error:
+                    self._open_failures += 1
+                    self._open_error = error
                     await self.failed(error)
                     raise
-                self._refused_at = None
+                self._refused_at = self._open_error = None
                 await self._set(AccountHealth(AccountState.ACTIVE))
         return self._connector
 

@@ -48,6 +48,23 @@ async def test_an_unreachable_backend_is_tried_again_at_the_next_use() -> None:
     await one.close()
 
 
+async def test_whoever_waits_for_an_attempt_shares_its_failure() -> None:
+    # A silent server costs each attempt a time-out: one after the other, they would keep the last one waiting for all.
+    backend = MemoryBackend(Layout.FOLDERS)
+    one = account(backend, ManualClock())
+    gate = backend.faults.hold(Operation.OPEN)
+    waiting = [asyncio.ensure_future(one.open()) for _ in range(5)]
+    await gate.reached()
+    backend.faults.fail_next(Operation.OPEN, errors.Unavailable("silent"))
+    gate.release()
+    outcomes = await asyncio.gather(*waiting, return_exceptions=True)
+    assert [str(outcome) for outcome in outcomes] == ["silent"] * 5
+    assert backend.faults.calls[Operation.OPEN] == 1
+    await one.open()
+    assert one.is_open
+    await one.close()
+
+
 async def test_refused_credentials_are_not_tried_again_for_a_while() -> None:
     backend, clock = MemoryBackend(Layout.FOLDERS), ManualClock()
     one = account(backend, clock)
