@@ -7,13 +7,16 @@ from dataclasses import replace
 import pytest
 
 from tests.e2e.backends import over_each_backend
+from tests.e2e.client_scenarios import contents, flags
 from tests.e2e.endpoint import Stage
-from tests.e2e.gateway_process import GatewayFactory
+from tests.e2e.gateway_process import GatewayFactory, new_account
 from tests.e2e.raw_client import RawClient
 from tests.e2e.raw_values import Status
 from tests.e2e.seeds import message
+from tests.e2e.settling import settled
 from tests.e2e.stage_pool import StagePool
 from tests.e2e.waiting import eventually
+from tests.servers.cyrus import Cyrus
 
 
 def refused(client: RawClient, login: str, password: str) -> Status:
@@ -71,3 +74,31 @@ def test_a_password_that_the_server_refuses_leaves_the_user_in_and_says_so(
 
         (text,) = eventually(alerts)
         assert "work" in text
+
+
+def test_a_password_that_has_changed_at_the_server_leaves_known_mail_readable(
+    cyrus: Cyrus, gateways: GatewayFactory
+) -> None:
+    """JMAP has no session that a login opens, so each request tells whether the password still is the one."""
+    account = new_account(cyrus, "alice", "secret")
+    with RawClient.logged_in(account.backend) as back:
+        back.append("INBOX", message(1))
+        gateway = gateways([account])
+        stage = account.stage(gateway.endpoint(account.login))
+        settled(stage, "INBOX")
+        with RawClient.logged_in(stage.front) as front:
+            assert contents(front, "INBOX") == {1: message(1)}
+            cyrus.set_password(account.backend.login, "another")
+            reply = eventually(lambda: front.command(r"UID STORE 1 +FLAGS (\Seen)"), lambda reply: not reply.is_ok)
+            assert "AUTHENTICATIONFAILED" not in reply.codes()
+            front.ok(r"UID FETCH 1 (FLAGS ENVELOPE)")
+            assert contents(front, "INBOX") == {1: message(1)}
+        # Put right by the operator.
+        cyrus.set_password(account.backend.login, account.backend.password)
+        gateway.stop()
+        gateway.start()
+        settled(stage, "INBOX")
+        with RawClient.logged_in(stage.front) as front:
+            front.select("INBOX")
+            front.ok(r"UID STORE 1 +FLAGS (\Flagged)")
+            assert "\\Flagged" in flags(back, "INBOX")[1]
