@@ -5,8 +5,9 @@ from __future__ import annotations
 import importlib
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Generic, Protocol, TypeVar, cast
+from typing import Generic, Protocol, TypeVar
 
+from connectors.api.named import imported
 from connectors.api.settings import SettingValue
 
 T = TypeVar("T")
@@ -86,13 +87,32 @@ class CredentialField:
     """One thing to be given for a login.
 
     In the configuration a secret field is given as `KEY_file` or `KEY_env`, any other as KEY; the command line asks for
-    the secret ones. `key` is of a-z, 0-9 and underscores.
+    the secret ones. `key` is of a-z, 0-9 and underscores. `is_from_login` says that the form's `login` finds it out.
     """
 
     key: str
     help: str
     is_secret: bool = False
     is_required: bool = True
+    is_from_login: bool = False
+
+
+class LoginDialog(Protocol):
+    """A person at a terminal, whom a login asks and tells. Any method may raise what ends the command."""
+
+    async def tell(self, text: str) -> None:
+        """Show a paragraph of text."""
+
+    async def ask(self, question: str, *, is_secret: bool = False) -> str:
+        """Return the answer, without spaces around it, "" perhaps; what `is_secret` is not shown while it is typed."""
+
+    async def authorise(self, address: Callable[[str], str], is_answer: Callable[[str], bool]) -> str:
+        """Send the person's browser to a page of consent, and return the URL that it is sent back to.
+
+        `address` gives the page's address for a redirect URI on the loopback interface, `http://127.0.0.1:PORT`. The
+        browser may be on another machine: then the person copies where it was sent to, and the URL comes that way.
+        What `is_answer` does not hold for is passed over.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,12 +122,17 @@ class CredentialForm:
     Of two forms of one connector each has a required field that the other lacks, since which of them is meant follows
     from the keys that are given. `source` is `package.module:callable`, imported when first needed; it is called with
     a `CredentialRecord` and returns a `CredentialSource`. `title` is what has to be given, in words.
+
+    `login`, if set, is a `package.module:callable` too. It leads a person through a login that gives what is missing:
+    it is called with the values given, the checked settings of the account and a `LoginDialog`, and returns, awaited,
+    values for the fields that were missing. It raises the errors of the contract.
     """
 
     name: str
     title: str
     fields: tuple[CredentialField, ...]
     source: str
+    login: str | None = None
 
     @property
     def keys(self) -> frozenset[str]:
@@ -126,9 +151,8 @@ class CredentialForm:
 
     def build(self, record: CredentialRecord) -> CredentialSource:
         """Return what hands out credentials made of the record."""
-        module_name, _, attribute = self.source.partition(":")
-        make: Any = getattr(importlib.import_module(module_name), attribute)
-        return cast(Callable[[CredentialRecord], CredentialSource], make)(record)
+        make: Callable[[CredentialRecord], CredentialSource] = imported(self.source)
+        return make(record)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,3 +167,15 @@ class CredentialRecord:
     values: Mapping[str, Secret[str]]
     settings: Mapping[str, SettingValue]
     save: Callable[[Mapping[str, Secret[str]]], Awaitable[None]]
+
+
+Login = Callable[
+    [Mapping[str, Secret[str]], Mapping[str, SettingValue], LoginDialog], Awaitable[Mapping[str, Secret[str]]]
+]
+"""What `CredentialForm.login` names."""
+
+
+def _load(place: str) -> object:
+    module_name, _, attribute = place.partition(":")
+    found: object = getattr(importlib.import_module(module_name), attribute)
+    return found

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from typing import Any, cast
 
 from connectors.api.connector import Connector
 from connectors.api.credentials import CredentialForm, CredentialSource
 from connectors.api.forms import PASSWORD_FORM
+from connectors.api.named import imported
 from connectors.api.settings import Setting, SettingError, SettingValue
 
 __all__ = ["ConnectorSpec", "Setting", "SettingError", "SettingValue"]
@@ -22,6 +21,8 @@ class ConnectorSpec:
     `factory` is `package.module:callable`, imported when first needed; it is called with the checked settings and a
     `CredentialSource` and returns a `Connector` that is not open yet.
     `credentials` are the forms in which it takes them, of which an account fills in one; none if it takes none.
+    `parser` is `package.module:callable` too, for a connector whose settings depend on each other: it is called with
+    settings that are right one by one, and raises `SettingError` where they are not right together.
     """
 
     name: str
@@ -29,12 +30,13 @@ class ConnectorSpec:
     factory: str
     settings: tuple[Setting, ...]
     credentials: tuple[CredentialForm, ...] = (PASSWORD_FORM,)
+    parser: str | None = None
 
     def check(self, settings: Mapping[str, object]) -> dict[str, SettingValue]:
         """Return the settings converted and with defaults filled in.
 
         Raises:
-            SettingError: a key is unknown, missing or wrong.
+            SettingError: a key is unknown, missing or wrong, or does not go together with another.
         """
         known = {setting.key: setting for setting in self.settings}
         for key in settings:
@@ -48,6 +50,8 @@ class ConnectorSpec:
                 raise SettingError(key, f"is required by connector {self.name!r}")
             elif setting.default is not None:
                 checked[key] = setting.default
+        if self.parser is not None:
+            imported(self.parser)(checked)
         return checked
 
     def form_named(self, name: str) -> CredentialForm:
@@ -92,9 +96,7 @@ class ConnectorSpec:
         """Check the settings and build the connector.
 
         Raises:
-            SettingError: see `check`.
+            SettingError: see `check`; or a file that a setting names cannot be used.
         """
-        module_name, _, attribute = self.factory.partition(":")
-        make: Any = getattr(importlib.import_module(module_name), attribute)
-        factory = cast(Callable[[dict[str, SettingValue], CredentialSource], Connector], make)
+        factory: Callable[[dict[str, SettingValue], CredentialSource], Connector] = imported(self.factory)
         return factory(self.check(settings), credentials)

@@ -45,4 +45,5 @@ SPEC = ConnectorSpec(
         ),
     ),
     credentials=(PASSWORD_FORM, TOKEN_FORM),
+    parser="connectors.jmap.settings:parse_settings",
 )

@@ -14,7 +14,7 @@ from contextlib import AsyncExitStack
 import gateway
 from connectors.api.connector import Connector
 from gateway.accounts.credentials import credential_source, unseal_credentials
-from gateway.app.backends import check_settings, find_connector
+from gateway.app.backends import build_connector, check_settings, find_connector
 from gateway.app.declared import apply_declared
 from gateway.app.event_loop import new_event_loop
 from gateway.app.resealing import reseal
@@ -155,7 +155,7 @@ class Application:
         spec = find_connector(row.connector, key=row.name)
         settings = check_settings(spec, row.settings, key=f"{row.name}.settings")
         credentials = credential_source(spec, settings, self._vault, self._store, row.id, row.name, row.credentials)
-        connector = spec.build(row.settings, credentials)
+        connector = build_connector(spec, row.settings, credentials, key=f"{row.name}.settings")
         self._built[row.id] = row
         return connector
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from connectors import registry
+from connectors.api.connector import Connector
+from connectors.api.credentials import CredentialSource
 from connectors.api.spec import ConnectorSpec, SettingError, SettingValue
 from gateway.errors import OperatorError
 
@@ -40,3 +42,17 @@ def check_settings(
         known = ", ".join(setting.key for setting in spec.settings)
         hint = f"; it has: {known}" if exc.key not in known.split(", ") else ""
         raise OperatorError(f"{exc.reason}{hint}", key=f"{key}.{exc.key}", source=source) from None
+
+
+def build_connector(
+    spec: ConnectorSpec, settings: Mapping[str, object], credentials: CredentialSource, *, key: str
+) -> Connector:
+    """Return a connector that is not open yet; `key` is the place of the settings.
+
+    Raises:
+        OperatorError: a setting is unknown, missing or wrong, or names what cannot be used (any more).
+    """
+    try:
+        return spec.build(settings, credentials)
+    except SettingError as exc:
+        raise OperatorError(exc.reason, key=f"{key}.{exc.key}") from None

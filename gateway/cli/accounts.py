@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from connectors.api.credentials import CredentialForm
-from connectors.api.errors import ConnectorError
+from connectors.api.errors import AuthExpired, ConnectorError
 from connectors.api.spec import ConnectorSpec
 from gateway.accounts.credentials import (
     AccountCredentials,
@@ -17,7 +17,7 @@ from gateway.accounts.credentials import (
     seal_credentials,
     unseal_credentials,
 )
-from gateway.app.backends import check_settings, find_connector
+from gateway.app.backends import build_connector, check_settings, find_connector
 from gateway.app.credentials import GivenFields
 from gateway.app.storage import open_vault, opened_store
 from gateway.cli.credentials import choose_form, fill_in, options_given
@@ -189,18 +189,26 @@ async def _try_login(config: Config, name: str, login: str) -> None:
         settings = check_settings(spec, account.settings, key=f"{name}.settings")
         vault = open_vault(config)
         source = credential_source(spec, settings, vault, store, account.id, account.name, account.credentials)
-        connector = spec.build(account.settings, source)
+        connector = build_connector(spec, account.settings, source, key=f"{name}.settings")
         typer.echo(f"Connecting with {spec.name} ...", err=True)
         try:
             await connector.open()
             mailboxes = await connector.list_mailboxes()
         except ConnectorError as exc:
-            raise OperatorError(exc.operator_text, key=f"account {name}") from exc
+            advice = _advice(account, login) if isinstance(exc, AuthExpired) else ""
+            raise OperatorError(exc.operator_text + advice, key=f"account {name}") from exc
         finally:
             await connector.close()
     counted = [mailbox.messages for mailbox in mailboxes if mailbox.messages is not None]
     total = f", {sum(counted)} messages" if counted else ""
     typer.echo(f"{name}: {len(mailboxes)} mailboxes{total}")
+
+
+def _advice(account: AccountRow, login: str) -> str:
+    """Return how to give other credentials."""
+    if account.is_declared:
+        return "; change the credentials in the configuration"
+    return f"; give other credentials with: {PROGRAM} account passwd {account.name} --user {login}"
 
 
 def passwd(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pytest
 
 from connectors.api.credentials import CredentialField, CredentialForm
 from connectors.api.forms import PASSWORD_FORM, TOKEN_FORM
-from connectors.api.spec import ConnectorSpec, SettingError
+from connectors.api.spec import ConnectorSpec, Setting, SettingError, SettingValue
 
 SPEC = ConnectorSpec("shelf", "A shelf", "shelf:build", (), credentials=(PASSWORD_FORM, TOKEN_FORM))
 
@@ -59,3 +61,16 @@ def test_a_form_is_found_by_its_name() -> None:
 def test_the_summary_names_optional_keys_apart() -> None:
     fields = (CredentialField("key", "", is_secret=True), CredentialField("subject", "", is_required=False))
     assert CredentialForm("service", "", fields, "shelf:source").summary == "key (and, if wanted, subject)"
+
+
+def parse(settings: Mapping[str, SettingValue]) -> None:
+    if settings.get("left") == settings.get("right"):
+        raise SettingError("right", "must not be like left")
+
+
+def test_settings_that_do_not_go_together_are_wrong() -> None:
+    settings = (Setting("left", str, ""), Setting("right", str, ""))
+    spec = ConnectorSpec("shelf", "A shelf", "shelf:build", settings, parser=f"{__name__}:parse")
+    assert spec.check({"left": "a", "right": "b"}) == {"left": "a", "right": "b"}
+    with pytest.raises(SettingError, match="must not be like left"):
+        spec.check({"left": "a", "right": "a"})

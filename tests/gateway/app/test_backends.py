@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from gateway.app.backends import available, check_settings, find_connector
+from connectors.api.credentials import FixedCredential
+from gateway.app.backends import available, build_connector, check_settings, find_connector
 from gateway.errors import OperatorError
 
 
@@ -30,3 +33,11 @@ def test_an_unknown_setting_lists_the_known_and_a_wrong_one_does_not() -> None:
         check_settings(spec, {"nosuch": 1}, key="x")
     with pytest.raises(OperatorError, match=r"^x.uids: must be true or false$"):
         check_settings(spec, {"uids": 7}, key="x")
+
+
+def test_a_setting_that_turns_out_wrong_when_it_is_used_is_the_operators(tmp_path: Path) -> None:
+    authorities = tmp_path / "ca.pem"
+    authorities.write_text("nonsense")
+    spec = find_connector("imap", key="x")
+    with pytest.raises(OperatorError, match=r"^x.ca_file: cannot be read: "):
+        build_connector(spec, {"host": "h", "ca_file": str(authorities)}, FixedCredential(None), key="x")

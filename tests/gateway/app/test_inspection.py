@@ -109,6 +109,14 @@ def test_a_cut_hash_is_a_problem(configurations: Configurations) -> None:
             "accounts[work].credentials.passwort_env: is not known; connector 'imap' takes username and password",
         ),
         (
+            {"connector": "jmap", "credentials": {"token_env": "PATH"}},
+            "accounts[work].settings.url: is required, or domain instead",
+        ),
+        (
+            {"connector": "jmap", "settings": {"url": "x.example"}, "credentials": {"token_env": "PATH"}},
+            "accounts[work].settings.url: must be an address such as https://",
+        ),
+        (
             {"credentials": {"username": "x", "password_env": "PATH"}},
             "accounts[work].credentials: are not taken by connector 'memory'; remove them",
         ),

@@ -1,6 +1,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import http.server
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -94,6 +98,8 @@ def test_the_key_is_made_beside_the_database_for_its_owner_only(command_line: Co
         ("work", ("--connector", "memory", "--set", "uids=1"), "--set.uids: must be true or false"),
         ("work", ("--connector", "memory", "--username", "x"), "--username: connector 'memory' takes no credentials"),
         ("work", ("--connector", "imap", "--set", "host=h"), "--username: is required by connector 'imap'"),
+        ("work", ("--connector", "jmap"), "--set.url: is required, or domain instead"),
+        ("work", (*JMAP, "--set", "url=https://h"), "--set.domain: does not go together with url"),
         ("work", (*JMAP, "--credential", "token=x"), "--credential.token: is a secret and is not written here; give"),
         ("work", (*JMAP, "--credential", "tokn=x"), "--credential.tokn: is not known; connector 'jmap' takes username"),
         ("work", (*JMAP, "--credential", "token"), "--credential: 'token' is not of the form KEY=VALUE"),
@@ -147,6 +153,50 @@ def test_a_login_that_fails_says_why(command_line: CommandLine, tmp_path: Path) 
     assert outcome.status == 1
     assert outcome.err[-1].startswith("imap-gateway: account files: ")
     assert f"{tmp_path}/none" in outcome.err[-1]
+
+
+@contextlib.contextmanager
+def refusing_server() -> Iterator[str]:
+    """Answer 401 to everything; yield the address."""
+
+    class Refusal(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_error(401)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Refusal) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}/session"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def test_refused_credentials_are_told_with_what_to_do(command_line: CommandLine) -> None:
+    with refusing_server() as url:
+        words = ("--connector", "jmap", "--set", f"url={url}", "--username", "alice", "--secret-stdin")
+        assert add(command_line, "work", *words, stdin="wrong-secret\n") == []
+        outcome = command_line.with_config("account", "test", "work", "--user", "alice")
+    assert outcome.status == 1
+    assert outcome.err[-1].endswith(
+        "/session was answered 401: the server refuses the credentials;"
+        " give other credentials with: imap-gateway account passwd work --user alice"
+    )
+    assert "wrong-secret" not in "".join(outcome.err)
+
+
+def test_settings_that_no_longer_hold_are_one_line(command_line: CommandLine, tmp_path: Path) -> None:
+    authorities = tmp_path / "ca.pem"
+    authorities.write_text("")
+    words = (*JMAP, "--set", f"ca_file={authorities}", "--username", "alice", "--secret-stdin")
+    assert add(command_line, "work", *words, stdin="secret\n") == []
+    authorities.unlink()
+    outcome = command_line.with_config("account", "test", "work", "--user", "alice")
+    assert outcome.err == [f"imap-gateway: work.settings.ca_file: there is no file {authorities}"]
 
 
 def test_an_account_is_removed(command_line: CommandLine) -> None:
