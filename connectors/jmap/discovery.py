@@ -29,6 +29,8 @@ MAX_REDIRECTS = 5
 MAX_SERVICES = 8
 MAX_SESSION_OCTETS = 8 * 1024 * 1024
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_ADVICE = f"url must be that of the session document, or of a server that has it at {WELL_KNOWN}"
+_ADVICE_ON_DOMAIN = "if the domain has JMAP elsewhere, set url instead"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,10 @@ class DnsResolver:
         return tuple(Service(host.lower(), port) for host, port in found if host and host != ".")
 
 
+class NoDocument(Unavailable):
+    """What a server has at a URL is no session document."""
+
+
 @dataclass(frozen=True, slots=True)
 class FoundSession:
     """A session document, and the URL it was read from, to which its relative URLs belong."""
@@ -108,6 +114,9 @@ class Discovery:
         reasons = "; ".join(error.operator_text for error in failures)
         if failures and all(isinstance(error, Rejected) for error in failures):
             raise Rejected(reasons) from failures[-1]
+        if any(isinstance(error, (NotFound, NoDocument)) for error in failures):
+            # Something is there, so it is rather the setting that is wrong than the server.
+            reasons += f"; {_ADVICE}" if self._settings.url is not None else f"; {_ADVICE_ON_DOMAIN}"
         raise Unavailable(f"no JMAP session was found: {reasons}") from (failures[-1] if failures else None)
 
     async def read(self, url: str) -> FoundSession:
@@ -176,4 +185,4 @@ def _decoded(body: bytes, url: str) -> Session:
     try:
         return msgspec.json.decode(body, type=Session)
     except (msgspec.MsgspecError, ValueError) as exc:
-        raise Unavailable(f"{shown(url)} has no JMAP session document: {exc}") from exc
+        raise NoDocument(f"{shown(url)} has no JMAP session document: {exc}") from exc

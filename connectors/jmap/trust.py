@@ -29,8 +29,11 @@ class Trust:
         """
         self._authoriser = authoriser
         self._trusts_session = settings.allowed_hosts is None
+        self._plain_host: str | None = None
         if settings.url is not None:
-            authoriser.allow(str(Origin.of(settings.url)))
+            origin = Origin.of(settings.url)
+            self._plain_host = origin.host if origin.scheme == "http" else None
+            authoriser.allow(str(origin))
         if settings.domain is not None:
             domain = settings.domain.rstrip(".")
             authoriser.allow(domain, *([f"*.{domain}"] if "." in domain else []))
@@ -47,9 +50,12 @@ class Trust:
             where = Origin.of(address)
         except MalformedUrl as exc:
             raise Rejected(f"the JMAP server leads to {exc}") from exc
-        if not self._authoriser.allows(address):
-            reason = f"unless allowed_hosts names {where.host}" if where.is_private else "as it is without TLS"
-            raise Rejected(f"the JMAP server leads to {where}, which gets no credentials {reason}")
+        if self._authoriser.allows(address):
+            return
+        if where.is_private and where.host == self._plain_host:
+            raise Rejected(f"the JMAP server leads to {where}: begin url with https")
+        reason = f"unless allowed_hosts names {where.host}" if where.is_private else "as it is without TLS"
+        raise Rejected(f"the JMAP server leads to {where}, which gets no credentials {reason}")
 
     def admit(self, url: str) -> None:
         """Allow the server of an address out of the session document, if those are trusted.

@@ -323,7 +323,7 @@ class HttpClient:
             if not fields:
                 raise Denied(f"{outgoing.what} wants a login, and there is none that may be sent there")
             if is_last or not await self._bounded(self._authorise.refused(fields), outgoing.what):
-                raise AuthExpired(f"{outgoing.what} was answered 401")
+                raise AuthExpired(f"{outgoing.what} was answered 401: the server refuses the credentials")
         return answer, outgoing.secrets
 
     async def _fields(self, call: _Call, url: str) -> dict[str, str]:

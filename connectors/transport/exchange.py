@@ -20,6 +20,9 @@ from connectors.transport.retry import AttemptFailed, Trouble
 LEAST_OCTETS = 1024
 """A reply that brings less than this within the time-out counts as silent, so that a trickle does not hold a place."""
 
+_NO_TLS = "WRONG_VERSION_NUMBER"
+"""How OpenSSL calls an answer that is no TLS record at all."""
+
 _UNREACHED = (httpx.ConnectError, httpx.ConnectTimeout, httpx.UnsupportedProtocol, httpx.InvalidURL)
 
 
@@ -311,5 +314,7 @@ def broken(outgoing: Outgoing, exc: Exception, progress: _Progress) -> AttemptFa
         return AttemptFailed(trouble, f"{outgoing.what}: nothing happened for {outgoing.timeout_s:g} s")
     if isinstance(exc, (httpx.TimeoutException, TimeoutError)):
         return AttemptFailed(trouble, f"{outgoing.what}: no connection within {outgoing.connect_timeout_s:g} s")
+    if _NO_TLS in str(exc):
+        return AttemptFailed(trouble, f"{outgoing.what}: what answers on that port does not speak TLS")
     reason = excerpt(str(exc).encode(), outgoing.secrets) or "no reason given"
     return AttemptFailed(trouble, f"{outgoing.what}: {type(exc).__name__}: {reason}")

@@ -99,14 +99,27 @@ async def test_redirects_in_a_circle_end(router: respx.Router) -> None:
 @pytest.mark.parametrize("body", [b"<html>", b"{}", b"[]", b"", b'{"apiUrl": 3}', b"\xff\xfe"])
 async def test_what_is_no_session_document_is_unavailable(router: respx.Router, body: bytes) -> None:
     router.get(SESSION_URL).mock(return_value=httpx.Response(200, content=body))
-    with pytest.raises(Unavailable, match="no JMAP session"):
+    with pytest.raises(Unavailable, match=r"no JMAP session.*; url must be that of the session document"):
         await make_client(router).open()
 
 
 async def test_nothing_at_the_url_is_unavailable(router: respx.Router) -> None:
     router.get(SESSION_URL).mock(return_value=httpx.Response(404))
-    with pytest.raises(Unavailable, match="404"):
+    with pytest.raises(Unavailable, match="404; url must be that of the session document"):
         await make_client(router).open()
+
+
+async def test_a_server_that_is_down_is_no_reason_to_alter_settings(router: respx.Router) -> None:
+    router.get(SESSION_URL).mock(return_value=httpx.Response(500))
+    with pytest.raises(Unavailable) as caught:
+        await make_client(router).open()
+    assert "url must be" not in caught.value.operator_text
+
+
+async def test_nothing_at_the_domain_suggests_the_url(router: respx.Router) -> None:
+    router.get("https://example.com/.well-known/jmap").mock(return_value=httpx.Response(404))
+    with pytest.raises(Unavailable, match="404; if the domain has JMAP elsewhere, set url"):
+        await make_client(router, domain="example.com").open()
 
 
 async def test_a_refused_credential_wants_a_new_login(router: respx.Router) -> None:

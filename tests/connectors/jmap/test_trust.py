@@ -59,6 +59,12 @@ def test_plain_http_is_for_the_operator_to_choose() -> None:
         trust.admit("http://10.0.0.2:8080/api")
 
 
+def test_a_server_that_wants_tls_after_all_is_to_be_named_so() -> None:
+    trust = make_trust(url="http://mail.example.com/")
+    with pytest.raises(Rejected, match=r"leads to https://mail\.example\.com: begin url with https"):
+        trust.check("https://mail.example.com/session")
+
+
 def test_dns_may_name_a_port_of_a_trusted_host_only() -> None:
     trust = make_trust(domain="example.com")
     trust.admit_service("jmap.example.com", 8443)

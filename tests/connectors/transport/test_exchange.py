@@ -343,6 +343,17 @@ async def test_an_untrusted_certificate_is_unreachable(
         assert "certificate" in failure.what.lower()
 
 
+async def test_a_server_without_tls_is_called_that(transport: httpx.AsyncHTTPTransport) -> None:
+    async def speaks_first(peer: Peer) -> None:
+        peer.writer.write(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
+        await peer.until_closed()
+
+    async with raw_server(speaks_first) as server:
+        failure = await trouble(transport, outgoing(server.url(scheme="https")))
+        assert failure.trouble is Trouble.UNREACHABLE
+        assert failure.what.endswith("does not speak TLS")
+
+
 async def test_a_server_that_never_shakes_hands_is_unreachable(transport: httpx.AsyncHTTPTransport) -> None:
     async with raw_server(lambda peer: peer.until_closed()) as server:
         failure = await trouble(transport, outgoing(server.url(scheme="https"), connect_timeout_s=SHORT_S))
