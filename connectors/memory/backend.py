@@ -48,6 +48,7 @@ GMAIL_EPOCH = 0x18C0_0000_0000_0000
 """Ids like Gmail's are counted from here on."""
 
 LABEL_FLAGS = frozenset({SEEN, ANSWERED, FLAGGED, DRAFT})
+GMAIL_FLAGS = LABEL_FLAGS - {ANSWERED}
 
 
 class Layout(enum.Enum):
@@ -165,6 +166,13 @@ class MemoryBackend:
         for role in (*USUAL_ROLES, *(GMAIL_ROLES if self.has_gmail_ids else ())):
             self.create_mailbox((role.value.capitalize(),), role)
 
+    @property
+    def storable_flags(self) -> frozenset[str]:
+        """The system flags that are stored."""
+        if self.layout is not Layout.LABELS:
+            return SYSTEM_FLAGS
+        return GMAIL_FLAGS if self.has_gmail_ids else LABEL_FLAGS
+
     def set_offline(self, is_offline: bool) -> None:
         """Cut the backend off, or bring it back. Cutting it off ends every watch."""
         self.faults.is_offline = is_offline
@@ -207,7 +215,7 @@ class MemoryBackend:
             role=mailbox.role,
             is_read_only=mailbox.is_read_only,
             is_subscribed=mailbox.is_subscribed,
-            storable_flags=LABEL_FLAGS if is_label else SYSTEM_FLAGS,
+            storable_flags=self.storable_flags,
             any_keyword=not is_label,
             uidvalidity=mailbox.uidvalidity if self.has_uids else None,
             uidnext=mailbox.uidnext if self.has_uids else None,
@@ -428,8 +436,8 @@ class MemoryBackend:
             raise Unsupported(f"the hierarchy separator cannot be in a name: {path!r}")
 
     def _check_flags(self, flags: frozenset[str]) -> None:
-        if self.layout is Layout.LABELS and not flags <= LABEL_FLAGS:
-            raise Rejected(f"flags that are not stored here: {sorted(flags - LABEL_FLAGS)}")
+        if self.layout is Layout.LABELS and not flags <= self.storable_flags:
+            raise Rejected(f"flags that are not stored here: {sorted(flags - self.storable_flags)}")
         if any(flag.startswith("\\") and flag not in SYSTEM_FLAGS for flag in flags):
             raise Rejected(f"not a system flag among {sorted(flags)}")
 

@@ -1,0 +1,77 @@
+"""COPY and MOVE within an account: the flags that only the gateway holds go along, and survive relisting."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from connectors.memory.backend import Layout, MemoryBackend
+from gateway.mailbox.view import View
+from gateway.wire.commands import StoreAction
+from tests.stack import INBOX, Stack, message, next_changes, running_stack, until_held
+
+OURS = ("\\Answered", "$Forwarded", "later")
+
+
+def like_gmail() -> MemoryBackend:
+    backend = MemoryBackend(Layout.LABELS, has_gmail_ids=True, is_sparse=True, lists_account=True)
+    backend.deliver(INBOX, message(1))
+    return backend
+
+
+async def marked(stack: Stack, backend: MemoryBackend) -> View:
+    """Return a view of INBOX with one message that has flags of ours."""
+    stack.backends["work"] = backend
+    await stack.add_account("work")
+    view = await stack.open()
+    await view.store([1], StoreAction.ADD, OURS)
+    view.catch_up(allow_expunge=True)
+    return view
+
+
+def flags(view: View) -> list[set[str]]:
+    return [set(row.flags.decode()[1:-1].split()) - {"\\Recent"} for row in view.flag_rows(view.uids)]
+
+
+@pytest.mark.parametrize("is_move", [False, True])
+async def test_flags_that_the_backend_cannot_hold_go_along(stack: Stack, is_move: bool) -> None:
+    view = await marked(stack, like_gmail())
+    await view.copy([1], "Archive", is_move=is_move)
+    archive = await stack.open("Archive")
+    assert flags(archive) == [set(OURS)]
+    await archive.copy([1], "Sent", is_move=is_move)
+    assert flags(await stack.open("Sent")) == [set(OURS)]
+
+
+async def test_deleted_does_not_go_along(stack: Stack) -> None:
+    view = await marked(stack, like_gmail())
+    await view.store([1], StoreAction.ADD, ("\\Deleted",))
+    await view.copy([1], "Archive", is_move=True)
+    assert flags(await stack.open("Archive")) == [set(OURS)]
+
+
+@pytest.mark.parametrize("is_expired", [False, True])
+async def test_flags_that_the_backend_cannot_hold_survive_its_changes(stack: Stack, is_expired: bool) -> None:
+    view = await marked(stack, backend := like_gmail())
+    if is_expired:
+        backend.expire_cursors()
+    backend.set_flags(INBOX, backend.messages(INBOX)[0].ident, frozenset({"\\Seen"}))
+    await next_changes(view)
+    assert flags(view) == [{"\\Seen", *OURS}]
+    backend.set_flags(INBOX, backend.messages(INBOX)[0].ident, frozenset())
+    await next_changes(view)
+    assert flags(view) == [set(OURS)]
+
+
+async def test_they_survive_a_listing_after_a_restart(tmp_path: Path) -> None:
+    backends = {"work": like_gmail()}
+    async with running_stack(tmp_path, backends) as stack:
+        await marked(stack, backends["work"])
+    backends["work"].expire_cursors()
+    async with running_stack(tmp_path, backends) as stack:
+        backends["work"].deliver(INBOX, message(2))
+        view = await stack.open()
+        await until_held(view, 2)
+        assert flags(view) == [set(OURS), set()]
+        assert await stack.check() == []
