@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
@@ -154,6 +153,20 @@ class CredentialForm:
         make: Callable[[CredentialRecord], CredentialSource] = imported(self.source)
         return make(record)
 
+    async def log_in(
+        self, values: Mapping[str, Secret[str]], settings: Mapping[str, SettingValue], dialog: LoginDialog
+    ) -> Mapping[str, Secret[str]]:
+        """Lead a person through the form's login; return `values` with what it has found out.
+
+        Raises:
+            ConnectorError: it came to nothing.
+            ValueError: the form has no login.
+        """
+        if self.login is None:
+            raise ValueError(f"form {self.name} has no login")
+        login: Login = imported(self.login)
+        return {**values, **await login(values, settings, dialog)}
+
 
 @dataclass(frozen=True, slots=True)
 class CredentialRecord:
@@ -173,9 +186,3 @@ Login = Callable[
     [Mapping[str, Secret[str]], Mapping[str, SettingValue], LoginDialog], Awaitable[Mapping[str, Secret[str]]]
 ]
 """What `CredentialForm.login` names."""
-
-
-def _load(place: str) -> object:
-    module_name, _, attribute = place.partition(":")
-    found: object = getattr(importlib.import_module(module_name), attribute)
-    return found

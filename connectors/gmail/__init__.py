@@ -16,10 +16,11 @@ OAUTH_FORM = CredentialForm(
     fields=(
         CredentialField("client_id", "the id of the OAuth client, as in 123-abc.apps.googleusercontent.com"),
         CredentialField("client_secret", "its secret, if it has one", is_secret=True, is_required=False),
-        CredentialField("refresh_token", "the refresh token of the user's consent", is_secret=True),
+        CredentialField("refresh_token", "the refresh token of the user's consent", is_secret=True, is_from_login=True),
         _PUBSUB_KEY,
     ),
     source="connectors.gmail.oauth:oauth_source",
+    login="connectors.gmail.login:log_in",
 )
 
 SERVICE_ACCOUNT_FORM = CredentialForm(
