@@ -8,8 +8,8 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.e2e.backends import Backend
@@ -58,6 +58,24 @@ class MaildirAccount:
     path: Path
 
 
+@dataclass(frozen=True, slots=True)
+class DeclaredAccount:
+    """A local login and an account of any connector, with the `settings` and `credentials` of a configuration file.
+
+    A secret is given under its own name; it comes to stand in a file.
+    """
+
+    login: str
+    password: str
+    connector: str
+    settings: Mapping[str, str | int | float | bool]
+    credentials: Mapping[str, str] = field(default_factory=dict)
+    secrets: Mapping[str, str] = field(default_factory=dict)
+
+
+AnyAccount = Account | MaildirAccount | DeclaredAccount
+
+
 def new_account(server: Server, login: str, password: str) -> Account:
     """Make an empty account at a server, with the mailboxes INBOX and Sent, for a local login."""
     if isinstance(server, Dovecot):
@@ -84,7 +102,7 @@ class GatewayProcess:
     The port stays the same over restarts, so that clients may reconnect.
     """
 
-    def __init__(self, directory: Path, accounts: Sequence[Account | MaildirAccount]) -> None:
+    def __init__(self, directory: Path, accounts: Sequence[AnyAccount]) -> None:
         self.directory = directory
         self.port = free_port()
         self._accounts = {account.login: account for account in accounts}
@@ -193,7 +211,9 @@ class GatewayProcess:
             ]
         return "\n".join(lines) + "\n"
 
-    def _connector(self, account: Account | MaildirAccount) -> list[str]:
+    def _connector(self, account: AnyAccount) -> list[str]:
+        if isinstance(account, DeclaredAccount):
+            return self._declared(account)
         if isinstance(account, MaildirAccount):
             return ['connector = "maildir"', f"settings = {{ path = {_toml(str(account.path))} }}"]
         backend = account.backend
@@ -215,6 +235,14 @@ class GatewayProcess:
             f"password_file = {_toml(self._secret(f'{account.login}-work', backend.password))} }}",
         ]
 
+    def _declared(self, account: DeclaredAccount) -> list[str]:
+        files = {f"{key}_file": self._secret(f"{account.login}-{key}", value) for key, value in account.secrets.items()}
+        return [
+            f"connector = {_toml(account.connector)}",
+            f"settings = {_table(account.settings)}",
+            f"credentials = {_table({**account.credentials, **files})}",
+        ]
+
     def _secret(self, name: str, value: str) -> str:
         path = self.directory / f"{name}.password"
         path.touch(mode=0o600)
@@ -222,6 +250,11 @@ class GatewayProcess:
         return str(path)
 
 
-def _toml(text: str) -> str:
-    """Return a TOML basic string; JSON's escapes are a subset of TOML's."""
-    return json.dumps(text)
+def _toml(value: str | int | float | bool) -> str:
+    """Return a TOML value; JSON's numbers and booleans are the same there, its escapes a subset of those of TOML."""
+    return json.dumps(value)
+
+
+def _table(values: Mapping[str, str | int | float | bool]) -> str:
+    """Return a TOML inline table."""
+    return f"{{ {', '.join(f'{key} = {_toml(value)}' for key, value in values.items())} }}"

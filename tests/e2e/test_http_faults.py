@@ -1,0 +1,373 @@
+"""HTTP goes wrong between the gateway and a backend: what is known is served, what is done is done once."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import replace
+
+import pytest
+
+from tests.e2e.client_scenarios import contents
+from tests.e2e.http_backends import CyrusOverJmap, FakeOverJmap, Held, HttpBackend, Write, held
+from tests.e2e.http_lines import HttpLines, Line
+from tests.e2e.loop_thread import BlockingProxy, LoopThread
+from tests.e2e.raw_client import RawClient
+from tests.e2e.raw_values import Numbered, Reply, Response
+from tests.e2e.seeds import message
+from tests.e2e.waiting import equals, eventually
+from tests.servers.faults import (
+    Answer,
+    Cut,
+    Drop,
+    Fault,
+    Hang,
+    LoseReply,
+    Rewrite,
+    Trickle,
+    WrongLength,
+    broken_json,
+    html_page,
+    throttled,
+    truncated_json,
+)
+
+BOUND_S = 10.0
+"""Longest that a client waits for an answer, whatever the backend does; its time-outs are a second."""
+RECOVERY_S = 20.0
+KEPT = [message(1), message(2), message(3)]
+"""What is in INBOX, with UIDs from 1 on, read before anything goes wrong."""
+NEWS = message(8)
+LARGE = message(9, lines=4000)
+
+
+@pytest.fixture(scope="module")
+def thread() -> Iterator[LoopThread]:
+    with LoopThread() as thread:
+        yield thread
+
+
+MakeBackend = Callable[[pytest.FixtureRequest, LoopThread], HttpBackend]
+BACKENDS: dict[str, MakeBackend] = {
+    "cyrus": lambda request, _: CyrusOverJmap(request.getfixturevalue("cyrus")),
+    "fake": lambda _, thread: FakeOverJmap(thread),
+}
+
+
+@pytest.fixture(scope="module", params=BACKENDS)
+def lines(
+    request: pytest.FixtureRequest, thread: LoopThread, tmp_path_factory: pytest.TempPathFactory, is_direct: bool
+) -> Iterator[HttpLines]:
+    if is_direct:
+        pytest.skip("is about the gateway itself, and there is none")
+    backend = BACKENDS[request.param](request, thread)
+    lines = HttpLines(tmp_path_factory.mktemp("lines"), thread, backend)
+    yield lines
+    lines.close()
+
+
+@pytest.fixture
+def line(lines: HttpLines) -> Iterator[Line]:
+    yield prepared(lines.take())
+    lines.check()
+
+
+def prepared(line: Line) -> Line:
+    """Put three messages into INBOX and have the gateway read them."""
+    for content in KEPT:
+        line.account.deliver("INBOX", content)
+    line.settle("INBOX")
+    return line
+
+
+# -- what a client does ------------------------------------------------------------------------------------------------
+
+NEW = message(7)
+COMMANDS = {
+    Write.STORE: r"UID STORE 1 +FLAGS (\Flagged)",
+    Write.COPY: "UID COPY 1 Archive",
+    Write.MOVE: "UID MOVE 2 Archive",
+    Write.EXPUNGE: "UID EXPUNGE 3",
+    Write.APPEND: "APPEND Archive {}",
+}
+PLAIN: frozenset[str] = frozenset()
+FLAGGED = frozenset({"\\Flagged"})
+BEFORE: dict[str, Held] = {"INBOX": [(content, PLAIN) for content in KEPT], "Archive": [], "Trash": []}
+FIRST, SECOND, THIRD = BEFORE["INBOX"]
+ONCE_DONE: dict[Write, dict[str, Held]] = {
+    Write.STORE: {**BEFORE, "INBOX": [(KEPT[0], FLAGGED), SECOND, THIRD]},
+    Write.COPY: {**BEFORE, "Archive": [FIRST]},
+    Write.MOVE: {**BEFORE, "INBOX": [FIRST, THIRD], "Archive": [SECOND]},
+    Write.EXPUNGE: {**BEFORE, "INBOX": [FIRST, SECOND], "Trash": [THIRD]},
+    Write.APPEND: {**BEFORE, "Archive": [(NEW, PLAIN)]},
+}
+ALL_DONE: dict[str, Held] = {
+    "INBOX": [(KEPT[0], FLAGGED)],
+    "Archive": [(KEPT[0], FLAGGED), SECOND, (NEW, PLAIN)],
+    "Trash": [THIRD],
+}
+
+
+def send(client: RawClient, write: Write) -> Reply:
+    """Do the write, in INBOX; the answer comes within bounds, and the connection can be used afterwards."""
+    if write is Write.EXPUNGE:
+        client.ok(r"UID STORE 3 +FLAGS.SILENT (\Deleted)")
+    begun = time.monotonic()
+    reply = client.command(COMMANDS[write], *([NEW] if write is Write.APPEND else []))
+    assert time.monotonic() - begun < BOUND_S
+    assert client.ok("NOOP").is_ok
+    return reply
+
+
+def assert_refused(reply: Reply) -> None:
+    assert (reply.status.kind, reply.status.code.partition(" ")[0]) == ("NO", "UNAVAILABLE")
+
+
+def octets(messages: Held) -> list[bytes]:
+    return [content for content, _ in messages]
+
+
+def is_any_exists(response: Response) -> bool:
+    return isinstance(response, Numbered) and response.kind == "EXISTS"
+
+
+def stored(line: Line) -> dict[str, Held]:
+    """Return what the backend holds."""
+    return {mailbox: line.account.held(mailbox) for mailbox in BEFORE}
+
+
+# -- everything fails --------------------------------------------------------------------------------------------------
+
+Outage = Callable[[BlockingProxy], AbstractContextManager[None]]
+
+
+def failing(fault: Fault) -> Outage:
+    return lambda proxy: proxy.failing(fault)
+
+
+BEFORE_THE_WORK: dict[str, Outage] = {
+    "refused": lambda proxy: proxy.refusing(),
+    "dropped": failing(Drop()),
+    "silent": failing(Hang()),
+    "status 500": failing(Answer(500)),
+    "status 503": failing(Answer(503)),
+    "broken JSON": failing(broken_json()),
+    "HTML": failing(html_page()),
+}
+AFTER_THE_WORK: dict[str, Outage] = {
+    "closed when done": failing(LoseReply()),
+    "silent when done": failing(LoseReply(is_silent=True)),
+    "cut": failing(Cut(20, is_reset=True)),
+    "truncated JSON": failing(truncated_json()),
+}
+
+
+def go_through(line: Line, outage: Outage, *, is_undone: bool) -> None:
+    """See that known mail is read during the outage and writes are refused, and that all is well again afterwards."""
+    with line.client() as front, line.client() as idler:
+        idler.select("INBOX")
+        idling = idler.idle()
+        known = held(front, "INBOX")
+        with outage(line.proxy):
+            for write in Write:
+                assert_refused(send(front, write))
+            with line.client() as another:
+                assert another.status("INBOX", "MESSAGES") == {"MESSAGES": 3}
+                assert octets(held(another, "INBOX")) == octets(known)
+        line.account.deliver("INBOX", NEWS)
+        idler.wait_for(is_any_exists, within_s=RECOVERY_S)
+        assert idler.done(idling).is_ok
+    if is_undone:
+        assert stored(line) == with_news(BEFORE)
+    repeat_all(line)
+
+
+def repeat_all(line: Line) -> None:
+    """Do every write again, as a client does that was refused, and see that each has been done once in all."""
+    with line.client() as front:
+        front.select("INBOX")
+        for write in Write:
+            assert send(front, write).is_ok
+    line.settle(*BEFORE)
+    assert stored(line) == with_news(ALL_DONE)
+
+
+def with_news(held_before: dict[str, Held]) -> dict[str, Held]:
+    return {**held_before, "INBOX": [*held_before["INBOX"], (NEWS, PLAIN)]}
+
+
+@pytest.fixture(scope="module")
+def outcomes(lines: HttpLines) -> Iterator[dict[str, Future[None]]]:
+    """All outages at the same time, each on a line of its own: most of it is waiting."""
+    with ThreadPoolExecutor(len(BEFORE_THE_WORK) + len(AFTER_THE_WORK)) as pool:
+
+        def begin(outage: Outage, *, is_undone: bool) -> Future[None]:
+            return pool.submit(go_through, prepared(lines.take()), outage, is_undone=is_undone)
+
+        undone = {name: begin(outage, is_undone=True) for name, outage in BEFORE_THE_WORK.items()}
+        yield undone | {name: begin(outage, is_undone=False) for name, outage in AFTER_THE_WORK.items()}
+    lines.check()
+
+
+@pytest.mark.parametrize("name", BEFORE_THE_WORK)
+def test_nothing_is_done_while_nothing_gets_through(outcomes: dict[str, Future[None]], name: str) -> None:
+    outcomes[name].result()
+
+
+@pytest.mark.parametrize("name", AFTER_THE_WORK)
+def test_nothing_is_lost_or_doubled_while_no_answer_gets_through(outcomes: dict[str, Future[None]], name: str) -> None:
+    outcomes[name].result()
+
+
+# -- one answer is lost ------------------------------------------------------------------------------------------------
+
+LOSSES: dict[str, Fault] = {
+    "closed": LoseReply(),
+    "silent": LoseReply(is_silent=True),
+    "status 502": Answer(502, is_work_done=True),
+    "HTML": replace(html_page(), is_work_done=True),
+    "cut": Cut(20),
+}
+
+
+@pytest.mark.parametrize("loss", LOSSES.values(), ids=LOSSES)
+@pytest.mark.parametrize("write", Write, ids=lambda write: write.value)
+def test_what_was_done_is_found_out_when_its_answer_is_lost(line: Line, write: Write, loss: Fault) -> None:
+    with line.client() as front, line.client() as other:
+        front.select("INBOX")
+        rule = line.proxy.fail(loss, when=line.backend.kinds.writes[write])
+        reply = send(front, write)
+        assert rule.hits == 1
+        if write is Write.APPEND:
+            # It was looked for and found.
+            uid = int(reply.codes()["APPENDUID"].split()[1])
+            assert contents(other, "Archive") == {uid: NEW}
+        elif not reply.is_ok:
+            assert_refused(reply)
+        line.settle(*BEFORE)
+        assert stored(line) == ONCE_DONE[write]
+
+
+@pytest.mark.parametrize("fault", [LoseReply(), LoseReply(is_silent=True), Answer(502), broken_json()], ids=repr)
+def test_an_upload_that_fails_is_made_again(line: Line, fault: Fault) -> None:
+    rule = line.proxy.fail(fault, when=line.backend.kinds.uploads)
+    with line.client() as front:
+        reply = send(front, Write.APPEND)
+        if not reply.is_ok:
+            assert_refused(reply)
+            assert send(front, Write.APPEND).is_ok
+    assert rule.hits == 1
+    line.settle(*BEFORE)
+    assert stored(line) == ONCE_DONE[Write.APPEND]
+
+
+@pytest.mark.parametrize("is_repeated", [False, True])
+def test_an_append_whose_outcome_cannot_be_learnt_is_stored_once(line: Line, is_repeated: bool) -> None:
+    import_ = line.backend.kinds.writes[Write.APPEND]
+    with line.client() as front:
+        with ExitStack() as outage:
+            rule = line.proxy.fail(LoseReply(), when=import_)
+            outage.enter_context(
+                line.proxy.failing(Answer(500), when=lambda request: not import_(request) and rule.hits > 0)
+            )
+            assert_refused(send(front, Write.APPEND))
+            assert rule.hits == 1
+        if is_repeated:
+            eventually(lambda: send(front, Write.APPEND).is_ok, within_s=RECOVERY_S)
+    line.settle(*BEFORE)
+    assert stored(line) == ONCE_DONE[Write.APPEND]
+
+
+def test_the_same_octets_appended_twice_are_what_the_backend_makes_of_them(line: Line) -> None:
+    with line.client() as front:
+        uids = [front.append("Archive", NEW), front.append("Archive", NEW)]
+    line.settle("Archive")
+    assert len(set(uids)) == len(stored(line)["Archive"]) == (1 if line.backend.keeps_one else 2)
+
+
+# -- asked to wait -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("status", [429, 503])
+@pytest.mark.parametrize("write", Write, ids=lambda write: write.value)
+def test_a_write_waits_as_long_as_it_is_asked_to(line: Line, write: Write, status: int) -> None:
+    rule = line.proxy.fail(throttled(1, status), when=line.backend.kinds.writes[write])
+    with line.client() as front:
+        front.select("INBOX")
+        begun = time.monotonic()
+        assert send(front, write).is_ok
+        assert time.monotonic() - begun >= 1
+    assert rule.hits == 1
+    line.settle(*BEFORE)
+    assert stored(line) == ONCE_DONE[write]
+
+
+def test_nothing_is_asked_of_a_backend_that_wants_a_long_rest(line: Line) -> None:
+    rule = line.proxy.fail(throttled(3600), times=None)
+    with line.client() as front:
+        known = held(front, "INBOX")
+        for write in Write:
+            assert_refused(send(front, write))
+        assert octets(held(front, "INBOX")) == octets(known)
+    assert rule.hits == 1
+
+
+# -- octets ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Cut(0),
+        Cut(100),
+        Cut(len(LARGE) // 2),
+        Cut(len(LARGE) - 1, is_reset=True),
+        Rewrite(lambda body: body[:-1]),
+        Rewrite(lambda body: body + b"more"),
+        WrongLength(-10),
+        WrongLength(10),
+        Answer(500),
+        html_page(),
+    ],
+    ids=["none", "start", "half", "all but one", "shorter", "longer", "less stated", "more stated", "500", "HTML"],
+)
+def test_octets_are_never_served_wrong(line: Line, fault: Fault) -> None:
+    rule = line.proxy.fail(fault, when=line.backend.kinds.downloads)
+    line.account.deliver("INBOX", LARGE)
+    with line.client() as front:
+        front.select("INBOX")
+        eventually(lambda: front.search("UID 4"), equals([4]), within_s=RECOVERY_S)
+        eventually(lambda: is_read_whole(front), within_s=RECOVERY_S)
+    assert rule.hits == 1
+
+
+def is_read_whole(front: RawClient) -> bool:
+    """Read the large message; tell whether it came. It comes whole or not at all."""
+    begun = time.monotonic()
+    reply = front.command("UID FETCH 4 (UID BODY.PEEK[])")
+    assert time.monotonic() - begun < BOUND_S
+    if reply.is_ok:
+        assert [row.items["BODY[]"] for row in reply.fetched()] == [LARGE]
+    else:
+        assert_refused(reply)
+        assert reply.fetched() == []
+    return reply.is_ok
+
+
+def test_a_slow_download_is_waited_for_while_others_are_served(line: Line) -> None:
+    gate = line.proxy.gate()
+    line.proxy.fail(Trickle(len(LARGE) // 10, gate.gate), when=line.backend.kinds.downloads)
+    line.account.deliver("INBOX", LARGE)
+    with line.client() as front, line.client() as other:
+        front.select("INBOX")
+        other.select("INBOX")
+        eventually(lambda: front.search("UID 4"), equals([4]), within_s=RECOVERY_S)
+        front.send(b"slow UID FETCH 4 (UID BODY.PEEK[])\r\n")
+        for piece in range(1, 6):
+            gate.wait_for_arrivals(piece)
+            assert [row["BODY[]"] for row in other.fetch("1:3", "BODY.PEEK[]").values()] == KEPT
+            gate.let_on()
+        gate.open()
+        assert [row.items["BODY[]"] for row in front.read_until("slow").fetched()] == [LARGE]
