@@ -1,16 +1,19 @@
 """New messages: the octets are uploaded, then imported (RFC 8621 section 4.8).
 
 A server may refuse to have the same message twice and names the one that it has. Then that one is put into the mailbox
-as well and given the flags: the message is where it was to be stored, octet for octet.
+as well and given the flags: the message is where it was to be stored, octet for octet. Some servers mean by the same
+message just one of the same Message-ID, such as the draft before this one: so the octets are compared first.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from connectors.api.errors import ConnectorError, NotFound, OutcomeUnknown, Rejected, TooLarge, Unsupported
 from connectors.api.types import BatchResult, MailboxRef, MessageContent, MessageRef, MessageState
+from connectors.jmap.blobs import Blob
 from connectors.jmap.calls import patch_key
 from connectors.jmap.errors import map_set_error
 from connectors.jmap.keywords import keywords_of
@@ -42,6 +45,7 @@ async def append(
         reply = await _import(mail, {_IMPORT: message})
         made = (reply.created or {}).get(_IMPORT)
         if made is not None:
+            await _check_whole(mail, made, content)
             return _state(mail, made, message)
         refusal = (reply.not_created or {}).get(_IMPORT)
         if refusal is None:
@@ -54,7 +58,7 @@ async def append(
             # Servers say in different words that the mailbox is gone.
             await check_mailbox(mail, mailbox)
             raise map_set_error(refusal, "importing a message")
-        state = await _join(mail, existing, mailbox, keywords)
+        state = await _join(mail, existing, mailbox, keywords, blob, content)
         if state is not None:
             return state
         # It has been destroyed meanwhile, so that there is room for it again.
@@ -62,13 +66,34 @@ async def append(
 
 
 def utc_date(moment: datetime) -> str:
-    """Return a UTCDate in whole seconds, as IMAP has them (RFC 8620 section 1.4, RFC 9051 section 2.3.3)."""
-    return f"{moment.astimezone(UTC).replace(microsecond=0, tzinfo=None).isoformat()}Z"
+    """Return a UTCDate in whole seconds, as IMAP has them (RFC 8620 section 1.4, RFC 9051 section 2.3.3).
+
+    Raises:
+        Rejected: in UTC it is before the year 1 or after 9999.
+    """
+    try:
+        return f"{moment.astimezone(UTC).replace(microsecond=0, tzinfo=None).isoformat()}Z"
+    except OverflowError as exc:
+        text = "The mail backend cannot hold that date."
+        raise Rejected(f"{moment.isoformat()} is no date in UTC", client_text=text) from exc
 
 
 async def _import(mail: Mail, messages: Mapping[str, Mapping[str, object]]) -> SetReply[Email]:
     call = mail.call("Email/import", _IMPORT, {"emails": messages})
     return (await mail.client.call(call, effect=Effect.WRITE)).get(_IMPORT, SetReply[Email])
+
+
+async def _check_whole(mail: Mail, made: Email, content: MessageContent) -> None:
+    """Undo an import of nothing: a server may repair a message (RFC 8621 section 4.8), but not make away with it.
+
+    Raises:
+        Rejected: that is what it did.
+    """
+    if made.size == 0 and content.size > 0:
+        call = mail.call("Email/set", "undo", {"destroy": [made.id]})
+        await mail.client.call(call, effect=Effect.WRITE)
+        text = f"importing a message: of {content.size} octets none was stored"
+        raise Rejected(text, client_text="The mail backend cannot hold this message.")
 
 
 def _may_pass(refusal: SetError) -> bool:
@@ -106,16 +131,24 @@ def _truths(value: object) -> dict[str, bool]:
 
 
 async def _join(
-    mail: Mail, existing: MessageRef, mailbox: MailboxRef, keywords: Mapping[str, bool]
+    mail: Mail,
+    existing: MessageRef,
+    mailbox: MailboxRef,
+    keywords: Mapping[str, bool],
+    blob: Blob,
+    content: MessageContent,
 ) -> MessageState | None:
     """Put a message that the server has already into the mailbox too, with the keywords; None if it is gone.
 
     Raises:
-        Rejected: it is in another mailbox, and the server has each message in one only.
+        Rejected: it is not the same message, or in another mailbox while the server has each in one only.
     """
-    before = (await mail.emails([existing], STATE_PROPERTIES)).found.get(existing)
+    before = (await mail.emails([existing], (*STATE_PROPERTIES, "blobId"))).found.get(existing)
     if before is None:
         return None
+    if not await _is_same(mail, before, blob, content):
+        text = f"message {existing} is taken for the same one, but holds other octets"
+        raise Rejected(text, client_text="The mail backend has another message that it takes for this one.")
     is_here = mailbox in mailboxes_of(before)
     if not is_here and not mail.has_many_mailboxes:
         text = f"message {existing} is the same one, in another mailbox"
@@ -136,6 +169,26 @@ async def _join(
     if after is None:
         raise OutcomeUnknown(f"message {existing} was put into mailbox {mailbox}, but cannot be read now")
     return state_of(after, tells_mailboxes=mail.has_many_mailboxes)
+
+
+async def _is_same(mail: Mail, email: Email, blob: Blob, content: MessageContent) -> bool:
+    """Whether a message consists of the octets that have been uploaded as `blob`."""
+    if email.blob_id == blob.id:
+        return True
+    if email.blob_id is None or email.size != content.size:
+        return False
+    theirs = await mail.client.download(email.blob_id, email.size)
+    try:
+        return await _digest(theirs) == await _digest(content)
+    except NotFound:
+        return False
+
+
+async def _digest(content: MessageContent) -> bytes:
+    digest = hashlib.sha256()
+    async for chunk in content.chunks():
+        digest.update(chunk)
+    return digest.digest()
 
 
 # -- copies where a message is in one mailbox only --------------------------------------------------------------------

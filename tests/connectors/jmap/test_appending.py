@@ -50,6 +50,13 @@ def test_dates_are_in_utc_and_whole_seconds(moment: datetime, text: str) -> None
     assert utc_date(moment) == text
 
 
+@pytest.mark.parametrize(("year", "hours"), [(1, 14), (9999, -12)])
+def test_a_date_that_utc_does_not_have_is_refused(year: int, hours: int) -> None:
+    month, day = (1, 1) if year == 1 else (12, 31)
+    with pytest.raises(Rejected, match="no date in UTC"):
+        utc_date(datetime(year, month, day, 0 if year == 1 else 23, tzinfo=timezone(timedelta(hours=hours))))
+
+
 async def test_a_repaired_message_has_the_size_it_was_given() -> None:
     async with staged(FakeOptions(quirks=frozenset({Quirk.IMPORT_REPAIRS}))) as stage:
         data = mail(1).replace(b"\r\n", b"\n")
@@ -97,6 +104,34 @@ async def test_where_a_message_is_in_one_mailbox_only_the_other_is_not_robbed() 
         with pytest.raises(Rejected):
             await append(stage)
         assert stage.fake.email(first.ref).mailbox_ids == {stage.ref("Sent")}
+
+
+@pytest.mark.parametrize("old", [b"another body of some length", mail(1)[-9:][::-1]])
+async def test_a_message_that_only_counts_as_the_same_is_not_taken_for_it(old: bytes) -> None:
+    async with staged(FakeOptions(quirks=frozenset({Quirk.FORBID_SAME_MESSAGE_ID}))) as stage:
+        draft = mail(1)[: -len(old)] + old
+        ref = stage.fake.deliver("Drafts", draft)
+        with pytest.raises(Rejected, match="other octets"):
+            await append(stage)
+        assert stage.fake.email(ref).mailbox_ids == {stage.ref("Drafts")}
+
+
+async def test_the_same_octets_are_found_out_under_another_blob_id() -> None:
+    async with staged(FakeOptions(quirks=frozenset({Quirk.FORBID_SAME_MESSAGE_ID}))) as stage:
+        ref = stage.fake.deliver("Sent", mail(1))
+        email = stage.fake.email(ref)
+        email.blob_id, account = f"other-{email.blob_id}", stage.fake.account()
+        account.blobs[email.blob_id] = email.content
+        state = await append(stage)
+        assert state.ref == ref
+        assert state.mailboxes == {stage.ref(), stage.ref("Sent")}
+
+
+async def test_a_message_that_was_not_stored_is_refused_and_nothing_of_it_stays() -> None:
+    async with staged(FakeOptions(quirks=frozenset({Quirk.IMPORT_LOSES}))) as stage:
+        with pytest.raises(Rejected, match="none was stored"):
+            await append(stage)
+        assert stage.fake.emails_in("INBOX") == []
 
 
 # -- refusals ---------------------------------------------------------------------------------------------------------

@@ -62,9 +62,14 @@ class _Import:
         if options.has(Quirk.IMPORT_REPAIRS):
             content = content.repaired()
             blob_id = content.blob_id()
+        if options.has(Quirk.IMPORT_LOSES):
+            content = Content.of(b"")
+            blob_id = content.blob_id()
         existing = account.emails_of_blob.get(blob_id)
         if existing and options.has(Quirk.FORBID_DUPLICATES):
             raise SetFailure("alreadyExists", existing_id=existing[0])
+        if options.has(Quirk.FORBID_SAME_MESSAGE_ID):
+            self._check_message_id(content)
         check_quota(self.scope, account, content.size)
         email = account.new_email(content, blob_id, mailbox_ids, keywords, received_at, options.quirks)
         account.add_email(email)
@@ -75,6 +80,12 @@ class _Import:
             "threadId": email.thread_id,
             "size": email.size,
         }
+
+    def _check_message_id(self, content: Content) -> None:
+        wanted = message_id(content)
+        for email in self.account.emails.values():
+            if wanted is not None and message_id(email.content) == wanted:
+                raise SetFailure("alreadyExists", existing_id=email.id)
 
     def _blob(self, values: dict[str, object]) -> tuple[str, Content]:
         try:
@@ -92,6 +103,11 @@ class _Import:
             return utc_date(values["receivedAt"]).replace(microsecond=0)
         except Mismatch as mismatch:
             raise invalid_property("receivedAt", str(mismatch)) from None
+
+
+def message_id(content: Content) -> bytes | None:
+    """Return the value of the first Message-ID field."""
+    return next((value.strip() for name, value in content.fields() if name.lower() == "message-id"), None)
 
 
 def newest_received(content: Content) -> datetime:
