@@ -158,7 +158,7 @@ class SessionKeeper:
 
     async def _reread(self) -> None:
         before, rested_s = self.view, self._clock.monotonic() - self._read_at
-        self._is_stale = False
+        # It stays stale until it has been read: whoever reads it may be cancelled.
         self._read_at = self._clock.monotonic()
         try:
             found = await self._read(before.url)
@@ -166,7 +166,6 @@ class SessionKeeper:
         except AuthExpired:
             raise
         except ConnectorError as exc:
-            self._is_stale = True
             self._pause_s = min(self._pause_s * 2, LONGEST_PAUSE_S)
             _log.warning("the JMAP session could not be read again: %s", exc.operator_text)
             return

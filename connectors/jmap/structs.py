@@ -281,9 +281,9 @@ class Email(msgspec.Struct, frozen=True, rename="camel"):
             return None
         try:
             moment = datetime.fromisoformat(self.received_at)
-        except ValueError:
+            return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+        except (ValueError, OverflowError):
             return None
-        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
 class Quota(msgspec.Struct, frozen=True, rename="camel"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import httpx
@@ -232,6 +233,30 @@ async def test_a_session_that_cannot_be_read_again_stays_as_it_was(router: respx
     await ask(client)
     assert session.call_count == tried
     assert api.call_count == 3
+
+
+async def test_a_reading_that_is_given_up_is_made_up_for(router: respx.Router, clock: SkippingClock) -> None:
+    client = await opened(router, clock)
+    router.post(API_URL).mock(return_value=api_reply(("Core/echo", {}, "e"), state="s2"))
+    await ask(client)
+    begun = asyncio.Event()
+
+    async def hang(_request: httpx.Request) -> httpx.Response:
+        begun.set()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    router.get(SESSION_URL).mock(side_effect=hang)
+    clock.advance(FIRST_PAUSE_S)
+    asking = asyncio.create_task(ask(client))
+    await begun.wait()
+    asking.cancel()
+    await asyncio.gather(asking, return_exceptions=True)
+    router.get(SESSION_URL).mock(return_value=httpx.Response(200, json=session_document(state="s2")))
+    clock.advance(FIRST_PAUSE_S)
+    await ask(client)
+    assert client.session.state == "s2"
+    await client.close()
 
 
 async def test_a_refused_credential_is_told_on_reading_again(router: respx.Router, clock: SkippingClock) -> None:

@@ -100,6 +100,7 @@ def test_rights_that_are_not_told_are_tried() -> None:
         ("2026-01-02T05:04:05+02:00", datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)),
         ("2026-01-02T03:04:05", datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)),
         ("0000-00-00T00:00:00Z", None),
+        ("0001-01-01T00:00:00+14:00", None),
         ("", None),
         (None, None),
     ],
