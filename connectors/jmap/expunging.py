@@ -8,7 +8,7 @@ elsewhere: so that is done only if nothing in the account has changed since (`if
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from connectors.api.errors import ConnectorError, Unavailable
@@ -19,7 +19,7 @@ from connectors.jmap.mail import Mail, in_chunks
 from connectors.jmap.mailboxes import read_tree, require_mailbox
 from connectors.jmap.settings import ExpungeTo
 from connectors.jmap.states import mailboxes_of
-from connectors.jmap.structs import SetReply
+from connectors.jmap.structs import Mailbox, SetReply
 from connectors.jmap.tree import mailbox_with
 from connectors.jmap.writing import alter
 from connectors.transport.messages import Effect
@@ -61,7 +61,7 @@ async def expunge(mail: Mail, mailbox: MailboxRef, refs: Sequence[MessageRef]) -
             # The error promises, or leaves open, what is no longer so for those that are done.
             course.failed.update(dict.fromkeys(course.pending, error))
         attempts = 0 if course.settle() else attempts + 1
-    busy = Unavailable(f"account {mail.client.account_id} is changed by others too often to destroy messages safely")
+    busy = Unavailable(f"account {mail.client.account_id} is changed by others too often to expunge messages safely")
     course.failed.update(dict.fromkeys(course.pending, busy))
     done: dict[MessageRef, MessageState | None] = dict.fromkeys(course.done)
     return BatchResult(done, missing=frozenset(course.missing), failed=course.failed)
@@ -71,7 +71,16 @@ async def _refuge(mail: Mail, mailbox: MailboxRef) -> MailboxRef | None:
     """Return where messages go that are in no other mailbox; None if they are destroyed."""
     if mail.expunge_to is ExpungeTo.DESTROY:
         return None
-    tree = list(mail.tree.values()) if mail.tree is not None else await read_tree(mail)
+    if mail.tree is not None:
+        known = _refuge_in(mail, mailbox, mail.tree.values())
+        if known is not None:
+            return known
+    # What is destroyed is lost, so not by what the roles were once: another mailbox may be the Trash by now.
+    return _refuge_in(mail, mailbox, await read_tree(mail))
+
+
+def _refuge_in(mail: Mail, mailbox: MailboxRef, tree: Iterable[Mailbox]) -> MailboxRef | None:
+    tree = list(tree)
     if any(mailbox_with(role, tree) == mailbox for role in _END_ROLES):
         return None
     wanted = [Role.ARCHIVE, Role.TRASH] if mail.expunge_to is ExpungeTo.ARCHIVE else [Role.TRASH]
@@ -102,7 +111,10 @@ async def _attempt(mail: Mail, course: _Course) -> None:
         await _destroy(mail, ending, read.state, course)
     if leaving:
         outcome = await alter(mail, leaving)
-        course.done |= outcome.done.keys()
+        # One that is (back) in the mailbox stays pending.
+        course.done |= {
+            ref for ref, email in outcome.done.items() if email is None or mailbox not in mailboxes_of(email)
+        }
         course.missing |= outcome.missing
         if outcome.failed:
             await _take_refusals(mail, course, refuge, leaving, outcome.failed)

@@ -124,7 +124,7 @@ async def test_the_same_octets_are_found_out_under_another_blob_id() -> None:
         account.blobs[email.blob_id] = email.content
         state = await append(stage)
         assert state.ref == ref
-        assert state.mailboxes == {stage.ref(), stage.ref("Sent")}
+        assert state.mailboxes == frozenset({stage.ref(), stage.ref("Sent")})
 
 
 async def test_a_message_that_was_not_stored_is_refused_and_nothing_of_it_stays() -> None:

@@ -73,6 +73,41 @@ async def test_a_trash_that_has_just_gone_is_noticed() -> None:
         assert stage.fake.email(ref).mailbox_ids == {stage.ref("Trash")}
 
 
+async def test_a_trash_that_is_the_trash_no_longer_destroys_nothing() -> None:
+    async with staged() as stage:
+        (ref,) = stage.fill(1, "Trash")
+        stage.fake.mailbox("Trash").role = None
+        stage.fake.create_mailbox("Bin", role="trash")
+        await expunge_one(stage, ref, "Trash")
+        assert stage.fake.email(ref).mailbox_ids == {stage.ref("Bin")}
+
+
+async def test_a_trash_that_is_new_is_used() -> None:
+    async with staged() as stage:
+        stage.fake.delete_mailbox("Trash")
+        await stage.connector.list_mailboxes()
+        (ref,) = stage.fill(1)
+        stage.fake.create_mailbox("Bin", role="trash")
+        await expunge_one(stage, ref)
+        assert stage.fake.email(ref).mailbox_ids == {stage.ref("Bin")}
+
+
+async def test_a_message_that_is_put_back_at_once_leaves_again() -> None:
+    async with staged() as stage:
+        (ref,) = stage.fill(1)
+        gate = stage.fake.hold("Email/get")
+        expunging = asyncio.ensure_future(stage.connector.expunge(stage.ref(), [ref]))
+        await gate.arrived()
+        gate.release()
+        gate = stage.fake.hold("Email/get")
+        await gate.arrived()
+        assert stage.fake.email(ref).mailbox_ids == {stage.ref("Trash")}
+        stage.fake.move(ref, "INBOX", "Sent")
+        gate.release()
+        await expunging
+        assert stage.fake.email(ref).mailbox_ids == {stage.ref("Sent")}
+
+
 async def test_a_message_put_elsewhere_before_it_is_destroyed_is_not_lost() -> None:
     async with staged() as stage:
         kept, gone = stage.fill(2, "Trash")
@@ -118,7 +153,7 @@ async def test_an_account_that_never_rests_destroys_nothing() -> None:
         result = await stage.connector.expunge(stage.ref("Trash"), [ref])
         assert isinstance(result.failed[ref], Unavailable)
         assert ref in stage.fake.account().emails
-        assert stage.api_requests() <= 10
+        assert stage.api_requests() <= 15
 
 
 async def test_what_was_done_is_told_although_the_rest_failed() -> None:
