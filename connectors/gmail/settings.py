@@ -41,7 +41,7 @@ class GmailSettings:
     """
 
     api_root: str = "https://gmail.googleapis.com"
-    token_uri: str = "https://oauth2.googleapis.com/token"
+    token_uri: str = "https://oauth2.googleapis.com/token"  # noqa: S105 - an address
     auth_uri: str = "https://accounts.google.com/o/oauth2/v2/auth"
     user: str = "me"
     prefix: tuple[str, ...] = ("[Gmail]",)

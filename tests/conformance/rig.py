@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import enum
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -23,6 +23,7 @@ from connectors.api.types import (
     MessageContent,
     MessageRef,
     MessageState,
+    Role,
 )
 
 Path = tuple[str, ...]
@@ -197,6 +198,12 @@ class Replica:
         """Assert that the mailbox is as this replica has it."""
         states = await self.probe.connector.states(self.probe.ref, await self.probe.refs())
         assert {state.ref: state.flags for state in states} == self.flags
+
+
+async def chosen(connector: Connector, mailboxes: Collection[MailboxRef] | None) -> frozenset[MailboxRef] | None:
+    """Return those of a message's mailboxes that it was put into: not those that show all there is, or a quality."""
+    views = {info.ref for info in await connector.list_mailboxes() if info.role in (Role.ALL, Role.FLAGGED)}
+    return None if mailboxes is None else frozenset(mailboxes) - views
 
 
 async def find_mailbox(connector: Connector, path: Path) -> MailboxInfo:

@@ -1,0 +1,207 @@
+"""What happened after a position in the mailbox's history, and whether the labels are still those that were told.
+
+The history tells of messages and never of labels that are made, renamed or deleted, so each look lists those too: both
+together cost 3 units. A message inside a record may come with its labels or without; without them the record is a
+change to what is known, and only where nothing is known the message is asked for.
+Source: Google, "Synchronize clients with Gmail"; reference of users.history.list.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+import msgspec
+
+from connectors.api.errors import CursorExpired, NotFound, Rejected, Unavailable
+from connectors.api.types import ChangePage, Cursor, MessageRef, MessageState
+from connectors.gmail.labels import Labels, Tree, flags_of
+from connectors.gmail.mail import MAX_RESULTS, Mail, position_of
+from connectors.gmail.methods import HISTORY_LIST
+from connectors.gmail.structs import History, HistoryList, Message
+from connectors.transport.paging import pages
+
+PAGE: Final = 1000
+"""States in one page that is yielded."""
+
+MAX_PAGES: Final = 2000
+"""Of history; whoever has missed a million records lists anew."""
+
+_VERSION: Final = "1"
+_NONE: Final[Labels] = frozenset()
+
+
+async def position(mail: Mail) -> Cursor:
+    """Return the newest position (2 units)."""
+    _, newest = await mail.profile()
+    mail.known.begin_at(newest)
+    tree = await mail.read_tree()
+    return _encode(mail, newest, tree)
+
+
+async def changes(mail: Mail, cursor: Cursor) -> AsyncIterator[ChangePage]:
+    """Yield what happened after the cursor: new messages in the order of their arrival, the cursor with the last page.
+
+    Raises:
+        CursorExpired: Gmail keeps no history from there any more, or the cursor is of another mailbox.
+    """
+    after, told = await _decode(mail, cursor)
+    mail.known.begin_at(after)
+    replay = await _replay(mail, after)
+    # After the history: a label that a record names is there now, or has gone again.
+    tree = await mail.read_tree()
+    changed, removed = await _settle(mail, replay, tree)
+    tree_changed = tree.digest != told
+    newest = max(replay.newest, after)
+    if not (changed or removed or tree_changed or newest > after):
+        return
+    for start in range(0, max(len(changed), 1), PAGE):
+        is_last = start + PAGE >= len(changed)
+        yield ChangePage(
+            changed=tuple(changed[start : start + PAGE]),
+            removed=removed if is_last else (),
+            cursor=_encode(mail, newest, tree) if is_last else None,
+            mailboxes_changed=tree_changed and start == 0,
+        )
+
+
+async def catch_up(mail: Mail) -> None:
+    """Bring what is known of messages up to now (2 units). The gateway is not told by this; the next `changes` tells.
+
+    Raises:
+        CursorExpired: that cannot be; nothing is known any more.
+    """
+    after = mail.known.as_of
+    if after is None:
+        _, newest = await mail.profile()
+        mail.known.begin_at(newest)
+        return
+    await _replay(mail, after)
+
+
+# -- cursors ----------------------------------------------------------------------------------------------------------
+
+
+def _encode(mail: Mail, newest: int, tree: Tree) -> Cursor:
+    return Cursor(msgspec.json.encode([_VERSION, mail.address, str(newest), tree.digest]).decode())
+
+
+async def _decode(mail: Mail, cursor: Cursor) -> tuple[int, str]:
+    """Return the position in a cursor, and the digest of the mailboxes at that time.
+
+    Raises:
+        CursorExpired: it is none of ours, or of another mailbox.
+    """
+    try:
+        version, address, after, digest = msgspec.json.decode(cursor, type=tuple[str, str, str, str])
+    except msgspec.MsgspecError as exc:
+        raise CursorExpired(f"{cursor!r} is no cursor of Gmail") from exc
+    if not mail.address:
+        await mail.profile()
+    if version != _VERSION or address != mail.address:
+        raise CursorExpired(f"{cursor!r} is no cursor of {mail.address}")
+    return position_of(after), digest
+
+
+# -- reading the history ----------------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class _Replay:
+    """What the records tell so far. Labels of None are not known; `newest` is how far the history goes."""
+
+    newest: int = 0
+    labels: dict[MessageRef, Labels | None] = field(default_factory=dict)
+    threads: dict[MessageRef, str] = field(default_factory=dict)
+    gone: dict[MessageRef, None] = field(default_factory=dict)
+
+
+async def _replay(mail: Mail, after: int) -> _Replay:
+    """Read the history to its end, and remember what it tells of labels.
+
+    Raises:
+        CursorExpired: it does not go back so far.
+    """
+    replay = _Replay()
+
+    async def page(token: str | None) -> tuple[HistoryList, str | None]:
+        query = [("startHistoryId", str(after)), ("maxResults", str(MAX_RESULTS))]
+        query += [("pageToken", token)] if token is not None else []
+        try:
+            reply = await mail.client.call(HISTORY_LIST, query=query, reply=HistoryList)
+        except NotFound as error:
+            mail.known.restart(None)
+            raise CursorExpired(f"the history of {mail.address} does not go back to {after}") from error
+        except Rejected as error:
+            if token is None:
+                raise CursorExpired(f"the history of {mail.address} does not know {after}") from error
+            raise Unavailable(f"the history of {mail.address} broke off: {error.operator_text}") from error
+        return reply, reply.next_page_token
+
+    # Pages without records come in between (seen with Gmail in 2016 and since); only the missing token is the end.
+    async with contextlib.aclosing(pages(page, most=MAX_PAGES)) as replies:
+        async for reply in replies:
+            replay.newest = max(replay.newest, position_of(reply.history_id))
+            for record in reply.history:
+                _take(mail, replay, record)
+    # At once, lest it overwrite what a write tells meanwhile.
+    for ref, labels in replay.labels.items():
+        if labels is None:
+            mail.known.doubt(ref)
+        else:
+            mail.known.learn(ref, labels)
+    mail.known.forget(replay.gone)
+    mail.known.as_of = max(replay.newest, after)
+    return replay
+
+
+def _take(mail: Mail, replay: _Replay, record: History) -> None:
+    """Add one record. Each change says what is so after it, so taking it twice changes nothing."""
+    for message, add, remove in _changes_in(record):
+        ref = MessageRef(message.id)
+        if ref in replay.gone:
+            continue
+        replay.threads[ref] = message.thread_id
+        before = message.labels if message.label_ids is not None else replay.labels.get(ref, mail.known.labels(ref))
+        replay.labels[ref] = None if before is None else (before - remove) | add
+    for deleted in record.messages_deleted:
+        ref = MessageRef(deleted.message.id)
+        replay.labels.pop(ref, None)
+        replay.gone[ref] = None
+
+
+def _changes_in(record: History) -> Iterator[tuple[Message, Labels, Labels]]:
+    """Yield each message that is there after a record, with the labels it was given and those it lost."""
+    for added in record.messages_added:
+        yield added.message, _NONE, _NONE
+    for given in record.labels_added:
+        yield given.message, frozenset(given.label_ids), _NONE
+    for lost in record.labels_removed:
+        yield lost.message, _NONE, frozenset(lost.label_ids)
+
+
+async def _settle(mail: Mail, replay: _Replay, tree: Tree) -> tuple[list[MessageState], tuple[MessageRef, ...]]:
+    """Return the states of what was changed and what is gone, having asked for messages whose labels are not known."""
+    unknown = [ref for ref, labels in replay.labels.items() if labels is None]
+    read = await mail.read_messages(unknown)
+    changed: list[MessageState] = []
+    for ref, told in replay.labels.items():
+        labels = told if told is not None else (read[ref].labels if ref in read else None)
+        if labels is None:
+            # Gone between its record and now.
+            replay.gone[ref] = None
+            continue
+        received = read[ref].received if ref in read else None
+        changed.append(
+            MessageState(
+                ref,
+                mailboxes=tree.holders(labels),
+                flags=flags_of(labels),
+                internal_date=received,
+                email_id=ref,
+                thread_id=replay.threads[ref] or None,
+            )
+        )
+    return changed, tuple(replay.gone)

@@ -1,0 +1,173 @@
+"""Listing messages without reading one: who has which label is what lists by label tell, 500 ids for 5 units.
+
+Lists are newest first and their page tokens name a place, not a number: what goes meanwhile shifts nothing. Messages
+that are in one list and not yet, or no more, in another are settled by the history after the position that was taken
+before.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
+from dataclasses import dataclass
+
+from connectors.api.errors import CursorExpired, Rejected
+from connectors.api.types import MailboxRef, MessageRef, MessageState
+from connectors.gmail.history import catch_up
+from connectors.gmail.labels import ALL, ASIDE, STARRED, UNREAD, Labels, flags_of
+from connectors.gmail.mail import MAX_RESULTS, Mail
+from connectors.gmail.methods import MESSAGES_LIST
+from connectors.gmail.structs import MessageList
+from connectors.transport.paging import pages
+
+PAGE = 2000
+"""States in one page that is yielded."""
+
+_FIELDS = "messages(id,threadId),nextPageToken"
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A message as a list names it."""
+
+    id: str
+    thread: str
+
+
+async def listing(mail: Mail, mailbox: MailboxRef) -> AsyncIterator[Sequence[MessageState]]:
+    """Yield every message of the mailbox, oldest first, with its flags; nothing is said of other mailboxes.
+
+    Costs 5 units for each 500 messages in it, and as much for the unread and the starred ones among them, unless those
+    are known already.
+
+    Raises:
+        NotFound: no such mailbox.
+    """
+    await mail.require(mailbox)
+    labels = frozenset[str]() if mailbox == ALL else frozenset({str(mailbox)})
+    with_aside = mailbox in ASIDE
+    if mail.known:
+        with contextlib.suppress(CursorExpired):
+            await catch_up(mail)
+    try:
+        listed = await _ids(mail, labels, with_aside=with_aside)
+        known = {each.id: held for each in listed if (held := mail.known.labels(each.id)) is not None}
+        if len(known) == len(listed):
+            unread, starred = _having(known, UNREAD), _having(known, STARRED)
+        else:
+            unread = await _marked(mail, labels, UNREAD, with_aside=with_aside)
+            starred = await _marked(mail, labels, STARRED, with_aside=with_aside)
+    except Rejected as error:
+        raise await mail.refused(error, mailbox) from error
+    states = [_seen_in(each, unread, starred) for each in reversed(listed)]
+    del listed
+    for start in range(0, len(states), PAGE):
+        yield states[start : start + PAGE]
+
+
+def _seen_in(listed: Listed, unread: frozenset[str], starred: frozenset[str]) -> MessageState:
+    labels = frozenset(label for label, having in ((UNREAD, unread), (STARRED, starred)) if listed.id in having)
+    return MessageState(
+        MessageRef(listed.id), flags=flags_of(labels), email_id=listed.id, thread_id=listed.thread or None
+    )
+
+
+def _having(known: dict[str, Labels], label: str) -> frozenset[str]:
+    return frozenset(message_id for message_id, labels in known.items() if label in labels)
+
+
+async def list_account(mail: Mail) -> AsyncIterator[Sequence[MessageState]]:
+    """Yield every message of the account once, oldest first, with its flags and all mailboxes it is in.
+
+    One list names them all, Spam and Trash included, and one for each label tells who has it. All Mail and Starred need
+    no list of their own: the former is what is neither in Spam nor in Trash, the latter is a flag.
+    """
+    tree = await mail.read_tree()
+    labels = sorted((tree.shown | {UNREAD, STARRED}) - {ALL})
+    everything = await _ids(mail, frozenset(), with_aside=True)
+    held: dict[str, Labels] = dict.fromkeys((each.id for each in everything), frozenset())
+    # Few sets of labels stand for all messages.
+    larger: dict[tuple[Labels, str], Labels] = {}
+    async with contextlib.aclosing(_lists(mail, labels)) as lists:
+        async for label, ids in lists:
+            for message_id in ids:
+                before = held.get(message_id)
+                if before is not None:
+                    held[message_id] = larger.setdefault((before, label), before | {label})
+    for start in range(len(everything), 0, -PAGE):
+        page = everything[max(start - PAGE, 0) : start]
+        states = []
+        for each in reversed(page):
+            message_labels = held[each.id]
+            mail.known.learn(each.id, message_labels)
+            states.append(
+                MessageState(
+                    MessageRef(each.id),
+                    mailboxes=tree.holders(message_labels),
+                    flags=flags_of(message_labels),
+                    email_id=each.id,
+                    thread_id=each.thread or None,
+                )
+            )
+        yield states
+
+
+async def _lists(mail: Mail, labels: Sequence[str]) -> AsyncGenerator[tuple[str, list[str]], None]:
+    """Yield each label with the ids of the messages that have it, in any order; several are read at a time."""
+    tasks = [asyncio.create_task(_labelled(mail, label)) for label in labels]
+    try:
+        for done in asyncio.as_completed(tasks):
+            yield await done
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _labelled(mail: Mail, label: str) -> tuple[str, list[str]]:
+    try:
+        return label, [each.id for each in await _ids(mail, frozenset({label}), with_aside=True)]
+    except Rejected as error:
+        tree = await mail.read_tree()
+        if label not in tree.shown | {UNREAD, STARRED}:
+            # Deleted since the labels were listed; the next look at them tells.
+            return label, []
+        raise error
+
+
+async def _marked(mail: Mail, labels: Labels, mark: str, *, with_aside: bool) -> frozenset[str]:
+    """Return the ids of the messages that have the labels and `mark`."""
+    return frozenset(each.id for each in await _ids(mail, labels | {mark}, with_aside=with_aside))
+
+
+async def ids_with(mail: Mail, label: str) -> frozenset[MessageRef]:
+    """Return the messages that have a label now, wherever they are."""
+    return frozenset(MessageRef(each.id) for each in await _ids(mail, frozenset({label}), with_aside=True))
+
+
+async def find(mail: Mail, query: str, labels: Iterable[str] = (), *, with_aside: bool = False) -> list[MessageRef]:
+    """Return the messages that have the labels and that Gmail finds with `query`, newest first."""
+    return [MessageRef(each.id) for each in await _ids(mail, frozenset(labels), with_aside=with_aside, search=query)]
+
+
+async def _ids(mail: Mail, labels: Labels, *, with_aside: bool, search: str = "") -> list[Listed]:
+    """Return the messages that have all the labels, newest first."""
+    query = [("maxResults", str(MAX_RESULTS)), ("fields", _FIELDS)]
+    query += [("labelIds", label) for label in sorted(labels)]
+    query += [("includeSpamTrash", "true")] if with_aside else []
+    query += [("q", search)] if search else []
+
+    async def page(token: str | None) -> tuple[MessageList, str | None]:
+        more = [("pageToken", token)] if token is not None else []
+        reply = await mail.client.call(MESSAGES_LIST, query=[*query, *more], reply=MessageList)
+        return reply, reply.next_page_token
+
+    found: dict[str, Listed] = {}
+    async with contextlib.aclosing(pages(page)) as replies:
+        async for reply in replies:
+            for message in reply.messages:
+                # A thread is mostly named like its first message: one string does for both.
+                thread = message.id if message.thread_id == message.id else message.thread_id
+                found.setdefault(message.id, Listed(message.id, thread))
+    return list(found.values())

@@ -1,0 +1,107 @@
+"""Flags, COPY, MOVE and EXPUNGE where a message has labels, and is one message in however many mailboxes.
+
+What each does in which mailbox:
+
+              ordinary label, INBOX       All Mail               Trash, Spam                Starred, Important
+    COPY to   adds the label              nothing to do          adds it; leaves INBOX      adds the label
+    MOVE to   adds it, takes the source's takes the source's     adds it; leaves INBOX      adds it, takes the source's
+    EXPUNGE   takes the label; the last   to Trash               deletes for good           takes the label
+              one as the setting says
+
+Whoever is in Trash or Spam is in no other mailbox, so what is copied from there leaves it. Nothing can be put into Sent
+Mail or Drafts, and nothing leaves these or All Mail but to Trash or Spam: what is moved from them to a label gets the
+label and stays. A draft that is expunged is discarded. \\Seen and \\Flagged are of the message, in whatever mailbox.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from connectors.api.errors import Unsupported
+from connectors.api.types import FLAGGED, SEEN, BatchResult, MailboxRef, MessageRef
+from connectors.gmail.labels import ALL, ASIDE, DRAFTS, INBOX, LASTING, PLACES, SENT, STARRED, UNREAD, Labels, Tree
+from connectors.gmail.mail import Mail
+from connectors.gmail.relabel import Course, relabel
+
+_NONE: Labels = frozenset()
+_FULL = frozenset({SENT, DRAFTS})
+"""Only Gmail puts messages there."""
+
+
+async def store_flags(
+    mail: Mail, mailbox: MailboxRef, refs: Sequence[MessageRef], add: frozenset[str], remove: frozenset[str]
+) -> BatchResult:
+    """Set and remove \\Seen and \\Flagged; a thousand messages cost 50 units. \\Draft is what a draft has.
+
+    A message of such a large set that has just been deleted by somebody else passes as done: it is gone at the next
+    look anyway.
+    """
+    tree = await mail.require(mailbox)
+    given = (_NONE if FLAGGED not in add else frozenset({STARRED})) | (_NONE if SEEN not in remove else {UNREAD})
+    taken = (_NONE if FLAGGED not in remove else frozenset({STARRED})) | (_NONE if SEEN not in add else {UNREAD})
+    if not given and not taken:
+        return BatchResult({ref: mail.state_known(tree, ref) for ref in refs})
+    return (await relabel(mail, tree, refs, given, taken, named=[mailbox])).result()
+
+
+async def copy(mail: Mail, source: MailboxRef, refs: Sequence[MessageRef], destination: MailboxRef) -> BatchResult:
+    """Put the messages into another mailbox as well.
+
+    Raises:
+        NotFound: no such source or destination.
+    """
+    tree = await _both(mail, source, destination)
+    if destination == source or (destination == ALL and source not in ASIDE):
+        return BatchResult({ref: mail.state_known(tree, ref) for ref in refs})
+    if destination in _FULL:
+        return await _stay(mail, tree, refs, destination)
+    add, remove = _entering(destination)
+    return (await relabel(mail, tree, refs, add, remove, named=[source, destination], is_exact=True)).result()
+
+
+async def move(mail: Mail, source: MailboxRef, refs: Sequence[MessageRef], destination: MailboxRef) -> BatchResult:
+    """Move the messages; what `LASTING` mailboxes hold they keep, unless it goes to Trash or Spam.
+
+    Raises:
+        NotFound: no such source or destination.
+    """
+    tree = await _both(mail, source, destination)
+    if destination == source or (destination == ALL and source in LASTING):
+        return BatchResult({ref: mail.state_known(tree, ref) for ref in refs})
+    if destination in _FULL:
+        return await _stay(mail, tree, refs, destination)
+    add, remove = _entering(destination)
+    if destination not in ASIDE and source not in LASTING:
+        # Trash and Spam hide what labels a message has, and give them back when it leaves.
+        remove |= {str(source)}
+    return (await relabel(mail, tree, refs, add, remove, named=[source, destination], is_exact=True)).result()
+
+
+async def _both(mail: Mail, source: MailboxRef, destination: MailboxRef) -> Tree:
+    await mail.require(source)
+    return await mail.require(destination)
+
+
+def _entering(destination: MailboxRef) -> tuple[Labels, Labels]:
+    """Return the labels that a message gets and loses by entering a mailbox."""
+    if destination == ALL:
+        return _NONE, ASIDE
+    add = frozenset({str(destination)})
+    return add, (PLACES if destination in PLACES - {INBOX} else ASIDE) - add
+
+
+async def _stay(mail: Mail, tree: Tree, refs: Sequence[MessageRef], destination: MailboxRef) -> BatchResult:
+    """Refuse to put messages into Sent Mail or Drafts, but for those that are there."""
+    course = Course()
+    labels = await mail.labels_of(refs)
+    for ref in refs:
+        if ref not in labels:
+            course.missing.add(ref)
+        elif destination in tree.holders(labels[ref]):
+            course.done[ref] = mail.state_known(tree, ref)
+        else:
+            info = tree.info(destination)
+            name = info.path[-1] if info is not None else destination
+            text = f"Gmail does not let other messages be put into {name}; save them there instead."
+            course.failed[ref] = Unsupported(f"{ref} cannot be given the label {destination}", client_text=text)
+    return course.result()

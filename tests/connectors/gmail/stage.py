@@ -1,0 +1,148 @@
+"""Accounts at a stand-in for Gmail: for the conformance suite, and for tests of one connector."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from types import MappingProxyType
+
+from connectors.api.credentials import BearerCredential, FixedCredential, Secret
+from connectors.api.settings import SettingValue
+from connectors.api.types import BytesContent, MailboxRef, MessageRef, MessageState
+from connectors.gmail import SPEC
+from connectors.gmail.connector import GmailConnector
+from connectors.gmail.settings import parse_settings
+from connectors.transport.clock import Clock
+from tests.conformance.rig import Ability, Path, Probe, Rig, mail
+from tests.fakes.gmail.fake import FakeGmail
+from tests.fakes.gmail.mailbox import Message
+from tests.fakes.gmail.options import MAIL_SCOPE, FakeOptions
+from tests.fakes.gmail.server import Endpoints, running_fake
+
+ABILITIES = frozenset(Ability) - {
+    Ability.KEYWORDS,
+    Ability.DUPLICATES,
+    Ability.PUSH,
+    Ability.TOLD_SUBSCRIPTIONS,
+}
+"""Gmail keeps two flags and no keywords, and a message once."""
+
+_FLAG_LABELS = {"\\Flagged": "STARRED", "\\Draft": "DRAFT"}
+
+
+class GmailRig(Rig):
+    """An account at a stand-in."""
+
+    abilities = ABILITIES
+
+    def __init__(
+        self, fake: FakeGmail, endpoints: Endpoints, settings: dict[str, SettingValue], scopes: Sequence[str]
+    ) -> None:
+        self.fake = fake
+        self._endpoints = endpoints
+        self._settings = settings
+        self._scopes = scopes
+
+    def connector(self, clock: Clock | None = None) -> GmailConnector:
+        values = SPEC.check({"api_root": self._endpoints.api_root, "timeout_s": 20.0, **self._settings})
+        token = BearerCredential("", Secret(self.fake.access_token(self._scopes)))
+        return GmailConnector(parse_settings(values), FixedCredential(token), clock=clock)
+
+    async def deliver(self, path: Path, data: bytes) -> None:
+        self.fake.deliver(data, [self.label(path), "UNREAD"])
+
+    async def set_flags(self, path: Path, message_id: str, flags: frozenset[str]) -> None:
+        wanted = {_FLAG_LABELS[flag] for flag in flags if flag in _FLAG_LABELS}
+        wanted |= set() if "\\Seen" in flags else {"UNREAD"}
+        self.fake.relabel(self._find(path, message_id).id, wanted, {"UNREAD", "STARRED"} - wanted)
+
+    async def remove(self, path: Path, message_id: str) -> None:
+        message, label = self._find(path, message_id), self.label(path)
+        if message.labels - {label, "UNREAD", "STARRED"}:
+            self.fake.relabel(message.id, remove={label})
+        else:
+            self.fake.delete(message.id)
+
+    async def create_mailbox(self, path: Path) -> None:
+        self.fake.new_label("/".join(path))
+
+    async def delete_mailbox(self, path: Path) -> None:
+        self.fake.delete_label(self.label(path))
+
+    async def expire_cursors(self, path: Path) -> None:
+        self.fake.expire_history()
+
+    def label(self, path: Path) -> str:
+        if path == ("INBOX",):
+            return "INBOX"
+        found = self.fake.mailbox.labels.named("/".join(path))
+        assert found is not None, path
+        return found.id
+
+    def _find(self, path: Path, message_id: str) -> Message:
+        label = self.label(path)
+        (found,) = [m for m in self.fake.mailbox.with_message_id(message_id) if label in m.labels]
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A stand-in and an open connector to it."""
+
+    fake: FakeGmail
+    connector: GmailConnector
+    rig: GmailRig
+    labels: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def units(self) -> int:
+        """How many units have been spent since the counts were last cleared."""
+        return self.fake.stats.total_units
+
+    def calls(self, method: str) -> int:
+        return self.fake.stats.calls[f"gmail.users.{method}"]
+
+    def probe(self, ref: str) -> Probe:
+        return Probe(self.connector, MailboxRef(ref))
+
+    def deliver(self, number: int, *labels: str) -> MessageRef:
+        return MessageRef(self.fake.deliver(mail(number), labels))
+
+    def has(self, ref: MessageRef) -> frozenset[str]:
+        """Return the labels that a message has at the stand-in."""
+        return self.fake.message(ref).labels
+
+    async def append(
+        self, mailbox: str, data: bytes, flags: frozenset[str] = frozenset(), date: datetime | None = None
+    ) -> MessageState:
+        return await self.connector.append(MailboxRef(mailbox), BytesContent(data), flags, date)
+
+
+@asynccontextmanager
+async def staged(
+    options: FakeOptions | None = None, *, scopes: Sequence[str] = (MAIL_SCOPE,), **settings: SettingValue
+) -> AsyncIterator[Stage]:
+    """Run a stand-in with a connector that is open; the counts are then at zero."""
+    async with rigged(options, scopes=scopes, settings=settings) as rig:
+        connector = rig.connector()
+        await connector.open()
+        await connector.list_mailboxes()
+        rig.fake.stats.clear()
+        yield Stage(rig.fake, connector, rig)
+        await connector.close()
+
+
+@asynccontextmanager
+async def rigged(
+    options: FakeOptions | None = None,
+    *,
+    scopes: Sequence[str] = (MAIL_SCOPE,),
+    settings: Mapping[str, SettingValue] = MappingProxyType({}),
+) -> AsyncIterator[GmailRig]:
+    """Run a stand-in; in the end nothing may have been sent that Gmail's description does not allow."""
+    fake = FakeGmail(options)
+    async with running_fake(fake) as endpoints:
+        yield GmailRig(fake, endpoints, {"units_per_minute": 600_000.0, **settings}, scopes)
+    assert fake.violations == []
