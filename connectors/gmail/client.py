@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from typing import TypeVar
@@ -51,13 +52,17 @@ class GmailClient:
         self.clock = self._sender.clock
         self._batcher = Batcher(self._sender)
         self._uploader = Uploader(self._sender)
+        self.closed = asyncio.Event()
+        """Set while the client is closed."""
 
     async def open(self) -> None:
         """Make the client usable again after `close`; nothing is sent."""
         self._sender.open()
+        self.closed.clear()
 
     async def close(self) -> None:
         """End all connections. Never raises; may be called twice, and `open` after it."""
+        self.closed.set()
         await self._sender.close()
 
     def cost(self, method: Method) -> int:

@@ -99,6 +99,9 @@ PUBSUB_PULL: Final = Method("pubsub.projects.subscriptions.pull", "POST", "v1/{+
 PUBSUB_ACKNOWLEDGE: Final = Method(
     "pubsub.projects.subscriptions.acknowledge", "POST", "v1/{+subscription}:acknowledge", _SET
 )
+PUBSUB_MODIFY_ACK_DEADLINE: Final = Method(
+    "pubsub.projects.subscriptions.modifyAckDeadline", "POST", "v1/{+subscription}:modifyAckDeadline", _SET
+)
 
 METHODS: Final = (
     GET_PROFILE,
@@ -130,4 +133,5 @@ METHODS: Final = (
     GET_IMAP_SETTINGS,
     PUBSUB_PULL,
     PUBSUB_ACKNOWLEDGE,
+    PUBSUB_MODIFY_ACK_DEADLINE,
 )

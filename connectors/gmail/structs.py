@@ -183,10 +183,11 @@ class WatchReply(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class PubsubMessage(msgspec.Struct, frozen=True, rename="camel"):
-    """A message of Pub/Sub; `data` is base64 of what Gmail has published."""
+    """A message of Pub/Sub; `data` is base64 of what Gmail has published, `publish_time` is RFC 3339."""
 
     data: str = ""
     message_id: str = ""
+    publish_time: str = ""
 
 
 class ReceivedMessage(msgspec.Struct, frozen=True, rename="camel"):
