@@ -13,7 +13,7 @@ from tests.e2e.loop_thread import BlockingProxy, LoopThread
 from tests.e2e.raw_client import RawClient
 from tests.e2e.waiting import equals, eventually
 
-_BATCH = 12
+_BATCH = 15
 
 
 @dataclass(frozen=True, slots=True)
