@@ -17,7 +17,7 @@ from connectors.api.errors import CursorExpired
 from connectors.api.types import ChangePage, Cursor, MailboxRef, MessageRef, MessageState
 from connectors.jmap.calls import Call, referring
 from connectors.jmap.client import Results
-from connectors.jmap.mail import Mail
+from connectors.jmap.mail import Mail, unanswered
 from connectors.jmap.mailboxes import PROPERTIES
 from connectors.jmap.states import STATE_PROPERTIES, state_of
 from connectors.jmap.structs import ChangesReply, Email, GetReply, Mailbox, MailboxRights
@@ -182,7 +182,11 @@ async def _take_emails(mail: Mail, results: Results, drained: _Drained) -> bool:
         if failure is not None and failure.type in ("requestTooLarge", "invalidResultReference"):
             found = (await mail.emails(refs, STATE_PROPERTIES)).found
         else:
-            found = {MessageRef(email.id): email for email in results.get(call_id, GetReply[Email]).items}
+            got = results.get(call_id, GetReply[Email])
+            found = {MessageRef(email.id): email for email in got.items}
+            untold = unanswered(refs, got)
+            if untold:
+                found.update((await mail.emails(untold, STATE_PROPERTIES)).found)
         drained.emails.update(found)
         # What is named but cannot be read was destroyed in between.
         drained.gone.update(dict.fromkeys(MessageRef(ref) for ref in refs if ref not in found))

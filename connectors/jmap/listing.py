@@ -15,7 +15,7 @@ from datetime import datetime
 from connectors.api.errors import NotFound, Unavailable
 from connectors.api.types import MailboxRef, MessageState
 from connectors.jmap.calls import referring
-from connectors.jmap.mail import Mail
+from connectors.jmap.mail import Mail, unanswered
 from connectors.jmap.states import STATE_PROPERTIES, state_of
 from connectors.jmap.structs import Email, GetReply, Mailbox, QueryReply
 
@@ -115,9 +115,14 @@ async def _ask(
         raise NotFound(f"no mailbox {mailbox!r} in account {mail.client.account_id}")
     reply = results.get("query", QueryReply)
     error = results.error("get")
-    emails: Mapping[str, Email]
+    emails: dict[str, Email]
     if error is None:
-        emails = {email.id: email for email in results.get("get", GetReply[Email]).items}
+        got = results.get("get", GetReply[Email])
+        emails = {email.id: email for email in got.items}
+        untold = unanswered(reply.ids, got)
+        if untold:
+            found = await mail.emails(untold, STATE_PROPERTIES)
+            emails |= {str(ref): email for ref, email in found.found.items()}
     elif error.type in ("requestTooLarge", "invalidResultReference"):
         # More ids than were asked for, or a server that cannot refer to an empty list.
         found = await mail.emails(reply.ids, STATE_PROPERTIES)

@@ -10,16 +10,18 @@ import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+import msgspec
+
 from connectors.api.errors import ConnectorError, NotFound
 from connectors.api.types import BatchResult, MailboxRef, MessageRef, MessageState
 from connectors.jmap.calls import Call, patch_key
 from connectors.jmap.client import Results
 from connectors.jmap.errors import MethodFailure, map_set_error
 from connectors.jmap.keywords import keyword_of
-from connectors.jmap.mail import Mail, in_chunks
+from connectors.jmap.mail import Mail, in_chunks, in_portions
 from connectors.jmap.mailboxes import check_mailbox, require_mailbox
 from connectors.jmap.states import STATE_PROPERTIES, mailboxes_of, state_of
-from connectors.jmap.structs import Email, GetReply, SetReply
+from connectors.jmap.structs import Email, GetReply, MethodError, SetReply
 from connectors.transport.messages import Effect
 
 Patch = Mapping[str, object]
@@ -125,24 +127,46 @@ class Outcome:
 
 
 async def alter(mail: Mail, patches: Mapping[MessageRef, Patch]) -> Outcome:
-    """Patch the messages and read them again, in one request for up to `Mail.batch_limit` of them.
+    """Patch the messages and read them again, in one request for up to `Mail.batch_limit` of them if they fit in.
 
     Raises:
         ConnectorError: nothing was done.
         OutcomeUnknown: that cannot be told.
     """
     outcome = Outcome()
-    for batch in in_chunks(list(patches), mail.batch_limit):
+    pending = list(in_portions(patches, mail.batch_limit, mail.request_room, lambda ref: _octets(ref, patches[ref])))
+    while pending:
+        batch = pending.pop(0)
         chunks = list(in_chunks(batch, mail.write_limit))
         calls: list[Call] = []
         for index, chunk in enumerate(chunks):
             calls.append(mail.call("Email/set", f"set{index}", {"update": {ref: patches[ref] for ref in chunk}}))
             calls.append(mail.call("Email/get", f"get{index}", {"ids": chunk, "properties": STATE_PROPERTIES}))
-        results = await mail.client.call(*calls, effect=Effect.WRITE)
+        try:
+            results = await mail.client.call(*calls, effect=Effect.WRITE)
+        except ConnectorError as error:
+            if not outcome.done:
+                raise
+            # The error promises, or leaves open, what is no longer so for those that are done.
+            outcome.failed.update(dict.fromkeys(batch, error))
+            continue
         for index, chunk in enumerate(chunks):
-            _take(results, index, chunk, outcome)
+            if len(chunks) > 1 and _is_too_large(results.error(f"set{index}")):
+                # Some servers count what all calls of a request alter.
+                pending.append(list(chunk))
+            else:
+                _take(results, index, chunk, outcome)
     _raise_if_vain(outcome)
     return outcome
+
+
+def _is_too_large(error: MethodError | None) -> bool:
+    return error is not None and error.type == "requestTooLarge"
+
+
+def _octets(ref: MessageRef, patch: Patch) -> int:
+    """Return how much a request grows by changing a message and reading it again."""
+    return len(msgspec.json.encode(patch)) + 2 * len(ref) + 8
 
 
 def _take(results: Results, index: int, chunk: Sequence[MessageRef], outcome: Outcome) -> None:
@@ -152,11 +176,12 @@ def _take(results: Results, index: int, chunk: Sequence[MessageRef], outcome: Ou
         outcome.failed.update(dict.fromkeys(chunk, error))
         return
     try:
-        found = {email.id: email for email in results.get(f"get{index}", GetReply[Email]).items}
-        is_read = True
+        got = results.get(f"get{index}", GetReply[Email])
     except ConnectorError:
         # It was done all the same; what it looks like now comes with the next changes.
-        found, is_read = {}, False
+        got = GetReply[Email]()
+    found = {email.id: email for email in got.items}
+    gone = frozenset(got.not_found or ())
     for ref in chunk:
         refusal = (reply.not_updated or {}).get(ref)
         if refusal is not None:
@@ -165,7 +190,7 @@ def _take(results: Results, index: int, chunk: Sequence[MessageRef], outcome: Ou
                 outcome.missing.add(ref)
             else:
                 outcome.failed[ref] = mapped
-        elif is_read and ref not in found:
+        elif ref in gone:
             outcome.missing.add(ref)
         else:
             outcome.done[ref] = found.get(ref)

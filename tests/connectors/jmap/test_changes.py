@@ -55,6 +55,19 @@ async def test_a_message_that_came_and_went_is_only_gone() -> None:
                 assert set(page.removed) <= {ref}
 
 
+@pytest.mark.parametrize("quirk", [Quirk.GET_STOPS_SHORT, Quirk.LIMITS_COUNT_TOGETHER])
+async def test_a_server_that_gives_fewer_than_it_says_makes_no_message_gone(quirk: Quirk) -> None:
+    async with staged(FakeOptions(max_objects_in_get=20, quirks=frozenset({quirk}))) as stage:
+        old = stage.fill(15)
+        cursor = await stage.connector.position(None)
+        new = stage.fill(15)
+        for ref in old:
+            stage.fake.set_keywords(ref, ["$seen"])
+        pages = await follow(stage, cursor)
+        assert {state.ref for page in pages for state in page.changed} == {*old, *new}
+        assert [page.removed for page in pages if page.removed] == []
+
+
 async def test_a_message_destroyed_between_being_told_and_being_read_is_gone() -> None:
     async with staged() as stage:
         kept, gone = stage.fill(2)

@@ -162,3 +162,11 @@ async def test_a_server_that_gives_more_than_it_was_asked_for_is_read_all_the_sa
         refs = stage.fill(8)
         stage.fake.fail_next("Email/get", "method-error", error="requestTooLarge")
         assert await read(stage.connector.list_account()) == refs
+
+
+@pytest.mark.parametrize("quirk", [Quirk.GET_STOPS_SHORT, Quirk.LIMITS_COUNT_TOGETHER])
+async def test_nothing_slips_by_where_a_server_gives_fewer_than_it_says(quirk: Quirk) -> None:
+    async with staged(FakeOptions(max_objects_in_get=20, quirks=frozenset({quirk}))) as stage:
+        refs = stage.fill(65)
+        assert await read(stage.connector.listing(stage.ref())) == refs
+        assert await read(stage.connector.list_account()) == refs

@@ -10,7 +10,7 @@ from connectors.api.errors import Denied, NotFound, Unavailable
 from connectors.api.types import MailboxRef, MessageRef
 from tests.conformance.rig import mail, octets
 from tests.connectors.jmap.rig import BEGIN, staged
-from tests.fakes.jmap.options import FakeOptions
+from tests.fakes.jmap.options import FakeOptions, Quirk
 
 
 async def test_states_are_of_the_mailbox_asked() -> None:
@@ -22,6 +22,21 @@ async def test_states_are_of_the_mailbox_asked() -> None:
 
 
 # -- headers ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("quirk", [Quirk.GET_STOPS_SHORT, Quirk.LIMITS_COUNT_TOGETHER])
+async def test_states_are_complete_where_a_server_gives_fewer_than_it_says(quirk: Quirk) -> None:
+    async with staged(FakeOptions(max_objects_in_get=20, quirks=frozenset({quirk}))) as stage:
+        refs = [*stage.fill(50), MessageRef("gone")]
+        states = await stage.connector.states(stage.ref(), refs)
+        assert [state.ref for state in states] == refs[:50]
+
+
+async def test_many_long_ids_are_asked_for_in_several_requests() -> None:
+    async with staged(FakeOptions(max_size_request=20_000)) as stage:
+        (ref,) = stage.fill(1)
+        wanted = [MessageRef(f"{number:0>250}") for number in range(200)]
+        assert [state.ref for state in await stage.connector.states(stage.ref(), [*wanted, ref])] == [ref]
 
 
 async def test_doubtful_headers_are_cut_from_their_messages() -> None:

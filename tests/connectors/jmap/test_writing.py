@@ -8,7 +8,7 @@ from connectors.api.errors import ConnectorError, Denied, NotFound, Rejected, Un
 from connectors.api.types import FLAGGED, SEEN, BatchResult, MailboxRef, MessageRef
 from tests.conformance.rig import mail
 from tests.connectors.jmap.rig import BEGIN, staged
-from tests.fakes.jmap.options import FakeOptions
+from tests.fakes.jmap.options import FakeOptions, Quirk
 
 NONE: frozenset[str] = frozenset()
 
@@ -139,6 +139,35 @@ async def test_a_call_that_failed_leaves_those_of_the_other_done() -> None:
         result = await stage.connector.store_flags(stage.ref(), refs, frozenset({SEEN}), NONE)
         assert result.done.keys() == set(refs[:2])
         assert all(isinstance(result.failed[ref], Unavailable) for ref in refs[2:])
+
+
+@pytest.mark.parametrize("quirk", [Quirk.GET_STOPS_SHORT, Quirk.LIMITS_COUNT_TOGETHER])
+async def test_all_are_done_where_a_server_takes_and_gives_fewer_than_it_says(quirk: Quirk) -> None:
+    async with staged(FakeOptions(max_objects_in_get=20, max_objects_in_set=20, quirks=frozenset({quirk}))) as stage:
+        refs = stage.fill(50)
+        result = await stage.connector.store_flags(stage.ref(), refs, frozenset({SEEN}), NONE)
+        assert result.done.keys() == set(refs)
+        assert all(stage.fake.email(ref).keywords == {"$seen"} for ref in refs)
+
+
+async def test_large_patches_go_out_in_several_requests() -> None:
+    async with staged(FakeOptions(max_size_request=20_000)) as stage:
+        refs = stage.fill(stage.connector.capabilities.batch_limit)
+        many = frozenset(f"{number}-{'x' * 200}" for number in range(20))
+        result = await stage.connector.store_flags(stage.ref(), refs, many, NONE)
+        assert result.done.keys() == set(refs)
+        assert stage.api_requests() > 1
+
+
+async def test_what_an_earlier_request_did_is_told_although_a_later_one_failed() -> None:
+    async with staged(FakeOptions(max_size_request=20_000)) as stage:
+        refs = stage.fill(stage.connector.capabilities.batch_limit)
+        many = frozenset(f"{number}-{'x' * 200}" for number in range(20))
+        stage.fake.fail_next("Email/set", "cut", skip=1)
+        result = await stage.connector.store_flags(stage.ref(), refs, many, NONE)
+        assert result.done
+        assert result.failed
+        assert result.done.keys() | result.failed.keys() == set(refs)
 
 
 async def test_what_was_done_but_cannot_be_read_is_done() -> None:

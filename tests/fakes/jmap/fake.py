@@ -35,8 +35,11 @@ class FakeJmap:
     """A JMAP server's state. `tests.fakes.jmap.server.running_fake` puts it on the network.
 
     A mailbox is named by its path: a tuple of names from the root, or one string with `/` between them. `INBOX` in any
-    case is the mailbox with that role. Where `user` is left out, the first user's own account is meant.
+    case is the mailbox with that role. Where `user` is left out, the first user's own account is meant. `account_type`
+    is for tests that look on at every change.
     """
+
+    account_type: type[Account] = Account
 
     def __init__(self, options: FakeOptions | None = None) -> None:
         self.options = options or FakeOptions()
@@ -55,7 +58,7 @@ class FakeJmap:
             self._accounts[name] = self._new_account(name)
 
     def _new_account(self, name: str) -> Account:
-        account = Account(
+        account = self.account_type(
             f"A{len(self._accounts) + 1:03d}",
             name,
             lambda of, states: self.push.publish({of.id: self._pushed(states)}),

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from tests.fakes.jmap.account import Account
 from tests.fakes.jmap.checks import Arguments, identifier
 from tests.fakes.jmap.errors import MethodFailure, SetFailure
-from tests.fakes.jmap.options import FakeOptions, FakeUser
+from tests.fakes.jmap.options import FakeOptions, FakeUser, Quirk
 
 
 @dataclass(slots=True)
@@ -26,6 +27,16 @@ class Scope:
     report: Callable[[str], None]
     planned_failure: Callable[[], SetFailure | None]
     created_ids: dict[str, str] = field(default_factory=dict)
+    counted: Counter[str] = field(default_factory=Counter)
+
+    def exceeds(self, limit: int, what: str, objects: int) -> bool:
+        """Tell whether a call reads or writes too many objects, alone or with the calls before it in the request."""
+        if self.options.has(Quirk.LIMITS_COUNT_TOGETHER):
+            objects += self.counted[what]
+        if objects > limit:
+            return True
+        self.counted[what] = objects
+        return False
 
     def account(self, arguments: Arguments, *, to_write: bool = False) -> Account:
         """Take `accountId` and return the account.

@@ -10,8 +10,12 @@ from tests.fakes.jmap.errors import invalid_arguments
 from tests.fakes.jmap.methods.email_body import BODY_PROPERTIES, PART_PROPERTIES, BodyOptions, body_values
 from tests.fakes.jmap.methods.email_headers import CONVENIENCE, header_value, is_header_property
 from tests.fakes.jmap.methods.standard import changes, get_reply, selected, take_get
+from tests.fakes.jmap.options import Quirk
 from tests.fakes.jmap.records import Email
 from tests.fakes.jmap.scope import Scope
+
+SHORT = 7
+"""Messages that a server with the quirk GET_STOPS_SHORT gives."""
 
 METADATA = ("id", "blobId", "threadId", "mailboxIds", "keywords", "size", "receivedAt")
 DEFAULT_BODY = ("hasAttachment", "preview", "bodyValues", "textBody", "htmlBody", "attachments")
@@ -73,7 +77,10 @@ def email_get(scope: Scope, arguments: Arguments) -> dict[str, object]:
             item["mailboxIds"] = dict.fromkeys(visible, True)
         return item
 
-    return get_reply(account, "Email", list(account.emails) if request.ids is None else request.ids, found)
+    ids = list(account.emails) if request.ids is None else request.ids
+    if scope.options.has(Quirk.GET_STOPS_SHORT):
+        ids = ids[:SHORT]
+    return get_reply(account, "Email", ids, found)
 
 
 def _body_options(arguments: Arguments) -> BodyOptions:

@@ -35,8 +35,10 @@ def take_get(scope: Scope, arguments: Arguments, is_property: Callable[[str], bo
     if unknown:
         raise invalid_arguments(f"unknown property: {', '.join(unknown)}")
     limit = scope.options.max_objects_in_get
-    if (len(ids) if ids is not None else count) > limit:
-        raise MethodFailure("requestTooLarge", f"more than {limit} ids", is_violation=ids is not None)
+    objects = len(ids) if ids is not None else count
+    if scope.exceeds(limit, "get", objects):
+        is_violation = ids is not None and objects > limit
+        raise MethodFailure("requestTooLarge", f"more than {limit} ids", is_violation=is_violation)
     return GetRequest(None if ids is None else list(dict.fromkeys(ids)), properties)
 
 
@@ -200,10 +202,9 @@ def check_set_size(scope: Scope, count: int) -> None:
     Raises:
         MethodFailure: `requestTooLarge`.
     """
-    if count > scope.options.max_objects_in_set:
-        raise MethodFailure(
-            "requestTooLarge", f"{count} objects, {scope.options.max_objects_in_set} are allowed", is_violation=True
-        )
+    limit = scope.options.max_objects_in_set
+    if scope.exceeds(limit, "set", count):
+        raise MethodFailure("requestTooLarge", f"{count} objects, {limit} are allowed", is_violation=count > limit)
 
 
 def attempt(scope: Scope, what: str, failed: dict[str, object], key: str, act: Callable[[], None]) -> None:
