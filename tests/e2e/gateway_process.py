@@ -102,8 +102,9 @@ class GatewayProcess:
     The port stays the same over restarts, so that clients may reconnect.
     """
 
-    def __init__(self, directory: Path, accounts: Sequence[AnyAccount]) -> None:
+    def __init__(self, directory: Path, accounts: Sequence[AnyAccount], *, prefetch: str = "headers") -> None:
         self.directory = directory
+        self._prefetch = prefetch
         self.port = free_port()
         self._accounts = {account.login: account for account in accounts}
         self._process: subprocess.Popen[bytes] | None = None
@@ -195,6 +196,8 @@ class GatewayProcess:
             f"url = {_toml(f'sqlite:///{self.directory}/gateway.db')}",
             "[cache]",
             f"directory = {_toml(str(self.directory / 'cache'))}",
+            "[sync]",
+            f"prefetch = {_toml(self._prefetch)}",
             "[[listeners]]",
             'protocol = "imap"',
             f"bind = {_toml(f'127.0.0.1:{self.port}')}",
