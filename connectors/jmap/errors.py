@@ -31,11 +31,10 @@ from connectors.api.errors import (
     Unsupported,
 )
 from connectors.jmap.structs import MethodError, Problem, SetError
+from connectors.transport.redaction import excerpt
 
 LIMIT_RETRY_S = 5.0
 """How long to hold off after a limit that came without a time of its own."""
-
-_EXCERPT = 200
 
 
 class MethodFailure(ConnectorError):
@@ -163,7 +162,7 @@ def map_set_error(error: SetError, what: str) -> ConnectorError:
     """
     text = f"{what}: {_described(error.type, error.description)}"
     if error.properties:
-        text += f" [{', '.join(error.properties)[:_EXCERPT]}]"
+        text += f" [{_shown(', '.join(error.properties))}]"
     kind = _BY_SET_ERROR.get(error.type, Rejected)
     if kind is RateLimited:
         return RateLimited(text, retry_after_s=LIMIT_RETRY_S)
@@ -185,6 +184,10 @@ def map_problem(problem: Problem, status: int, what: str) -> ConnectorError:
 
 
 def _described(kind: str, description: str | None) -> str:
-    """Join a type and its description into one line of bounded length: both are the server's words."""
-    words = " ".join(f"{kind} ({description})".split() if description else kind.split())
-    return words if len(words) <= _EXCERPT else words[:_EXCERPT] + "..."
+    """Join a type and its description: both are the server's words."""
+    return _shown(f"{kind} ({description})" if description else kind)
+
+
+def _shown(words: str) -> str:
+    """Return words of the server on one line of bounded length, without what looks like a secret it might repeat."""
+    return excerpt(words.encode("utf-8", "replace"))

@@ -25,6 +25,9 @@ PROPERTIES = (
 
 BODY_PROPERTIES = ("partId", "type", "size")
 
+MAX_OCTETS = 256 * 1024
+"""Of a header that is cut from its message; many are held at a time, and where none ends all of the message is one."""
+
 _NAME = re.compile(r"[!-9;-~]+")
 # What can stand behind the colon of a field: folds are CRLF and a blank; other control octets but the tab, NUL among
 # them, have no safe way through JSON text and back.
@@ -107,8 +110,11 @@ def _may_be(length: int, message: Header, values: dict[str, str]) -> bool:
     return encoding not in _IDENTITY or (part.size is not None and length + part.size == size)
 
 
-async def cut(content: MessageContent) -> bytes:
-    """Return the header block of a message, reading no more than that takes; all of it if no empty line ends it."""
+async def cut(content: MessageContent) -> bytes | None:
+    """Return the header block of a message, reading no more than that takes; all of it if no empty line ends it.
+
+    None if it is longer than `MAX_OCTETS`.
+    """
     data = bytearray()
     chunks = content.chunks()
     try:
@@ -119,6 +125,8 @@ async def cut(content: MessageContent) -> bytes:
             found = _find_end(data, searched)
             if found is not None:
                 return bytes(data[:found])
+            if len(data) > MAX_OCTETS:
+                return None
     finally:
         close = getattr(chunks, "aclose", None)
         if close is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from typing import TypeVar
 
 from connectors.api.errors import (
     ConnectorError,
@@ -21,6 +22,8 @@ from connectors.jmap.mail import Mail
 from connectors.jmap.mailboxes import require_mailbox
 from connectors.jmap.states import STATE_PROPERTIES, mailboxes_of, state_of
 from connectors.jmap.structs import Email, GetReply
+
+T = TypeVar("T")
 
 _log = logging.getLogger(__name__)
 
@@ -56,7 +59,9 @@ async def outlines(mail: Mail, refs: Sequence[MessageRef]) -> AsyncIterator[Outl
     try:
         for message, task in zip(doubtful, tasks, strict=True):
             try:
-                yield _outline(message, await task)
+                block = await task
+                if block is not None:
+                    yield _outline(message, block)
             except NotFound:
                 continue
             except (Rejected, Denied, TooLarge, Unsupported) as error:
@@ -70,7 +75,7 @@ async def outlines(mail: Mail, refs: Sequence[MessageRef]) -> AsyncIterator[Outl
         raise failure
 
 
-async def _cut(mail: Mail, message: header.Header) -> bytes:
+async def _cut(mail: Mail, message: header.Header) -> bytes | None:
     if message.blob_id is None or message.size is None:
         raise Unavailable(f"message {message.id} comes without blob or size")
     return await header.cut(await mail.client.download(message.blob_id, message.size))
@@ -159,7 +164,7 @@ async def _octets(mail: Mail, email: Email) -> bytes:
     return b"".join([chunk async for chunk in (await _content(mail, email)).chunks()])
 
 
-async def _abandon(tasks: Sequence[asyncio.Task[bytes]]) -> None:
+async def _abandon(tasks: Sequence[asyncio.Task[T]]) -> None:
     for task in tasks:
         task.cancel()
     if tasks:

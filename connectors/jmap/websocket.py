@@ -28,6 +28,7 @@ from connectors.jmap.events import ANYTHING, TYPES, Pace, parse_state_change
 from connectors.jmap.structs import CORE, StateChange
 from connectors.jmap.trust import handshake_url
 from connectors.transport.messages import shown
+from connectors.transport.redaction import excerpt
 from connectors.transport.retry_after import parse_retry_after
 
 _log = logging.getLogger(__name__)
@@ -93,7 +94,7 @@ class WebSocketChannel:
                 if isinstance(told, StateChange):
                     yield told
         except ConnectionClosed as exc:
-            raise Unavailable(f"the WebSocket was closed: {exc.rcvd or 'connection lost'}"[:200]) from exc
+            raise Unavailable(f"the WebSocket was closed: {_reason(exc)}") from exc
         except (WebSocketException, OSError, TimeoutError) as exc:
             raise Unavailable(f"the WebSocket broke: {type(exc).__name__}") from exc
         finally:
@@ -212,3 +213,8 @@ class WebSocketChannel:
         if self._ssl is None:
             self._ssl = self._client.options.ssl_context()
         return self._ssl
+
+
+def _reason(exc: ConnectionClosed) -> str:
+    """Return the code and the words with which the server closed a connection."""
+    return excerpt(str(exc.rcvd).encode()) if exc.rcvd is not None else "connection lost"

@@ -80,9 +80,20 @@ def test_the_properties_that_were_wrong_are_named_to_the_operator() -> None:
 
 
 def test_the_words_of_the_server_are_one_bounded_line() -> None:
-    error = map_method_error(MethodError(type="serverFail", description="a\r\nb" + "c" * 5000), "x")
-    assert "\n" not in error.operator_text
-    assert len(error.operator_text) < 250
+    error = map_method_error(MethodError(type="serverFail", description="a\r\nb \x1b[2J " + "word " * 1000), "x")
+    assert error.operator_text.startswith("x: serverFail (a b [2J word word")
+    assert len(error.operator_text) < 350
+
+
+def test_a_credential_that_the_server_repeats_is_not_passed_on() -> None:
+    words = "you sent Authorization: Basic YWxpY2U6d29uZGVy and Bearer t0ken"
+    for error in (
+        map_problem(Problem(detail=words), 400, "x"),
+        map_method_error(MethodError(description=words), "x"),
+        map_set_error(SetError(description=words, properties=[words]), "x"),
+    ):
+        assert "YWxpY2U6d29uZGVy" not in error.operator_text
+        assert "t0ken" not in error.operator_text
 
 
 def test_arguments_that_were_wrong_are_named() -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from connectors.api.errors import Denied, NotFound, Unavailable
 from connectors.api.types import MailboxRef, MessageRef
+from connectors.jmap.header import MAX_OCTETS
 from tests.conformance.rig import mail, octets
 from tests.connectors.jmap.rig import BEGIN, staged
 from tests.fakes.jmap.options import FakeOptions, Quirk
@@ -63,6 +64,13 @@ async def test_a_doubtful_header_that_cannot_be_had_hides_no_other() -> None:
         stage.fake.clear_faults()
         stage.fake.fail_next("download", "status", times=None, status=404)
         assert [outline.ref async for outline in stage.connector.outlines(stage.ref(), [bad, good])] == [good]
+
+
+async def test_a_header_without_end_is_left_to_whoever_reads_the_message() -> None:
+    async with staged() as stage:
+        endless = MessageRef(stage.fake.deliver("INBOX", b"no header\r\n" * (MAX_OCTETS // 4)))
+        (good,) = stage.fill(1)
+        assert [outline.ref async for outline in stage.connector.outlines(stage.ref(), [endless, good])] == [good]
 
 
 async def test_headers_of_nothing_are_nothing() -> None:
