@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from datetime import datetime
 
 import httpx
 
-from connectors.api.abilities import AccountListing, BatchFetch, MailboxAdmin, NativeSearch, TextQuery, TextSearch
+from connectors.api.abilities import (
+    AccountListing,
+    BatchFetch,
+    MailboxAdmin,
+    NativeSearch,
+    Push,
+    TextQuery,
+    TextSearch,
+)
 from connectors.api.capabilities import Capabilities, Scope
 from connectors.api.connector import Connector
 from connectors.api.credentials import CredentialSource
@@ -23,12 +32,15 @@ from connectors.api.types import (
     MessageRef,
     MessageState,
     Outline,
+    PushEvent,
     Role,
 )
 from connectors.gmail import appending, expunging, history, mailboxes, reading, searching, skeleton, writing
 from connectors.gmail.client import GmailClient
 from connectors.gmail.mail import Mail
 from connectors.gmail.methods import MAX_MESSAGE_OCTETS
+from connectors.gmail.oauth import pubsub_source
+from connectors.gmail.push import PushWatcher
 from connectors.gmail.relabel import MAX_IDS
 from connectors.gmail.settings import GmailSettings, parse_settings
 from connectors.transport.clock import Clock
@@ -46,7 +58,7 @@ def make_connector(settings: Mapping[str, SettingValue], credentials: Credential
     return GmailConnector(parse_settings(settings), credentials)
 
 
-class GmailConnector(Connector, AccountListing, MailboxAdmin, BatchFetch, TextSearch, NativeSearch):
+class GmailConnector(Connector, AccountListing, MailboxAdmin, Push, BatchFetch, TextSearch, NativeSearch):
     """A Gmail account. Refs of mailboxes are ids of labels, those of messages Gmail's ids: neither ever changes."""
 
     def __init__(
@@ -58,6 +70,8 @@ class GmailConnector(Connector, AccountListing, MailboxAdmin, BatchFetch, TextSe
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self._settings = settings
+        self._pubsub = pubsub_source(credentials)
+        self._transport = transport
         self._client = GmailClient(settings, credentials, clock=clock, transport=transport)
         self._mail = Mail(self._client, settings)
         self._is_open = False
@@ -155,6 +169,20 @@ class GmailConnector(Connector, AccountListing, MailboxAdmin, BatchFetch, TextSe
 
     async def delete_mailbox(self, mailbox: MailboxRef) -> None:
         await mailboxes.delete_mailbox(self._opened(), mailbox)
+
+    async def watch(self) -> AsyncIterator[PushEvent]:
+        """Yield an event for each change that Gmail publishes, wherever it is; without a subscription none comes."""
+        self._opened()
+        if self._settings.subscription is None or self._pubsub is None:
+            await self._client.closed.wait()
+            return
+        watcher = PushWatcher(self._client, self._pubsub, transport=self._transport)
+        async with contextlib.aclosing(watcher.events()) as events:
+            async for _ in events:
+                yield PushEvent()
+
+    async def set_interest(self, mailboxes: frozenset[MailboxRef]) -> None:
+        """Nothing to do: Gmail tells of the whole account."""
 
     def fetch_many(
         self, mailbox: MailboxRef, refs: Sequence[MessageRef]

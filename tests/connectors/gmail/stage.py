@@ -4,51 +4,63 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
+
+import httpx
 
 from connectors.api.credentials import BearerCredential, FixedCredential, Secret
 from connectors.api.settings import SettingValue
 from connectors.api.types import BytesContent, MailboxRef, MessageRef, MessageState
 from connectors.gmail import SPEC
 from connectors.gmail.connector import GmailConnector
+from connectors.gmail.oauth import GmailCredentials
 from connectors.gmail.settings import parse_settings
 from connectors.transport.clock import Clock
 from tests.conformance.rig import Ability, Path, Probe, Rig, mail
+from tests.connectors.gmail.rig import InProcess
+from tests.connectors.transport.jumping_clock import JumpingClock
+from tests.fakes.gmail.client import ROOT
 from tests.fakes.gmail.fake import FakeGmail
 from tests.fakes.gmail.mailbox import Message
-from tests.fakes.gmail.options import MAIL_SCOPE, FakeOptions
-from tests.fakes.gmail.server import Endpoints, running_fake
+from tests.fakes.gmail.options import MAIL_SCOPE, PUBSUB_SCOPE, FakeOptions
+from tests.fakes.gmail.server import running_fake
 
-ABILITIES = frozenset(Ability) - {
-    Ability.KEYWORDS,
-    Ability.DUPLICATES,
-    Ability.PUSH,
-    Ability.TOLD_SUBSCRIPTIONS,
-}
-"""Gmail keeps two flags and no keywords, and a message once."""
+NO_SETTINGS: Mapping[str, SettingValue] = MappingProxyType({})
+
+# Gmail keeps two flags and no keywords, has a message once, and labels are not subscribed.
+ABILITIES = frozenset(Ability) - {Ability.KEYWORDS, Ability.DUPLICATES, Ability.PUSH, Ability.TOLD_SUBSCRIPTIONS}
 
 _FLAG_LABELS = {"\\Flagged": "STARRED", "\\Draft": "DRAFT"}
 
 
 class GmailRig(Rig):
-    """An account at a stand-in."""
+    """An account at a stand-in; `transport` reaches it without a socket."""
 
     abilities = ABILITIES
 
     def __init__(
-        self, fake: FakeGmail, endpoints: Endpoints, settings: dict[str, SettingValue], scopes: Sequence[str]
+        self,
+        fake: FakeGmail,
+        settings: Mapping[str, SettingValue],
+        *,
+        scopes: Sequence[str] = (MAIL_SCOPE,),
+        clock: Clock | None = None,
+        transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self.fake = fake
-        self._endpoints = endpoints
         self._settings = settings
         self._scopes = scopes
+        self._clock = clock
+        self._transport = transport
 
-    def connector(self, clock: Clock | None = None) -> GmailConnector:
-        values = SPEC.check({"api_root": self._endpoints.api_root, "timeout_s": 20.0, **self._settings})
-        token = BearerCredential("", Secret(self.fake.access_token(self._scopes)))
-        return GmailConnector(parse_settings(values), FixedCredential(token), clock=clock)
+    def connector(self) -> GmailConnector:
+        values = SPEC.check({"units_per_minute": 600_000.0, "timeout_s": 20.0, **self._settings})
+        login = FixedCredential(BearerCredential("", Secret(self.fake.access_token(self._scopes))))
+        puller = FixedCredential(BearerCredential("", Secret(self.fake.access_token([PUBSUB_SCOPE], user=""))))
+        credentials = GmailCredentials(login, puller)
+        return GmailConnector(parse_settings(values), credentials, clock=self._clock, transport=self._transport)
 
     async def deliver(self, path: Path, data: bytes) -> None:
         self.fake.deliver(data, [self.label(path), "UNREAD"])
@@ -87,6 +99,37 @@ class GmailRig(Rig):
         return found
 
 
+@asynccontextmanager
+async def over_sockets(
+    options: FakeOptions | None = None, settings: Mapping[str, SettingValue] = NO_SETTINGS
+) -> AsyncIterator[GmailRig]:
+    """Run a stand-in on a port, with push. In the end nothing may have been sent that Gmail's description forbids."""
+    fake = FakeGmail(options)
+    push: Mapping[str, SettingValue] = {
+        "topic": fake.options.topic_name,
+        "subscription": fake.options.subscription_name,
+    }
+    async with running_fake(fake) as endpoints:
+        rig = GmailRig(fake, {"api_root": endpoints.api_root, "pubsub_root": endpoints.api_root, **push, **settings})
+        rig.abilities = rig.abilities | {Ability.PUSH}
+        yield rig
+    assert fake.violations == []
+
+
+@asynccontextmanager
+async def in_process(
+    options: FakeOptions | None = None,
+    settings: Mapping[str, SettingValue] = NO_SETTINGS,
+    *,
+    scopes: Sequence[str] = (MAIL_SCOPE,),
+) -> AsyncIterator[GmailRig]:
+    """Run a stand-in without a socket, on a clock that sleeping moves."""
+    clock = JumpingClock()
+    fake = FakeGmail(options, clock=clock)
+    yield GmailRig(fake, {"api_root": ROOT, **settings}, scopes=scopes, clock=clock, transport=InProcess(fake))
+    assert fake.violations == []
+
+
 @dataclass(frozen=True, slots=True)
 class Stage:
     """A stand-in and an open connector to it."""
@@ -94,7 +137,6 @@ class Stage:
     fake: FakeGmail
     connector: GmailConnector
     rig: GmailRig
-    labels: dict[str, str] = field(default_factory=dict)
 
     @property
     def units(self) -> int:
@@ -104,11 +146,18 @@ class Stage:
     def calls(self, method: str) -> int:
         return self.fake.stats.calls[f"gmail.users.{method}"]
 
-    def probe(self, ref: str) -> Probe:
+    def clear(self) -> None:
+        """Begin to count anew."""
+        self.fake.stats.clear()
+
+    def probe(self, ref: str = "INBOX") -> Probe:
         return Probe(self.connector, MailboxRef(ref))
 
     def deliver(self, number: int, *labels: str) -> MessageRef:
         return MessageRef(self.fake.deliver(mail(number), labels))
+
+    def fill(self, count: int, *labels: str) -> list[MessageRef]:
+        return [self.deliver(number, *labels) for number in range(count)]
 
     def has(self, ref: MessageRef) -> frozenset[str]:
         """Return the labels that a message has at the stand-in."""
@@ -124,25 +173,11 @@ class Stage:
 async def staged(
     options: FakeOptions | None = None, *, scopes: Sequence[str] = (MAIL_SCOPE,), **settings: SettingValue
 ) -> AsyncIterator[Stage]:
-    """Run a stand-in with a connector that is open; the counts are then at zero."""
-    async with rigged(options, scopes=scopes, settings=settings) as rig:
+    """Run a stand-in without a socket, with a connector that is open; the counts are then at zero."""
+    async with in_process(options, settings, scopes=scopes) as rig:
         connector = rig.connector()
         await connector.open()
         await connector.list_mailboxes()
         rig.fake.stats.clear()
         yield Stage(rig.fake, connector, rig)
         await connector.close()
-
-
-@asynccontextmanager
-async def rigged(
-    options: FakeOptions | None = None,
-    *,
-    scopes: Sequence[str] = (MAIL_SCOPE,),
-    settings: Mapping[str, SettingValue] = MappingProxyType({}),
-) -> AsyncIterator[GmailRig]:
-    """Run a stand-in; in the end nothing may have been sent that Gmail's description does not allow."""
-    fake = FakeGmail(options)
-    async with running_fake(fake) as endpoints:
-        yield GmailRig(fake, endpoints, {"units_per_minute": 600_000.0, **settings}, scopes)
-    assert fake.violations == []
