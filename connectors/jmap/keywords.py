@@ -55,7 +55,8 @@ def keyword_of(flag: str) -> str:
     """
     keyword = _KEYWORDS.get(flag.lower(), flag.lower())
     if not _KEYWORD.fullmatch(keyword):
-        raise Rejected(f"no keyword in JMAP can be {flag!r}")
+        text = "The mail backend cannot hold a keyword of that length or with those characters."
+        raise Rejected(f"no keyword in JMAP can be {flag[:80]!r}", client_text=text)
     return keyword
 
 

@@ -8,8 +8,8 @@ from connectors.api.errors import (
     AlreadyExists,
     ConnectorError,
     NotFound,
+    OutcomeUnknown,
     Rejected,
-    Unavailable,
     Unsupported,
 )
 from connectors.api.types import MailboxInfo, MailboxRef, Role
@@ -121,7 +121,7 @@ async def create_mailbox(mail: Mail, path: Path, role: Role | None) -> MailboxIn
         raise await _refusal(mail, next(iter(reply.not_created.values())), f"creating mailbox {path!r}", path)
     made = (reply.created or {}).get(leaf)
     if made is None:
-        raise Unavailable(f"creating mailbox {path!r}: the server does not say what became of it")
+        raise OutcomeUnknown(f"creating mailbox {path!r}: the server does not say what became of it")
     return await _info_of(mail, results, MailboxRef(made.id))
 
 
@@ -169,6 +169,8 @@ async def delete_mailbox(mail: Mail, ref: MailboxRef) -> None:
         if error.type == "mailboxHasChild":
             raise Unsupported(f"mailbox {mailbox.path!r} has children", client_text=_HAS_CHILDREN)
         raise map_set_error(error, f"deleting mailbox {mailbox.path!r}")
+    if ref not in (reply.destroyed or ()):
+        raise OutcomeUnknown(f"deleting mailbox {mailbox.path!r}: the server does not say what became of it")
     if mail.tree is not None:
         mail.tree.pop(ref, None)
 

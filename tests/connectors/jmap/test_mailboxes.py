@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import httpx
 import pytest
+import respx
 
-from connectors.api.errors import AlreadyExists, ConnectorError, Denied, NotFound, Unsupported
+from connectors.api.errors import AlreadyExists, ConnectorError, Denied, NotFound, OutcomeUnknown, Unsupported
 from connectors.api.types import MailboxRef, Role
+from connectors.jmap.mail import Mail
+from connectors.jmap.mailboxes import create_mailbox, delete_mailbox
 from tests.conformance.rig import mail, paths
+from tests.connectors.jmap.offline import API_URL, SESSION_URL, api_reply, make_client, session_document
 from tests.connectors.jmap.rig import staged
 from tests.fakes.jmap.options import FakeOptions, Quirk
 
@@ -122,6 +127,25 @@ async def test_a_refused_deletion_is_told(error: str) -> None:
             await stage.connector.delete_mailbox(stage.ref("Archive"))
         assert isinstance(caught.value, Unsupported if error == "mailboxHasChild" else Denied)
         assert stage.ref("Archive")
+
+
+async def test_silence_is_no_success() -> None:
+    router = respx.Router()
+    router.get(SESSION_URL).mock(return_value=httpx.Response(200, json=session_document()))
+    tree = (
+        "Mailbox/get",
+        {"list": [{"id": "B1", "name": "Inbox", "role": "inbox"}, {"id": "B2", "name": "Old"}]},
+        "get",
+    )
+    router.post(API_URL).mock(side_effect=lambda request: api_reply(tree, ("Mailbox/set", {"newState": "2"}, "set")))
+    client = make_client(router)
+    await client.open()
+    account = Mail(client, client.settings, client.clock)
+    with pytest.raises(OutcomeUnknown):
+        await delete_mailbox(account, MailboxRef("B2"))
+    with pytest.raises(OutcomeUnknown):
+        await create_mailbox(account, ("New",), None)
+    await client.close()
 
 
 async def test_only_what_is_there_can_be_subscribed() -> None:
