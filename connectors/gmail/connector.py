@@ -88,6 +88,7 @@ class GmailConnector(Connector, AccountListing, MailboxAdmin, Push, BatchFetch, 
             append_limit=MAX_MESSAGE_OCTETS,
             poll_interval_s=self._settings.poll_interval_s,
             reports_tree=True,
+            lists_by_mailbox=True,
             gmail_ids=True,
         )
 

@@ -60,7 +60,7 @@ class AccountSync:
             # Nothing tells what has happened since these were listed.
             await self._relist(row)
             return SyncOutcome(is_settled=False)
-        if is_first and self._whole is not None:
+        if is_first and self._whole is not None and not self._lists_by_mailbox:
             cursor = await self._list_whole(self._whole)
             if cursor is None:
                 return SyncOutcome(is_settled=False)
@@ -99,6 +99,10 @@ class AccountSync:
         connector = self._context.account.connector
         return connector if isinstance(connector, AccountListing) else None
 
+    @property
+    def _lists_by_mailbox(self) -> bool:
+        return self._context.account.capabilities.lists_by_mailbox
+
     async def _stored(self) -> tuple[list[MailboxRow], Cursor | None]:
         account_id = self._context.account_id
 
@@ -130,11 +134,12 @@ class AccountSync:
 
         What happened meanwhile is read by the changes after that cursor, in the next turn.
         """
-        if self._whole is not None:
+        rows, _ = await self._stored()
+        has_all = all(other.is_listed for other in rows if other.is_selectable)
+        if self._whole is not None and (has_all or not self._lists_by_mailbox):
             return await self._list_whole(self._whole) is not None
         account_id = self._context.account_id
         cursor = await self._context.account.connector.position(None)
-        rows, _ = await self._stored()
         if self._context.account.capabilities.reports_tree:
             rows = await self._read_tree()
         is_settled = True

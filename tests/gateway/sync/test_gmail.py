@@ -1,0 +1,84 @@
+"""A Gmail account behind the engine: what opening a mailbox costs, and what survives its history's end."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from connectors.api.connector import Connector
+from gateway.clock import SystemClock
+from gateway.mailbox.service import MailService
+from gateway.mailbox.user_mail import UserMail
+from gateway.store import accounts, invariants, users
+from gateway.store.accounts import AccountRow
+from gateway.store.body_cache import BodyCache
+from gateway.store.database import Store, Transaction
+from gateway.sync.engine import AccountEngine
+from tests.conformance.rig import mail
+from tests.connectors.gmail.stage import in_process
+from tests.fakes.gmail.fake import FakeGmail
+from tests.fakes.gmail.options import FakeOptions
+from tests.stack import QUIET, until_held
+
+
+@dataclass
+class Line:
+    """A user's mail and the stand-in behind it."""
+
+    user: UserMail
+    fake: FakeGmail
+    engines: Callable[[], Sequence[AccountEngine]]
+
+    def poll(self) -> None:
+        """Have the engine look for changes now."""
+        (engine,) = self.engines()
+        engine.request_tree()
+
+
+@asynccontextmanager
+async def _line(directory: Path, options: FakeOptions) -> AsyncIterator[Line]:
+    store = await Store.open(f"sqlite:///{directory}/gateway.db")
+    cache = BodyCache(directory / "cache", 64 << 20)
+    cache.load()
+    async with in_process(options) as rig:
+
+        def connect(_: AccountRow) -> Connector:
+            return rig.connector()
+
+        async def add(tx: Transaction) -> None:
+            alex = await users.add_user(tx, "alex", None)
+            await accounts.add_account(tx, alex.id, "work", "gmail", {})
+
+        await store.write(add)
+        service = MailService(store, cache, SystemClock(), connect, None, QUIET)
+        await service.start()
+        try:
+            yield Line(await service.open_user("alex"), rig.fake, service.engines)
+            assert await store.read_bulk(invariants.check) == []
+        finally:
+            await service.close()
+            await store.close()
+
+
+async def test_a_mailbox_can_be_opened_before_the_account_is_listed(tmp_path: Path) -> None:
+    async with _line(tmp_path, FakeOptions(messages=20_000, labels=10)) as line:
+        view = await line.user.open("INBOX", is_read_only=False)
+        assert len(view.uids) == len([m for m in line.fake.mailbox.messages.values() if "INBOX" in m.labels])
+        # All of them have some 540 ids for every 500 messages to be told.
+        assert line.fake.stats.calls["gmail.users.messages.list"] < 30
+        assert not line.fake.stats.calls["gmail.users.messages.get"]
+
+
+async def test_uids_outlive_the_end_of_the_history(tmp_path: Path) -> None:
+    async with _line(tmp_path, FakeOptions()) as line:
+        for number in range(5):
+            line.fake.deliver(mail(number))
+        view = await line.user.open("INBOX", is_read_only=False)
+        before = list(view.uids)
+        line.fake.expire_history()
+        line.fake.deliver(mail(5))
+        line.poll()
+        await until_held(view, 6)
+        assert list(view.uids)[:5] == before
