@@ -24,7 +24,7 @@ _REFUSALS: Final = frozenset({400, 401, 403})
 _PASSING: Final = frozenset({"temporarily_unavailable", "server_error", "internal_failure", "rate_limit_exceeded"})
 
 _ADVICE: Final = {
-    "invalid_grant": "the login has ended or was revoked; log in anew (account passwd)",
+    "invalid_grant": "the login has ended or was revoked; log in anew",
     "invalid_client": "Google does not know this client_id and client_secret; check them in the Google Cloud console",
     "unauthorized_client": "it may not do this: check the type of the client, or for a service account the delegation "
     "of its scopes in the admin console of the domain",
@@ -134,5 +134,5 @@ class TokenEndpoint:
             return Unavailable(text)
         advice = _CLOCK_ADVICE if "JWT" in error.error_description else _ADVICE.get(error.error)
         if error.error_subtype == "invalid_rapt":
-            advice = "the domain asks its users to log in again at intervals; log in anew (account passwd)"
+            advice = "the domain asks its users to log in again at intervals; log in anew"
         return TokenRefused(f"{text}: {advice}" if advice else text, error.error)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Annotated
 
 import typer
@@ -21,6 +21,7 @@ from gateway.app.backends import build_connector, check_settings, find_connector
 from gateway.app.credentials import GivenFields
 from gateway.app.storage import open_vault, opened_store
 from gateway.cli.credentials import choose_form, fill_in, options_given
+from gateway.cli.dialog import TerminalDialog
 from gateway.cli.options import DEFAULT_CONFIG, PROGRAM, ConfigOption, YesOption, confirm, parse_pairs, run, table
 from gateway.cli.users import required_user
 from gateway.config import Config, check_account_name, load
@@ -64,6 +65,16 @@ _FormOption = Annotated[
 _SecretStdinOption = Annotated[
     bool, typer.Option("--secret-stdin", help="Read the secret (password, token) from standard input, one line.")
 ]
+_LoginPortOption = Annotated[
+    int,
+    typer.Option(
+        "--login-port",
+        metavar="PORT",
+        min=0,
+        max=65535,
+        help="The port of 127.0.0.1 to which a browser comes back after a login; 0 for a free one.",
+    ),
+]
 _PrimaryOption = Annotated[
     bool, typer.Option("--primary", help="Of several accounts, show this one at the root instead of under its name.")
 ]
@@ -92,12 +103,13 @@ def add(
     credential: _CredentialOption = None,
     form: _FormOption = None,
     secret_stdin: _SecretStdinOption = False,
+    login_port: _LoginPortOption = 0,
     primary: _PrimaryOption = False,
     config: ConfigOption = DEFAULT_CONFIG,
 ) -> None:
     """Add an account to a user.
 
-    Asks for the secret if the connector needs one.
+    Asks for the secret if the connector needs one, or leads through the login in a browser.
     """
     loaded = load(config)
     try:
@@ -106,12 +118,14 @@ def add(
         raise OperatorError(str(exc), key="NAME") from None
     spec = find_connector(connector, key="--connector")
     given = parse_pairs(settings or [], key="--set")
-    check_settings(spec, given, key="--set")
+    checked = check_settings(spec, given, key="--set")
     fields = options_given(spec, username, credential or [], asks_stdin=secret_stdin)
-    chosen = choose_form(spec, fields, form) if spec.credentials else None
+    chosen = choose_form(spec, fields, form, from_stdin=secret_stdin) if spec.credentials else None
 
-    def ask() -> AccountCredentials | None:
-        return fill_in(chosen, fields, from_stdin=secret_stdin) if chosen is not None else None
+    async def ask() -> AccountCredentials | None:
+        if chosen is None:
+            return None
+        return await fill_in(chosen, fields, checked, TerminalDialog(login_port), from_stdin=secret_stdin)
 
     run(_add(loaded, name, user, spec, given, ask, primary))
     typer.echo(f"Added account {name}; try it with: {PROGRAM} account test {name} --user {user}")
@@ -123,7 +137,7 @@ async def _add(
     login: str,
     spec: ConnectorSpec,
     settings: dict[str, str],
-    ask: Callable[[], AccountCredentials | None],
+    ask: Callable[[], Awaitable[AccountCredentials | None]],
     is_primary: bool,
 ) -> None:
     async with opened_store(config) as store:
@@ -134,7 +148,7 @@ async def _add(
             raise OperatorError(f"{primary} is the primary account of {login} already", key="--primary")
         if any(other.name == name for other in others):
             raise OperatorError(f"{login} has an account {name!r} already; see {PROGRAM} account list", key="NAME")
-        credentials = ask()
+        credentials = await ask()
         sealed = seal_credentials(open_vault(config), name, credentials) if credentials is not None else None
         try:
             await store.write(
@@ -218,13 +232,14 @@ def passwd(
     credential: _CredentialOption = None,
     form: _FormOption = None,
     secret_stdin: _SecretStdinOption = False,
+    login_port: _LoginPortOption = 0,
     config: ConfigOption = DEFAULT_CONFIG,
 ) -> None:
     """Give an account a new secret.
 
     What is known of its mail stays. A running gateway uses the new secret after SIGHUP.
     """
-    run(_passwd(load(config), name, user, username, credential or [], form, secret_stdin))
+    run(_passwd(load(config), name, user, username, credential or [], form, secret_stdin, login_port))
     typer.echo(f"Changed the secret of {name}; a running gateway uses it after SIGHUP.")
 
 
@@ -236,6 +251,7 @@ async def _passwd(
     pairs: Sequence[str],
     form_name: str | None,
     from_stdin: bool,
+    login_port: int,
 ) -> None:
     async with opened_store(config) as store:
         account = await _required_account(store, name, login)
@@ -247,20 +263,23 @@ async def _passwd(
         vault = open_vault(config)
         fields = options_given(spec, username, pairs, asks_stdin=from_stdin)
         stored = unseal_credentials(vault, name, account.credentials) if account.credentials is not None else None
-        form, known = _form_for_change(spec, fields, form_name, stored)
-        sealed = seal_credentials(vault, name, fill_in(form, fields, from_stdin=from_stdin, known=known))
+        form, known = _form_for_change(spec, fields, form_name, stored, from_stdin=from_stdin)
+        settings = check_settings(spec, account.settings, key=f"{name}.settings")
+        dialog = TerminalDialog(login_port)
+        filled = await fill_in(form, fields, settings, dialog, from_stdin=from_stdin, known=known)
+        sealed = seal_credentials(vault, name, filled)
         await store.write(lambda tx: set_credentials(tx, account.id, sealed))
 
 
 def _form_for_change(
-    spec: ConnectorSpec, fields: GivenFields, name: str | None, stored: AccountCredentials | None
+    spec: ConnectorSpec, fields: GivenFields, name: str | None, stored: AccountCredentials | None, *, from_stdin: bool
 ) -> tuple[CredentialForm, Values]:
     """Return the form to fill in, by default the one that was filled in before, and what is known already."""
     former = next((form for form in spec.credentials if stored is not None and form.name == stored.form), None)
     is_former = name == former.name if name is not None and former is not None else name is None
     if former is not None and stored is not None and is_former and former.keys >= set(fields.keys):
         return former, stored.values
-    return choose_form(spec, fields, name), {}
+    return choose_form(spec, fields, name, from_stdin=from_stdin), {}
 
 
 def remove(

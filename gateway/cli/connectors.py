@@ -26,7 +26,7 @@ def _described(spec: ConnectorSpec) -> str:
         names = [_names(field) for field in form.fields]
         width = max(map(len, names))
         lines += [
-            f"    {name.ljust(width)}  {field.help}{'' if field.is_required else ' (optional)'}"
+            f"    {name.ljust(width)}  {field.help}{_remark(field)}"
             for name, field in zip(names, form.fields, strict=True)
         ]
     return "\n".join(lines)
@@ -34,6 +34,12 @@ def _described(spec: ConnectorSpec) -> str:
 
 def _names(field: CredentialField) -> str:
     return f"{field.key}_file, {field.key}_env" if field.is_secret else field.key
+
+
+def _remark(field: CredentialField) -> str:
+    if field.is_from_login:
+        return " (account add finds it out)"
+    return "" if field.is_required else " (optional)"
 
 
 def _explained(setting: Setting) -> str:

@@ -28,3 +28,8 @@ def test_the_forms_of_credentials_are_told(command_line: CommandLine) -> None:
     assert [line.split("  ")[2] for line in section[at + 1 : at + 3]] == ["username", "password_file, password_env"]
     assert any(line.startswith("  or credentials, form token: ") for line in section)
     assert any(line.startswith("    username ") and line.endswith("(optional)") for line in section)
+
+
+def test_what_a_login_finds_out_is_said(command_line: CommandLine) -> None:
+    (line,) = (line for line in command_line.run("connectors").out if "refresh_token_file" in line)
+    assert line.endswith(" (account add finds it out)")
