@@ -105,6 +105,18 @@ DAEMON {{
 }}
 """
 
+# Runs the server, and ends it and removes its files when the pipe on standard input ends: then the tests were killed.
+# What comes after the folder is the command.
+_KEEPER = """
+root=$1; shift
+exec 3<&0
+trap : TERM
+"$@" </dev/null 3<&- &
+server=$!
+{ read -r _ <&3; kill -TERM "$server"; sleep 1; rm -rf "$root"; kill -KILL 0; } &
+while kill -0 "$server" 2>/dev/null; do wait "$server"; done
+"""
+
 
 @dataclass
 class Cyrus:
@@ -182,9 +194,10 @@ class Cyrus:
         """
         program = _INSTALLED / "master"
         files = ["-C", str(self.root / "imapd.conf"), "-M", str(self.root / "cyrus.conf")]
+        command = [str(program), *files, "-p", str(self.root / "run" / "master.pid")]
         self._process = subprocess.Popen(
-            [str(program), *files, "-p", str(self.root / "run" / "master.pid")],
-            stdin=subprocess.DEVNULL,
+            ["/bin/sh", "-c", _KEEPER, "sh", str(self.root), *command],
+            stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             # A group of its own, so that its sessions can be ended with it.
@@ -338,14 +351,16 @@ def _speaks_jmap(server: Cyrus) -> bool:
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """End the master and every process it started, which are the group that it leads."""
-    if process.poll() is None:
-        process.send_signal(signal.SIGTERM)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(timeout=_STOP_S)
+    """End the server and every process it started, which are one group; the files stay."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGTERM)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(timeout=_STOP_S)
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
+    if process.stdin is not None:
+        process.stdin.close()
 
 
 def _done(reply: tuple[str, object]) -> None:
