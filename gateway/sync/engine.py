@@ -5,12 +5,7 @@
        `-- back off after a failure                             `-- hydrate in the background when idle
 
 A session never drives a sync: it asks for a mailbox to be read and, if it wants, waits for that.
-
-Whatever this task asks of the backend goes behind what sessions ask for (`connectors.api.priority`), with these
-exceptions. A reading that a session waits for is INTERACTIVE, a first listing too; so are, from that moment on, the
-readings under way, since they stand in its way and often are the very ones. The changes of which the backend tells by
-itself while somebody has a mailbox open are INTERACTIVE, as a client in IDLE waits for them. So is settling what was
-left open, which may hold back the next write.
+What goes before what at the backend is said in `gateway.sync.turns`.
 """
 
 from __future__ import annotations
@@ -19,13 +14,13 @@ import asyncio
 import contextlib
 import logging
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from connectors.api import errors
 from connectors.api.abilities import Push
 from connectors.api.capabilities import Scope
-from connectors.api.priority import Priority, Turn, prioritised
+from connectors.api.priority import Priority, prioritised
 from connectors.api.types import MailboxRef, PushEvent, Role
 from gateway.accounts.account import LOGIN_PAUSE_S
 from gateway.store import mailboxes
@@ -33,12 +28,14 @@ from gateway.store.mailboxes import MailboxRow
 from gateway.sync.account_sync import AccountSync
 from gateway.sync.account_writes import AccountWrites
 from gateway.sync.context import AccountContext
+from gateway.sync.failures import most_telling
 from gateway.sync.hydrate import Hydrator, Prefetch
 from gateway.sync.mailbox_sync import SyncOutcome, list_mailbox, read_changes
 from gateway.sync.progress import MailboxProgress
 from gateway.sync.schedule import Backoff, Queue, Urgency
 from gateway.sync.sweep import sweep
 from gateway.sync.tree import sync_tree
+from gateway.sync.turns import Turns
 
 log = logging.getLogger(__name__)
 
@@ -70,7 +67,7 @@ class AccountEngine(AccountWrites):
         self._work = asyncio.Event()
         self._wants_tree = asyncio.Event()
         self._is_tree_awaited = False
-        self._turns: set[Turn] = set()
+        self._turns = Turns()
         self._tree_known = asyncio.Event()
         self._tree_error: errors.ConnectorError | None = None
         self._tree_progress = MailboxProgress()
@@ -113,7 +110,7 @@ class AccountEngine(AccountWrites):
         if self._tree_known.is_set():
             return
         deadline = asyncio.get_running_loop().time() + timeout_s
-        self._hurry()
+        self._turns.hurry()
         while not self._tree_known.is_set():
             attempt = self._attempt
             left_s = deadline - asyncio.get_running_loop().time()
@@ -130,7 +127,7 @@ class AccountEngine(AccountWrites):
         self._queue.add(mailbox_id, urgency)
         self._work.set()
         if urgency is Urgency.WAITED_FOR:
-            self._hurry()
+            self._turns.hurry()
 
     def request_tree(self) -> None:
         """Ask for the mailbox tree to be listed soon."""
@@ -151,7 +148,7 @@ class AccountEngine(AccountWrites):
         else:
             self._is_tree_awaited = True
             self.request_tree()
-            self._hurry()
+            self._turns.hurry()
         await progress.wait_past(begun, timeout_s, lambda: self.is_working)
 
     def retry(self) -> None:
@@ -183,27 +180,6 @@ class AccountEngine(AccountWrites):
         self._interest = mailbox_ids
         await self._tell_interest()
 
-    # -- who waits ----------------------------------------------------------------------------------------------------
-
-    @contextlib.contextmanager
-    def _turn(self, *, is_awaited: bool) -> Iterator[None]:
-        """Do a piece of work in the background, or as something that is waited for; `_hurry` may still change that."""
-        with prioritised(Priority.INTERACTIVE if is_awaited else Priority.BACKGROUND) as turn:
-            self._turns.add(turn)
-            try:
-                yield
-            finally:
-                self._turns.discard(turn)
-
-    def _hurry(self) -> None:
-        for turn in self._turns:
-            turn.hurry()
-
-    def _is_awaited(self, row: MailboxRow, urgency: Urgency) -> bool:
-        if urgency is Urgency.PUSHED:
-            return row.is_listed and bool(self._interest)
-        return urgency is Urgency.WAITED_FOR
-
     # -- the task -----------------------------------------------------------------------------------------------------
 
     async def _run(self) -> None:
@@ -228,6 +204,11 @@ class AccountEngine(AccountWrites):
                 async with asyncio.timeout(pause_s):
                     await self._retry_now.wait()
 
+    def _is_awaited(self, row: MailboxRow, urgency: Urgency) -> bool:
+        if urgency is Urgency.PUSHED:
+            return row.is_listed and bool(self._interest)
+        return urgency is Urgency.WAITED_FOR
+
     async def _sweep(self, rows: Sequence[MailboxRow]) -> None:
         self._swept_at = self.context.clock.monotonic()
         await sweep(self.context, rows, may_forget=lambda: not self._interest)
@@ -237,7 +218,7 @@ class AccountEngine(AccountWrites):
         error: errors.ConnectorError = errors.Unavailable("the synchronisation ended")
         try:
             # Before the tree is known nobody can do anything.
-            with self._turn(is_awaited=not self._tree_known.is_set()):
+            with self._turns.take(is_awaited=not self._tree_known.is_set()):
                 await self.context.account.open()
                 await self._read_tree()
             backoff.succeeded()
@@ -251,7 +232,7 @@ class AccountEngine(AccountWrites):
                     group.create_task(self._work_queue())
                 group.create_task(self._prefetch())
         except* errors.ConnectorError as group_error:
-            error = _first(group_error)
+            error = most_telling(group_error)
         except* Exception as group_error:
             log.exception("account %s: sync failed", self.context.account.name, exc_info=group_error)
             error = errors.Unavailable(repr(group_error))
@@ -319,7 +300,7 @@ class AccountEngine(AccountWrites):
         while True:
             await self._wants_tree.wait()
             is_awaited, self._is_tree_awaited = self._is_tree_awaited, False
-            with self._turn(is_awaited=is_awaited):
+            with self._turns.take(is_awaited=is_awaited):
                 await self._read_tree()
 
     async def _poll(self) -> None:
@@ -364,7 +345,7 @@ class AccountEngine(AccountWrites):
             mailbox_id, urgency = asked
             row = await self._row(mailbox_id)
             if row is not None and row.is_selectable:
-                with self._turn(is_awaited=self._is_awaited(row, urgency)):
+                with self._turns.take(is_awaited=self._is_awaited(row, urgency)):
                     await self._read_mailbox(row)
             else:
                 self._forget(mailbox_id)
@@ -509,17 +490,3 @@ class AccountEngine(AccountWrites):
                 return row
         # Of a mailbox that is new the account's changes tell, if there is anything in it.
         return await self._any_mailbox() if self._has_account_cursor else None
-
-
-def _first(group: BaseExceptionGroup[errors.ConnectorError]) -> errors.ConnectorError:
-    """Return the most telling error of a group: one that asks for a login before any other."""
-    found: list[errors.ConnectorError] = []
-    pending: list[BaseException] = [group]
-    while pending:
-        error = pending.pop(0)
-        if isinstance(error, BaseExceptionGroup):
-            pending.extend(error.exceptions)
-        elif isinstance(error, errors.ConnectorError):
-            found.append(error)
-    found.sort(key=lambda error: not isinstance(error, errors.AuthExpired))
-    return found[0]
