@@ -11,12 +11,14 @@ class Situation:
     """What the capabilities of a session depend on.
 
     `can_log_in`: a password would be accepted on this connection as it is now. `append_limit` is in octets.
+    `has_gmail_ids`: one of the user's accounts is like Gmail.
     """
 
     is_authenticated: bool
     can_start_tls: bool
     can_log_in: bool
     append_limit: int
+    has_gmail_ids: bool = False
     disabled: frozenset[str] = frozenset()
 
 
@@ -38,6 +40,10 @@ def _tls_missing(situation: Situation) -> bool:
 
 def _password_refused(situation: Situation) -> bool:
     return not situation.is_authenticated and not situation.can_log_in
+
+
+def _labels_exist(situation: Situation) -> bool:
+    return situation.is_authenticated and situation.has_gmail_ids
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +90,7 @@ CAPABILITIES: tuple[Capability, ...] = (
     Capability("QRESYNC", "RFC 7162", can_be_enabled=True),
     Capability("APPENDLIMIT", "RFC 7889", has_append_limit=True),
     Capability("OBJECTID", "RFC 8474"),
+    Capability("X-GM-EXT-1", "Gmail's IMAP extensions", _labels_exist),
     # Outlook 2013 and 2016 find the special mailboxes only this way.
     Capability("XLIST", "Gmail's forerunner of RFC 6154"),
 )

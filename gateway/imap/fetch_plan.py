@@ -11,7 +11,7 @@ from gateway.imap.errors import ClientError
 from gateway.mailbox.fetch import FetchRow, Needs
 from gateway.message.headers import select_fields
 from gateway.message.structure import render_plain_body
-from gateway.wire import write_fetch
+from gateway.wire import gmail, write_fetch
 from gateway.wire.fetch import BinarySection, BinarySize, BodySection, FetchAttribute, FetchItem, Section, SectionText
 
 
@@ -118,6 +118,9 @@ _VALUES: dict[FetchAttribute, Callable[[FetchRow], Any]] = {
     FetchAttribute.MODSEQ: attrgetter("modseq"),
     FetchAttribute.EMAILID: lambda row: write_fetch.object_id(row.email_id),
     FetchAttribute.THREADID: lambda row: write_fetch.object_id(row.thread_id),
+    FetchAttribute.X_GM_MSGID: lambda row: gmail.number(row.gmail_message_id),
+    FetchAttribute.X_GM_THRID: lambda row: gmail.number(row.gmail_thread_id),
+    FetchAttribute.X_GM_LABELS: lambda row: gmail.label_list(row.labels),
 }
 
 _FORMATS = {
@@ -157,6 +160,8 @@ def _needs(asked: Iterable[FetchItem], planned: Iterable[RowItem | BodyItem]) ->
         header=FetchAttribute.RFC822_HEADER in attributes or any(map(_is_of_header, asked)),
         body=any(isinstance(item, BodyItem) for item in planned),
         object_ids=bool(attributes & {FetchAttribute.EMAILID, FetchAttribute.THREADID}),
+        gmail_ids=bool(attributes & {FetchAttribute.X_GM_MSGID, FetchAttribute.X_GM_THRID}),
+        labels=FetchAttribute.X_GM_LABELS in attributes,
     )
 
 

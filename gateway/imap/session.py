@@ -73,6 +73,7 @@ class Session:
             can_start_tls=self.can_start_tls,
             can_log_in=self.can_log_in,
             append_limit=self.append_limit,
+            has_gmail_ids=self.user is not None and self.user.has_gmail_ids(),
             disabled=self.settings.disabled_capabilities,
         )
 

@@ -87,6 +87,7 @@ TABLE: Mapping[type[Command], CommandRule] = MappingProxyType(
         wire.Search: CommandRule(search.search, SELECTED, takes_numbers=True, holds_expunges=True),
         wire.Fetch: CommandRule(fetch.fetch, SELECTED, takes_numbers=True, holds_expunges=True),
         wire.Store: CommandRule(store.store, SELECTED, takes_numbers=True, holds_expunges=True),
+        wire.StoreLabels: CommandRule(store.store_labels, SELECTED, takes_numbers=True, holds_expunges=True),
         wire.Copy: CommandRule(copy_move.copy, SELECTED, takes_numbers=True, reports_modseq=True),
     }
 )

@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Needs:
-    """What has to be at hand besides UID, flags and mod-sequence; `object_ids` are EMAILID and THREADID."""
+    """What has to be at hand besides UID, flags and mod-sequence.
+
+    `object_ids` are EMAILID and THREADID, `gmail_ids` X-GM-MSGID and X-GM-THRID, `labels` X-GM-LABELS.
+    """
 
     date: bool = False
     size: bool = False
@@ -28,6 +31,8 @@ class Needs:
     header: bool = False
     body: bool = False
     object_ids: bool = False
+    gmail_ids: bool = False
+    labels: bool = False
 
     @property
     def outline(self) -> bool:

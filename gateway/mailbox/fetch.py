@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING
 from connectors.api import errors
 from connectors.api.types import MessageRef
 from gateway.errors import from_connector
+from gateway.mailbox import labelling
 from gateway.mailbox.columns import UNKNOWN, Entry
 from gateway.mailbox.completer import Completer, Needs
+from gateway.mailbox.labelling import GmailIds
 from gateway.message.index import decode_index
 from gateway.message.octets import Buffer
 from gateway.message.part import Part
@@ -22,6 +24,7 @@ from gateway.store.database import Transaction
 from gateway.store.messages import ObjectIds
 from gateway.sync.open_body import OpenBody
 from gateway.wire.dates import EARLIEST_SERVED, clamp_for_clients, format_internal_date
+from gateway.wire.gmail import Label
 
 if TYPE_CHECKING:
     from gateway.mailbox.open_mailbox import OpenMailbox
@@ -39,7 +42,8 @@ class FetchRow:
     """One message to be written out. All that is `bytes` is finished for the wire, but for `header`.
 
     `size` is the exact number of octets, or `UNKNOWN` where it was not asked for. `header` is the raw header block.
-    `email_id` and `thread_id` are the ids of RFC 8474, None where they were not asked for or there is none.
+    `email_id` and `thread_id` are the ids of RFC 8474, `gmail_message_id` and `gmail_thread_id` those of X-GM-EXT-1;
+    None where they were not asked for or there is none.
     """
 
     sequence_number: int
@@ -54,6 +58,9 @@ class FetchRow:
     body: Body | None
     email_id: str | None = None
     thread_id: str | None = None
+    gmail_message_id: int | None = None
+    gmail_thread_id: int | None = None
+    labels: Sequence[Label] = ()
 
 
 class Body:
@@ -113,6 +120,7 @@ class FetchReader:
         self._completer = Completer(mailbox, engine)
         self._part_indexes: dict[int, bytes] = {}
         self._refs: dict[int, str] = {}
+        self._has_gmail_ids = engine.context.account.capabilities.gmail_ids
 
     async def blocks(self, entries: Sequence[tuple[int, Entry, bytes]], needs: Needs) -> AsyncIterator[list[FetchRow]]:
         """Yield the messages, given as (sequence number, entry, rendered flags), in blocks and in that order.
@@ -140,6 +148,8 @@ class FetchReader:
         structures: dict[int, bytes] = {}
         headers: dict[int, bytes] = {}
         object_ids: dict[int, ObjectIds] = {}
+        gmail_ids: dict[int, GmailIds] = {}
+        labels: dict[int, list[Label]] = {}
 
         async def read(tx: Transaction) -> None:
             if needs.envelope:
@@ -150,10 +160,14 @@ class FetchReader:
                 headers.update(await outlines.header_blocks(tx, ids))
             if needs.object_ids:
                 object_ids.update(await messages.object_ids(tx, ids))
+            if needs.gmail_ids and self._has_gmail_ids:
+                gmail_ids.update(await labelling.gmail_ids(tx, ids))
+            if needs.labels and self._has_gmail_ids:
+                labels.update(await labelling.labels_of(tx, self._mailbox.row, ids))
             if needs.body:
                 self._part_indexes = await outlines.part_index(tx, ids)
 
-        if needs.outline or needs.body or needs.object_ids:
+        if needs.outline or needs.body or needs.object_ids or needs.gmail_ids or needs.labels:
             await self._store.read_bulk(read)
         rows = []
         for number, entry, flags in block:
@@ -163,6 +177,7 @@ class FetchReader:
             if (needs.header and key not in headers) or (needs.object_ids and key not in object_ids):
                 continue
             email_id, thread_id = object_ids.get(key, (None, None))
+            gmail_message_id, gmail_thread_id = gmail_ids.get(key, (None, None))
             rows.append(
                 FetchRow(
                     number,
@@ -177,6 +192,9 @@ class FetchReader:
                     Body(self, entry) if needs.body else None,
                     email_id,
                     thread_id,
+                    gmail_message_id,
+                    gmail_thread_id,
+                    labels.get(key, ()),
                 )
             )
         return rows

@@ -9,9 +9,10 @@ from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, assert_never
 
 from connectors.api import errors
-from connectors.api.abilities import TextQuery, TextSearch
+from connectors.api.abilities import NativeSearch, TextQuery, TextSearch
 from connectors.api.types import MessageRef
-from gateway.errors import from_connector
+from gateway.errors import ErrorKind, MailError, from_connector
+from gateway.mailbox import labelling
 from gateway.mailbox.columns import UNKNOWN, Columns
 from gateway.mailbox.completer import Completer, Needs
 from gateway.mailbox.flag_sets import RECENT
@@ -93,11 +94,11 @@ class Searcher:
                 return await self._with_text(key.text, among, body_only=isinstance(key, keys.BodyContains))
             case keys.EmailIdIs() | keys.ThreadIdIs():
                 return among & await self._with_object_id(key)
-            case keys.LargerThan() | keys.SmallerThan():
-                await self._complete(among, Needs(size=True))
-                return self._by_columns(key, among)
-            case keys.Within() | keys.DateIs(which=keys.DateOf.INTERNAL):
-                await self._complete(among, Needs(date=True))
+            case keys.GmailMessageIs() | keys.GmailThreadIs() | keys.HasLabel() | keys.GmailRaw():
+                return await self._with_gmail(key, among)
+            case keys.LargerThan() | keys.SmallerThan() | keys.Within() | keys.DateIs(which=keys.DateOf.INTERNAL):
+                is_size = isinstance(key, keys.LargerThan | keys.SmallerThan)
+                await self._complete(among, Needs(size=is_size, date=not is_size))
                 return self._by_columns(key, among)
             case _:
                 return self._by_columns(key, among)
@@ -149,6 +150,10 @@ class Searcher:
                 | keys.TextContains()
                 | keys.EmailIdIs()
                 | keys.ThreadIdIs()
+                | keys.GmailMessageIs()
+                | keys.GmailThreadIs()
+                | keys.HasLabel()
+                | keys.GmailRaw()
             ):
                 raise AssertionError(f"{type(key).__name__} is not answered by the columns")
             case _:
@@ -204,6 +209,39 @@ class Searcher:
         find = placements.by_email_id if isinstance(key, keys.EmailIdIs) else placements.by_thread_id
         store, mailbox_id = self._engine.context.store, self._mailbox.row.id
         return frozenset(await store.read_bulk(lambda tx: find(tx, mailbox_id, key.object_id)))
+
+    async def _with_gmail(
+        self, key: keys.GmailMessageIs | keys.GmailThreadIs | keys.HasLabel | keys.GmailRaw, among: Uids
+    ) -> Uids:
+        """Look up ids and labels of X-GM-EXT-1; messages of other accounts have none."""
+        if isinstance(key, keys.GmailRaw):
+            return among & await self._found_natively(key.query)
+        if not self._engine.context.account.capabilities.gmail_ids:
+            return frozenset()
+        store, row = self._engine.context.store, self._mailbox.row
+        match key:
+            case keys.GmailMessageIs(number):
+                return among & frozenset(await store.read_bulk(lambda tx: labelling.with_message_id(tx, row, number)))
+            case keys.GmailThreadIs(number):
+                return among & frozenset(await store.read_bulk(lambda tx: labelling.with_thread_id(tx, row, number)))
+            case keys.HasLabel(label):
+                ids = await store.read_bulk(lambda tx: labelling.with_label(tx, row, label))
+                return frozenset(uid for message_id, uid in self._message_ids(among).items() if message_id in ids)
+
+    async def _found_natively(self, query: str) -> Uids:
+        """Ask the backend in its own search language.
+
+        Raises:
+            MailError: it has none.
+        """
+        account, row = self._engine.context.account, self._mailbox.row
+        connector = account.connector
+        if not account.capabilities.gmail_ids or not isinstance(connector, NativeSearch):
+            raise MailError(ErrorKind.UNSUPPORTED, "Messages of this account cannot be searched in this way.")
+        await account.open()
+        refs = await connector.search_native(ref_of(row), query)
+        found = await self._engine.context.store.read_bulk(lambda tx: placements.by_refs(tx, row.id, refs))
+        return frozenset(uid for _, uid, *_ in found)
 
     # -- what headers answer ------------------------------------------------------------------------------------------
 
@@ -334,7 +372,7 @@ def _cost(key: SearchKey) -> int:
     match key:
         case keys.BodyContains() | keys.TextContains():
             return 3
-        case keys.HeaderContains():
+        case keys.HeaderContains() | keys.GmailRaw():
             return 2
         case keys.DateIs() if key.which is keys.DateOf.SENT:
             return 2

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -43,6 +43,10 @@ class Transfer(ABC):
     @abstractmethod
     async def copy(self, source: MailboxRow, uids: Sequence[int], destination: str, *, is_move: bool) -> CopyOutcome:
         """Copy or move; see `View.copy`."""
+
+    @abstractmethod
+    async def written(self, mailbox_ids: Iterable[int]) -> None:
+        """Let every view of mailboxes that were just written to learn of it, before the client gets its answer."""
 
     @abstractmethod
     def view_closed(self, view: View) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -71,6 +71,11 @@ class UserMail(Transfer):
         if not needing:
             return None
         return f"The mail provider asks for a new login to {', '.join(needing)}; what is shown may be old."
+
+    def has_gmail_ids(self) -> bool:
+        """Whether one of the accounts has Gmail's ids and labels, so that X-GM-EXT-1 makes sense."""
+        engines = (self._service.running_engine(row.id) for row in self._accounts)
+        return any(engine is not None and engine.context.account.capabilities.gmail_ids for engine in engines)
 
     def _engine(self, account_id: int) -> AccountEngine:
         engine = self._service.running_engine(account_id)
@@ -414,6 +419,10 @@ class UserMail(Transfer):
             raise from_connector(error) from error
         await self._service.refresh_mailbox(target.id)
         return outcome
+
+    async def written(self, mailbox_ids: Iterable[int]) -> None:
+        for mailbox_id in mailbox_ids:
+            await self._service.refresh_mailbox(mailbox_id)
 
     def view_closed(self, view: View) -> None:
         task = asyncio.get_running_loop().create_task(self._service.view_closed(view.account_id, view.mailbox_id))

@@ -11,6 +11,7 @@ from connectors.api.errors import ConnectorError
 from gateway.errors import ErrorKind, MailError, from_connector
 from gateway.mailbox.columns import Entry
 from gateway.mailbox.fetch import BLOCK_ROWS, FetchReader, FetchRow, Needs
+from gateway.mailbox.label_writer import LabelWriter
 from gateway.mailbox.open_mailbox import OpenMailbox
 from gateway.mailbox.read_ahead import ReadAhead
 from gateway.mailbox.search import Scope, Searcher
@@ -20,6 +21,7 @@ from gateway.sync.engine import AccountEngine
 from gateway.sync.flag_writer import FlagAction
 from gateway.wire.commands import StoreAction
 from gateway.wire.flags import SYSTEM_FLAGS
+from gateway.wire.gmail import Label
 from gateway.wire.search import SearchKey
 from gateway.wire.sequence_set import SequenceSet
 
@@ -301,6 +303,10 @@ class View:
         scope = Scope(self.uids, frozenset(self._recent), frozenset(saved), self._engine.context.clock.now())
         return await Searcher(self._mailbox, self._engine, scope).run(key)
 
+    def has_present(self, uid: int) -> bool:
+        """Whether the message is still there, whatever this client has been told."""
+        return self._mailbox.columns.index(uid) is not None
+
     def modseq(self, uid: int) -> int | None:
         """Return the mod-sequence of a message."""
         entry = self._mailbox.find(uid)
@@ -381,6 +387,25 @@ class View:
     def _flag_number(self, uid: int) -> int | None:
         position = self._mailbox.columns.index(uid)
         return self._mailbox.columns.flag_sets[position] if position is not None else None
+
+    async def store_labels(
+        self, uids: Sequence[int], action: StoreAction, labels: Sequence[Label], unchanged_since: int | None = None
+    ) -> StoreOutcome:
+        """Change labels (X-GM-EXT-1); see `LabelWriter.store`. Messages that are gone are passed over.
+
+        Raises:
+            MailError: nothing was changed.
+        """
+        self._require_write()
+        modified = [] if unchanged_since is None else self.changed_since(unchanged_since, uids)
+        left_alone = set(modified)
+        columns = self._mailbox.columns
+        found = ((uid, columns.index(uid)) for uid in uids if uid not in left_alone)
+        wanted = {columns.message_ids[position]: uid for uid, position in found if position is not None}
+        writer = LabelWriter(self._engine, self._mailbox.row)
+        await writer.store(wanted, action, labels)
+        await self._transfer.written(writer.touched)
+        return StoreOutcome(modified, sorted(writer.failed), writer.error)
 
     async def copy(self, uids: Sequence[int], destination: str, *, is_move: bool) -> CopyOutcome:
         """Copy or move messages to another mailbox, of whichever account.

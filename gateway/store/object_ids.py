@@ -64,6 +64,11 @@ class Naming:
         return f"{Kind.EMAIL.value}{self.tag}_{message_id}"
 
 
+def backend_id(told: str) -> str:
+    """Return the backend's id behind one that it gave and that is told by `Naming.told`."""
+    return told.partition("-")[2] if _OURS.match(told) else told
+
+
 def _is_unambiguous(kind: Kind, backend_id: str) -> bool:
     if _UNWISE.fullmatch(backend_id) or _OURS.match(backend_id):
         return False

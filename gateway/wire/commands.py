@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Protocol
 
 from gateway.wire.fetch import FetchItem
+from gateway.wire.gmail import Label
 from gateway.wire.search import SearchKey, SearchReturn
 from gateway.wire.sequence_set import SequenceSet
 
@@ -279,6 +280,18 @@ class Store:
 
 
 @dataclass(frozen=True, slots=True)
+class StoreLabels:
+    """STORE of X-GM-LABELS (X-GM-EXT-1); `unchanged_since` as in `Store`."""
+
+    numbers: SequenceSet
+    is_uid: bool
+    action: StoreAction
+    labels: tuple[Label, ...]
+    is_silent: bool
+    unchanged_since: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Copy:
     """COPY, or MOVE if `is_move` (RFC 6851)."""
 
@@ -313,5 +326,6 @@ Command = (
     | Search
     | Fetch
     | Store
+    | StoreLabels
     | Copy
 )

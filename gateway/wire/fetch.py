@@ -1,4 +1,4 @@
-"""What a client can ask of FETCH (RFC 9051 section 6.4.5, RFC 3501 section 6.4.5, RFC 7162, RFC 3516, RFC 8474)."""
+"""What a client can ask of FETCH (RFC 9051 section 6.4.5, RFC 3501 section 6.4.5, RFC 7162, 3516, 8474, X-GM-EXT-1)."""
 
 from __future__ import annotations
 
@@ -19,6 +19,9 @@ class FetchAttribute(enum.Enum):
     MODSEQ = b"MODSEQ"
     EMAILID = b"EMAILID"
     THREADID = b"THREADID"
+    X_GM_MSGID = b"X-GM-MSGID"
+    X_GM_THRID = b"X-GM-THRID"
+    X_GM_LABELS = b"X-GM-LABELS"
     RFC822 = b"RFC822"
     RFC822_HEADER = b"RFC822.HEADER"
     RFC822_TEXT = b"RFC822.TEXT"

@@ -23,9 +23,16 @@ _SIMPLE = re.compile(
     rb")(?: (?=[A-Z])|(?=\))))+\)"
 )
 _ORIGIN = re.compile(rb"<[0-9]+>")
-_PLAIN_SECTION = re.compile(rb'\[([^\]"{]*)\]')
+# A header name may hold "]" without being quoted; such a section goes the long way.
+_PLAIN_SECTION = re.compile(rb'\[([^\]()"{]*(?:\([^\]()"{]*\))?)\]')
 _SECTION_NAMES = frozenset({b"BODY", b"BINARY"})
 _WHOLE_NAMES = frozenset({b"RFC822", b"RFC822.HEADER", b"RFC822.TEXT"})
+_ID_FIELDS = {
+    b"EMAILID": "email_id",
+    b"THREADID": "thread_id",
+    b"X-GM-MSGID": "gmail_message_id",
+    b"X-GM-THRID": "gmail_thread_id",
+}
 _INTERNED_FLAG_SETS = 4096
 
 
@@ -89,10 +96,12 @@ class FetchParser:
                 fields["envelope"] = scanner.value()
             case b"BODYSTRUCTURE":
                 fields["structure"] = scanner.value()
-            case b"EMAILID":
-                fields["email_id"] = scanner.object_id()
-            case b"THREADID":
-                fields["thread_id"] = scanner.object_id()
+            case b"EMAILID" | b"THREADID":
+                fields[_ID_FIELDS[name]] = scanner.object_id()
+            case b"X-GM-MSGID" | b"X-GM-THRID":
+                fields[_ID_FIELDS[name]] = _gmail_id(scanner.value())
+            case b"X-GM-LABELS":
+                fields["gmail_labels"] = _labels(scanner)
             case _:
                 others[name] = scanner.value()
 
@@ -129,6 +138,20 @@ def _section(scanner: Scanner) -> bytes:
         text += b" (%b)" % b" ".join(names)
     origin = scanner.match(_ORIGIN)
     return b"[%b]%b" % (text, origin[0] if origin else b"")
+
+
+def _gmail_id(value: Nested) -> int | None:
+    if value is not None and not isinstance(value, int):
+        raise ResponseSyntaxError("an id of Gmail expected")
+    return value
+
+
+def _labels(scanner: Scanner) -> tuple[bytes, ...]:
+    scanner.expect(b"(")
+    labels: list[bytes] = []
+    while not scanner.accept(b")"):
+        labels.append(scanner.astring())
+    return tuple(labels)
 
 
 def _date(data: bytes) -> datetime | None:

@@ -278,7 +278,8 @@ class FetchData:
     """FETCH; what was not sent is None.
 
     `sections` maps BODY[...], BINARY[...], RFC822, RFC822.HEADER and RFC822.TEXT, spelled in upper case as sent (with
-    `<origin>`), to the octets. `structure` is BODYSTRUCTURE. `others` maps whatever else was sent (X-GM-MSGID, BODY,
+    `<origin>`), to the octets. `structure` is BODYSTRUCTURE. What begins with `gmail` is X-GM-MSGID, X-GM-THRID and
+    X-GM-LABELS (X-GM-EXT-1), labels as octets like mailbox names. `others` maps whatever else was sent (BODY,
     BINARY.SIZE[1]...) to its nested data.
     """
 
@@ -290,6 +291,9 @@ class FetchData:
     size: int | None = None
     email_id: str | None = None
     thread_id: str | None = None
+    gmail_message_id: int | None = None
+    gmail_thread_id: int | None = None
+    gmail_labels: tuple[bytes, ...] | None = None
     envelope: Nested = None
     structure: Nested = None
     sections: dict[bytes, SectionData] = field(default_factory=dict)

@@ -6,6 +6,7 @@ import enum
 from dataclasses import dataclass
 from datetime import date
 
+from gateway.wire.gmail import Label
 from gateway.wire.sequence_set import SequenceSet
 
 
@@ -137,6 +138,34 @@ class ThreadIdIs:
 
 
 @dataclass(frozen=True, slots=True)
+class GmailMessageIs:
+    """`X-GM-MSGID n` (X-GM-EXT-1)."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class GmailThreadIs:
+    """`X-GM-THRID n` (X-GM-EXT-1)."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class HasLabel:
+    """`X-GM-LABELS label` (X-GM-EXT-1)."""
+
+    label: Label
+
+
+@dataclass(frozen=True, slots=True)
+class GmailRaw:
+    """`X-GM-RAW query` (X-GM-EXT-1), in the backend's own search language."""
+
+    query: str
+
+
+@dataclass(frozen=True, slots=True)
 class Not:
     key: SearchKey
 
@@ -169,6 +198,10 @@ SearchKey = (
     | ModSeqSince
     | EmailIdIs
     | ThreadIdIs
+    | GmailMessageIs
+    | GmailThreadIs
+    | HasLabel
+    | GmailRaw
     | Not
     | Or
     | And

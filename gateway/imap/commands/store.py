@@ -1,4 +1,4 @@
-"""STORE (RFC 9051 section 6.4.6, RFC 7162 section 3.1.3)."""
+"""STORE (RFC 9051 section 6.4.6, RFC 7162 section 3.1.3, X-GM-EXT-1)."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from gateway.imap import errors
 from gateway.imap.completion import Completion, no, ok
 from gateway.imap.errors import ClientError
 from gateway.imap.session import Session
+from gateway.mailbox.fetch import Needs
 from gateway.mailbox.view import StoreOutcome, View
-from gateway.wire import commands, write_code, write_fetch
+from gateway.wire import commands, gmail, write_code, write_fetch
 from gateway.wire.codes import Code
 from gateway.wire.sequence_set import SequenceSet
 
@@ -34,6 +35,38 @@ async def store(session: Session, command: commands.Store) -> Completion:
     return _completion(view, command, outcome)
 
 
+async def store_labels(session: Session, command: commands.StoreLabels) -> Completion:
+    """Change labels (X-GM-EXT-1). Mailboxes that are new are made, and other sessions see messages come and go."""
+    view = session.require_view()
+    if view.is_read_only:
+        return no("The mailbox is open for reading only", Code.NOPERM.value)
+    if command.unchanged_since is not None:
+        session.enable_condstore()
+    uids = session.resolve(command.numbers, is_uid=command.is_uid)
+    if not uids:
+        return ok("Store completed, no such messages")
+    outcome = await view.store_labels(uids, command.action, command.labels, command.unchanged_since)
+    left_out = {*outcome.modified, *outcome.failed}
+    if not command.is_silent:
+        await _tell_labels(session, [uid for uid in uids if uid not in left_out])
+    return _completion(view, command, outcome)
+
+
+async def _tell_labels(session: Session, uids: Sequence[int]) -> None:
+    view = session.require_view()
+    present = [uid for uid in uids if view.has_present(uid)]
+    async for block in view.fetch(present, Needs(labels=True)):
+        session.write(
+            b"".join(
+                write_fetch.line(
+                    row.sequence_number, (write_fetch.uid(row.uid), b"X-GM-LABELS " + gmail.label_list(row.labels))
+                )
+                for row in block
+            )
+        )
+        await session.drain()
+
+
 async def _echo(session: Session, uids: Sequence[int], *, is_silent: bool) -> None:
     """Write the new flags; for .SILENT only the mod-sequences, if the client knows of them (RFC 7162 section 3.1.3)."""
     view = session.require_view()
@@ -53,7 +86,7 @@ async def _echo(session: Session, uids: Sequence[int], *, is_silent: bool) -> No
         await session.drain()
 
 
-def _completion(view: View, command: commands.Store, outcome: StoreOutcome) -> Completion:
+def _completion(view: View, command: commands.Store | commands.StoreLabels, outcome: StoreOutcome) -> Completion:
     code = None
     if outcome.modified:
         numbers = outcome.modified if command.is_uid else _sequence_numbers(view, outcome.modified)

@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from gateway.wire import mailbox_name
 from gateway.wire.codes import Code, Status
+from gateway.wire.gmail import Label, read_label
 from gateway.wire.limits import Limits
 from gateway.wire.sequence_set import SequenceSet, SequenceSetError
 
@@ -250,6 +251,14 @@ class Cursor:
         if not _OBJECT_ID.fullmatch(data):
             raise SyntaxFault("Not an object identifier")
         return data.decode("ascii")
+
+    def label(self) -> Label:
+        """Read a label: an `astring`, or a system label bare, as Gmail's documentation writes it."""
+        data = b"\\" + self.atom() if self.accept(b"\\") else self.astring()
+        try:
+            return read_label(data, utf8=self.utf8)
+        except ValueError as error:
+            raise SyntaxFault(f"Not a label: {error}", status=Status.NO, code=Code.CANNOT) from None
 
     def sequence_set(self) -> SequenceSet:
         """Read `sequence-set`, or `$` (RFC 5182)."""

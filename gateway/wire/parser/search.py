@@ -1,4 +1,4 @@
-"""SEARCH (RFC 9051 sections 6.4.4 and 9: `search`; RFC 3501, RFC 4731, 5032, 5182, 7162, 8474, 8514)."""
+"""SEARCH (RFC 9051 sections 6.4.4 and 9: `search`; RFC 3501, RFC 4731, 5032, 5182, 7162, 8474, 8514, X-GM-EXT-1)."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from datetime import date
 
 from gateway.wire import commands, dates, flags
 from gateway.wire.codes import Code, Status
+from gateway.wire.gmail import MAX_ID
 from gateway.wire.parser.cursor import MAX_NUMBER, MAX_NUMBER64, Cursor, SyntaxFault
 from gateway.wire.search import (
     AddressField,
@@ -18,7 +19,11 @@ from gateway.wire.search import (
     DateIs,
     DateOf,
     EmailIdIs,
+    GmailMessageIs,
+    GmailRaw,
+    GmailThreadIs,
     HasFlag,
+    HasLabel,
     HeaderContains,
     InSequence,
     InUids,
@@ -123,6 +128,10 @@ class _Keys:
             b"THREADID": lambda: ThreadIdIs(cursor.object_id()),
             b"UID": lambda: InUids(cursor.sequence_set()),
             b"UNKEYWORD": lambda: HasFlag(self._keyword(), is_set=False),
+            b"X-GM-LABELS": lambda: HasLabel(cursor.label()),
+            b"X-GM-MSGID": lambda: GmailMessageIs(cursor.number(largest=MAX_ID)),
+            b"X-GM-RAW": lambda: GmailRaw(self._text()),
+            b"X-GM-THRID": lambda: GmailThreadIs(cursor.number(largest=MAX_ID)),
             b"YOUNGER": lambda: Within(cursor.number(largest=MAX_NUMBER, smallest=1), is_younger=True),
         }
 

@@ -1,9 +1,10 @@
-"""STORE, COPY, MOVE and EXPUNGE with its UID form (RFC 9051 section 6.4, RFC 7162 section 3.1.3, RFC 6851)."""
+"""STORE, COPY, MOVE and EXPUNGE with its UID form (RFC 9051 section 6.4, RFC 7162 section 3.1.3, 6851, X-GM-EXT-1)."""
 
 from __future__ import annotations
 
 from gateway.wire import commands
 from gateway.wire.flags import RECENT, canonical
+from gateway.wire.gmail import Label
 from gateway.wire.parser.cursor import Cursor, SyntaxFault
 
 _DATA_ITEMS = {
@@ -15,6 +16,8 @@ _DATA_ITEMS = {
     b"-FLAGS.SILENT": (commands.StoreAction.REMOVE, True),
 }
 
+_LABEL_ITEMS = {name.replace(b"FLAGS", b"X-GM-LABELS"): meaning for name, meaning in _DATA_ITEMS.items()}
+
 
 def read_flag(cursor: Cursor) -> str:
     """Read `flag`, in its canonical case. \\Recent is no flag to set (RFC 3501 section 2.3.2)."""
@@ -25,8 +28,8 @@ def read_flag(cursor: Cursor) -> str:
     return flag
 
 
-def read_store(cursor: Cursor, *, is_uid: bool) -> commands.Store:
-    """Read `SP sequence-set [SP "(" "UNCHANGEDSINCE" SP mod-sequence ")"] SP store-att-flags`."""
+def read_store(cursor: Cursor, *, is_uid: bool) -> commands.Store | commands.StoreLabels:
+    """Read `SP sequence-set [SP "(" "UNCHANGEDSINCE" SP mod-sequence ")"] SP store-att-flags`, or labels for flags."""
     cursor.space()
     numbers = cursor.sequence_set()
     cursor.space()
@@ -35,6 +38,10 @@ def read_store(cursor: Cursor, *, is_uid: bool) -> commands.Store:
         unchanged_since = _read_unchanged_since(cursor)
         cursor.space()
     name = cursor.word()
+    if name in _LABEL_ITEMS:
+        action, is_silent = _LABEL_ITEMS[name]
+        cursor.space()
+        return commands.StoreLabels(numbers, is_uid, action, _read_labels(cursor), is_silent, unchanged_since)
     if name not in _DATA_ITEMS:
         raise SyntaxFault("Unknown STORE data item")
     action, is_silent = _DATA_ITEMS[name]
@@ -74,3 +81,13 @@ def _read_flags(cursor: Cursor) -> tuple[str, ...]:
         cursor.count()
         flags.append(read_flag(cursor))
     return tuple(flags)
+
+
+def _read_labels(cursor: Cursor) -> tuple[Label, ...]:
+    if cursor.peek() == b"(":
+        return tuple(cursor.in_parentheses(cursor.label, is_empty_allowed=True))
+    labels = [cursor.label()]
+    while cursor.accept_space():
+        cursor.count()
+        labels.append(cursor.label())
+    return tuple(labels)

@@ -28,6 +28,12 @@ def test_what_is_for_strangers_is_not_offered_after_login() -> None:
     assert gone == {"AUTH=PLAIN", "AUTH=LOGIN", "SASL-IR", "STARTTLS"}
 
 
+def test_gmails_extensions_are_for_users_who_have_such_an_account() -> None:
+    assert "X-GM-EXT-1" not in names(USER)
+    assert "X-GM-EXT-1" not in names(replace(STRANGER, has_gmail_ids=True))
+    assert "X-GM-EXT-1" in names(replace(USER, has_gmail_ids=True))
+
+
 def test_the_append_limit_is_told_with_its_number() -> None:
     assert "APPENDLIMIT=1000" in names(USER)
 

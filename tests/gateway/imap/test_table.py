@@ -28,6 +28,10 @@ def test_expunge_is_held_back_by_sequence_number_and_not_by_uid() -> None:
             commands.Store(ONE, False, commands.StoreAction.ADD, (), False),
             commands.Store(ONE, True, commands.StoreAction.ADD, (), False),
         ),
+        (
+            commands.StoreLabels(ONE, False, commands.StoreAction.ADD, (), False),
+            commands.StoreLabels(ONE, True, commands.StoreAction.ADD, (), False),
+        ),
     ]
     for plain, by_uid in pairs:
         rule = TABLE[type(plain)]
@@ -39,7 +43,7 @@ def test_expunge_is_held_back_by_sequence_number_and_not_by_uid() -> None:
 
 def test_every_other_command_may_be_answered_with_expunge() -> None:
     held = {kind for kind, rule in TABLE.items() if rule.holds_expunges}
-    assert held == {commands.Fetch, commands.Store, commands.Search}
+    assert held == {commands.Fetch, commands.Store, commands.StoreLabels, commands.Search}
     copy = commands.Copy(ONE, False, "Archive", False)
     assert TABLE[commands.Copy].uses_sequence_numbers(copy)
     assert TABLE[commands.Copy].may_expunge(copy)
@@ -52,5 +56,5 @@ def test_each_state_admits_what_the_rfc_lists() -> None:
     }
     assert by_states[ANY] == {"Capability", "Noop", "Logout", "Id"}
     assert by_states[STRANGER] == {"StartTls", "Login", "Authenticate"}
-    assert by_states[SELECTED] == {"Check", "Close", "Expunge", "Search", "Fetch", "Store", "Copy"}
+    assert by_states[SELECTED] == {"Check", "Close", "Expunge", "Search", "Fetch", "Store", "StoreLabels", "Copy"}
     assert sum(map(len, by_states.values())) == len(TABLE)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.wire import mailbox_name, write, write_code, write_fetch
+from gateway.wire import gmail, mailbox_name, write, write_code, write_fetch
 from gateway.wire.codes import Code, Status
 from gateway.wire.command_writer import CommandWriter, LiteralMode, Message, Text
 from gateway.wire.commands import Append, Command, Login, Search, Select, StatusItem
@@ -86,6 +86,17 @@ def understood(wire: bytes) -> object:
                 2, [b"EMAILID " + write_fetch.object_id("012"), b"THREADID " + write_fetch.object_id(None)]
             ),
             FetchData(2, email_id="012", thread_id=None),
+        ),
+        (
+            write_fetch.line(
+                3,
+                [
+                    b"X-GM-MSGID " + gmail.number(1 << 63),
+                    b"X-GM-THRID " + gmail.number(None),
+                    b"X-GM-LABELS " + gmail.label_list([gmail.SystemLabel.SENT, "NIL", "é a", 'a"b']),
+                ],
+            ),
+            FetchData(3, gmail_message_id=1 << 63, gmail_labels=(b"\\Sent", b"NIL", b"&AOk- a", b'a"b')),
         ),
         (
             write_fetch.line(2, [write_fetch.uid(9), write_fetch.flags(b"(\\Seen)"), write_fetch.modseq(4)]),

@@ -225,7 +225,15 @@ CASES: list[tuple[bytes, Event]] = [
     (b"* 1 FETCH (EMAILID M1 THREADID T1)\r\n", FetchData(1, email_id="M1", thread_id="T1")),
     (
         b'* 1 FETCH (EMAILID (M6d99) THREADID NIL X-GM-MSGID 127 X-GM-LABELS (\\Inbox "a b"))\r\n',
-        FetchData(1, email_id="M6d99", others={b"X-GM-MSGID": 127, b"X-GM-LABELS": (b"\\Inbox", b"a b")}),
+        FetchData(1, email_id="M6d99", gmail_message_id=127, gmail_labels=(b"\\Inbox", b"a b")),
+    ),
+    (
+        b'* 1 FETCH (X-GM-THRID 18446744073709551615 X-GM-MSGID NIL X-GM-LABELS ("\\\\Sent" NIL 7 {3}\r\na"b))\r\n',
+        FetchData(1, gmail_thread_id=(1 << 64) - 1, gmail_labels=(b"\\Sent", b"NIL", b"7", b'a"b')),
+    ),
+    (
+        b"* 1 FETCH (X-GM-LABELS ())\r\n",
+        FetchData(1, gmail_labels=()),
     ),
     # unknown
     (b"* XYZZY whatever\r\n", UnknownData(b"XYZZY", b"* XYZZY whatever")),

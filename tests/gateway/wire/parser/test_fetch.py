@@ -30,6 +30,7 @@ def body(
         (b"(UID  FLAGS )", (A.UID, A.FLAGS)),
         (b"(FLAGS UID FLAGS)", (A.FLAGS, A.UID)),
         (b"(BODYSTRUCTURE ENVELOPE MODSEQ)", (A.BODYSTRUCTURE, A.ENVELOPE, A.MODSEQ)),
+        (b"(x-gm-msgid X-GM-THRID X-GM-LABELS)", (A.X_GM_MSGID, A.X_GM_THRID, A.X_GM_LABELS)),
         (b"(EMAILID threadid)", (A.EMAILID, A.THREADID)),  # RFC 8474 section 5.3
         (b"RFC822", (A.RFC822,)),
         (b"(RFC822.HEADER RFC822.TEXT)", (A.RFC822_HEADER, A.RFC822_TEXT)),
@@ -104,7 +105,8 @@ def test_forms(line: bytes, command: Fetch) -> None:
         b"FETCH 1 FLAGS)",
         b"FETCH 1 FLAGS UID",
         b"FETCH 1 FOO",
-        b"FETCH 1 X-GM-MSGID",
+        b"FETCH 1 X-GM-FOO",
+        b"FETCH 1 X-GM-LABELS[]",
         b"FETCH 1 FLAGS[1]",
         b"FETCH 1 BODY[",
         b"FETCH 1 BODY[FOO]",

@@ -6,6 +6,7 @@ import pytest
 
 from gateway.wire.codes import Code, Status
 from gateway.wire.commands import Search
+from gateway.wire.gmail import SystemLabel
 from gateway.wire.reader import Limits
 from gateway.wire.search import (
     All,
@@ -15,7 +16,11 @@ from gateway.wire.search import (
     DateIs,
     DateOf,
     EmailIdIs,
+    GmailMessageIs,
+    GmailRaw,
+    GmailThreadIs,
     HasFlag,
+    HasLabel,
     HeaderContains,
     InSequence,
     InUids,
@@ -86,6 +91,10 @@ FIRST = date(1994, 2, 1)
         (b"emailid M6d99ac3275bb4e", EmailIdIs("M6d99ac3275bb4e")),  # RFC 8474 section 6
         (b'THREADID "T64b4-_78"', ThreadIdIs("T64b4-_78")),
         (b"OR EMAILID 1234 EMAILID " + b"x" * 255, Or(EmailIdIs("1234"), EmailIdIs("x" * 255))),
+        (b"X-GM-MSGID 1278455344230334865", GmailMessageIs(1278455344230334865)),
+        (b"x-gm-thrid 18446744073709551615", GmailThreadIs((1 << 64) - 1)),
+        (b"OR X-GM-LABELS \\Draft X-GM-LABELS &AOk-", Or(HasLabel(SystemLabel.DRAFT), HasLabel("é"))),
+        (b'X-GM-RAW "has:attachment in:unread"', GmailRaw("has:attachment in:unread")),
         (b"(SEEN)", HasFlag("\\Seen")),
         (b"( SEEN  ALL )", And((HasFlag("\\Seen"), All()))),
         (b"OR SEEN (DRAFT ALL)", Or(HasFlag("\\Seen"), And((HasFlag("\\Draft"), All())))),
@@ -167,6 +176,12 @@ def test_unknown_charset_is_refused_with_the_list_of_known_ones() -> None:
         b"SEARCH EMAILID (M1)",
         b"SEARCH THREADID a.b",
         b"SEARCH EMAILID " + b"x" * 256,
+        b"SEARCH X-GM-MSGID x",
+        b"SEARCH X-GM-MSGID 18446744073709551616",
+        b"SEARCH X-GM-THRID",
+        b"SEARCH X-GM-LABELS",
+        b"SEARCH X-GM-LABELS (a)",
+        b"SEARCH X-GM-RAW",
         b"SEARCH UID",
         b"SEARCH UID x",
         b"SEARCH 0",

@@ -2,8 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.wire.codes import Status
-from gateway.wire.commands import Command, Copy, Expunge, Store, StoreAction
+from gateway.wire.codes import Code, Status
+from gateway.wire.commands import Command, Copy, Expunge, Store, StoreAction, StoreLabels
+from gateway.wire.gmail import SystemLabel as L
 from gateway.wire.sequence_set import SequenceSet
 from tests.gateway.wire.reading import parse, refusal
 
@@ -31,6 +32,22 @@ SET = SequenceSet.parse
         (
             b"STORE 12 (unchangedsince 0) FLAGS.SILENT (\\Draft)",
             Store(SET(b"12"), False, StoreAction.REPLACE, ("\\Draft",), True, 0),
+        ),
+        (
+            b'UID STORE 1 +X-GM-LABELS (\\Inbox "\\\\Sent" foo "Muy Importante" &AOk- \\junk INBOX)',
+            StoreLabels(
+                SET(b"1"),
+                True,
+                StoreAction.ADD,
+                (L.INBOX, L.SENT, "foo", "Muy Importante", "é", L.SPAM, L.INBOX),
+                False,
+            ),
+        ),
+        (b"STORE 1 x-gm-labels.silent ()", StoreLabels(SET(b"1"), False, StoreAction.REPLACE, (), True)),
+        (b"STORE 1 -X-GM-LABELS a b", StoreLabels(SET(b"1"), False, StoreAction.REMOVE, ("a", "b"), False)),
+        (
+            b"STORE 1 (UNCHANGEDSINCE 5) X-GM-LABELS.SILENT ({3}\r\nfoo)",
+            StoreLabels(SET(b"1"), False, StoreAction.REPLACE, ("foo",), True, 5),
         ),
         (b"COPY 2:4 MEETING", Copy(SET(b"2:4"), False, "MEETING", False)),
         (b"UID COPY 1:* inbox", Copy(SET(b"1:*"), True, "INBOX", False)),
@@ -62,6 +79,10 @@ def test_commands_on_messages(line: bytes, command: Command) -> None:
         b"STORE 1 (UNCHANGEDSINCE) FLAGS (\\Seen)",
         b"STORE 1 (UNCHANGEDSINCE -1) FLAGS (\\Seen)",
         b"STORE 1 (CHANGEDSINCE 1) FLAGS (\\Seen)",
+        b"STORE 1 X-GM-LABELS",
+        b"STORE 1 X-GM-LABELS (a",
+        b"STORE 1 X-GM-LABELS (\\)",
+        b"STORE 1 X-GM-LABELS.LOUD (a)",
         b"COPY 1",
         b"COPY 1 a b",
         b"COPY inbox 1",
@@ -74,3 +95,9 @@ def test_commands_on_messages(line: bytes, command: Command) -> None:
 )
 def test_wrong_commands_on_messages_are_refused(line: bytes) -> None:
     assert refusal(line).status is Status.BAD
+
+
+@pytest.mark.parametrize("label", [b"\\Unheard", b'"\\\\Unheard"', b'"&bad"'])
+def test_a_label_that_cannot_be_is_refused_with_its_reason(label: bytes) -> None:
+    refused = refusal(b"STORE 1 X-GM-LABELS (%b)" % label)
+    assert (refused.status, refused.code) == (Status.NO, Code.CANNOT)
