@@ -65,6 +65,7 @@ class _Received:
     parts: dict[int, BatchPart] = field(default_factory=dict)
     loss: ConnectorError | None = None
     throttled_s: float = 0.0
+    is_quota_spent: bool = False
 
     @property
     def is_throttled(self) -> bool:
@@ -139,7 +140,8 @@ class Batcher:
         Raises:
             ConnectorError: it was refused or lost as a whole.
         """
-        fields = await self._sender.authoriser.headers_for(self._url)
+        authoriser = self._sender.authoriser
+        fields = await self._sender.bounded(authoriser.headers_for(self._url), "a batch")
         received = await self._exchange(items)
         settled: list[tuple[int, T | ConnectorError]] = []
         again: list[tuple[_Item, _Again]] = []
@@ -153,10 +155,11 @@ class Batcher:
         self._adapt(is_good=len(received.parts) == len(items) and not received.is_throttled)
         if any(put_off.is_unauthorised for _, put_off in again):
             run.has_renewed = True
-            await self._sender.authoriser.refused(fields)
+            await self._sender.bounded(authoriser.refused(fields), "a batch")
         delay_s = max((put_off.delay_s for _, put_off in again), default=0.0)
         if received.is_throttled:
-            self._sender.slow_down(received.throttled_s)
+            self._sender.slow_down(received.throttled_s, is_quota_spent=received.is_quota_spent)
+            run.patience.wait(delay_s)
         elif delay_s:
             await self._sender.clock.sleep(delay_s)
         return settled
@@ -181,6 +184,7 @@ class Batcher:
         delay_s = self._sender.pause(refusal, item.failed)
         if refusal.is_throttling:
             received.throttled_s = max(received.throttled_s, delay_s)
+            received.is_quota_spent = received.is_quota_spent or refusal.is_quota_spent
         if item.failed >= PAUSES.attempts or not run.patience.bears(delay_s):
             return limited(refusal, item.what, item.effect, delay_s)
         return _Again(delay_s)
@@ -206,6 +210,8 @@ class Batcher:
         patience = Patience(self._sender)
         request = self._request(items, effect)
         while True:
+            # Paid for before the permit is taken, so that who waits for units in the background does not hold it.
+            await self._sender.pay(sum(self._sender.cost(item.call.method) for item in items), what)
             async with self._permit(), self._sender.http.stream(request) as streamed:
                 if streamed.status in SUCCESS:
                     return await self._read(streamed, len(items), what, effect)
@@ -214,9 +220,10 @@ class Batcher:
             if not refusal.is_throttling:
                 raise refusal.error(what, effect)
             delay_s = self._sender.pause(refusal, patience.refuse())
-            self._sender.slow_down(delay_s)
+            self._sender.slow_down(delay_s, is_quota_spent=refusal.is_quota_spent)
             if not patience.bears(delay_s):
                 raise limited(refusal, what, effect, delay_s)
+            patience.wait(delay_s)
 
     def _request(self, items: Sequence[_Item], effect: Effect) -> Request:
         boundary = f"batch_{secrets.token_hex(16)}"
@@ -231,7 +238,6 @@ class Batcher:
             content=encode_batch(parts, boundary),
             effect=effect,
             accept=SUCCESS | REFUSALS,
-            cost=sum(self._sender.cost(item.call.method) for item in items),
         )
 
     async def _read(self, streamed: StreamedReply, count: int, what: str, effect: Effect) -> _Received:

@@ -95,6 +95,11 @@ class Refusal:
             return False
         return self.status == 429 or (self.status == 403 and bool(self.reasons & _THROTTLING))
 
+    @property
+    def is_quota_spent(self) -> bool:
+        """Whether it is throttling for the units of this minute, not for how much is under way at once."""
+        return self.is_throttling and (self.status == 403 or "RATE_LIMIT_EXCEEDED" in self.reasons)
+
     def error(self, what: str, effect: Effect) -> ConnectorError:
         """Return the error; `what` says for the operator what was called, `effect` is that of the call."""
         hint = next((_HINTS[reason] for reason in sorted(self.reasons) if reason in _HINTS), None)

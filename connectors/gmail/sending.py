@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
@@ -12,6 +13,7 @@ import msgspec
 
 from connectors.api.credentials import CredentialSource
 from connectors.api.errors import ConnectorError, OutcomeUnknown, RateLimited, Unavailable
+from connectors.api.priority import Priority
 from connectors.gmail.costs import cost_table
 from connectors.gmail.errors import Refusal
 from connectors.gmail.methods import Method
@@ -33,7 +35,7 @@ MAX_REPLY_OCTETS: Final = 256 * 1024 * 1024
 REFUSALS: Final = frozenset(range(400, 500)) - {401, 408, 421, 425}
 """The statuses whose body says what is meant. 401 takes another token, and the rest are the transport's."""
 
-PAUSES: Final = RetryPolicy(attempts=6, first_s=1.0, max_s=32.0)
+PAUSES: Final = RetryPolicy(attempts=10, first_s=1.0, max_s=16.0)
 """Between calls that are refused for their number, where Google does not say how long to wait (its guide says so)."""
 
 _BURST: Final = 3
@@ -145,26 +147,56 @@ class Sender:
             if not refusal.is_throttling:
                 raise refusal.error(outgoing.what, outgoing.effect)
             delay_s = self.pause(refusal, patience.refuse())
-            self.slow_down(delay_s)
+            self.slow_down(delay_s, is_quota_spent=refusal.is_quota_spent)
             if not patience.bears(delay_s):
                 raise limited(refusal, outgoing.what, outgoing.effect, delay_s)
+            patience.wait(delay_s)
 
     def pause(self, refusal: Refusal, failed: int) -> float:
         """Return how long to wait after `failed` attempts, the last of which was refused so, in seconds."""
         return refusal.retry_after_s or PAUSES.delay(failed, self._chance())
 
-    def slow_down(self, seconds: float) -> None:
+    def slow_down(self, seconds: float, *, is_quota_spent: bool) -> None:
         """Send nothing for so long: the calls for a mailbox are counted together, whoever makes them."""
         self._http.hold_back(seconds)
-        self._budget.reject(seconds)
+        if is_quota_spent:
+            self._budget.reject(seconds)
+
+    async def pay(self, cost: int, what: str) -> None:
+        """Spend units for what is sent later with no cost of its own.
+
+        Raises:
+            RateLimited: they do not come in within `TransportOptions.max_wait_s`.
+        """
+        priority = Priority.CURRENT.resolve()
+        delay_s = self._budget.delay(cost, priority)
+        if delay_s > self.options.max_wait_s:
+            raise RateLimited(f"{what} exceeds the quota", retry_after_s=delay_s)
+        try:
+            async with asyncio.timeout(self.options.max_wait_s):
+                await self._budget.spend(cost, priority)
+        except TimeoutError as exc:
+            raise RateLimited(f"{what} had no turn in time", retry_after_s=delay_s) from exc
+
+    async def bounded(self, awaited: Awaitable[T], what: str) -> T:
+        """Await what has to do with the credentials.
+
+        Raises:
+            Unavailable: it takes longer than the time-out.
+        """
+        try:
+            async with asyncio.timeout(self.options.timeout_s):
+                return await awaited
+        except TimeoutError as exc:
+            raise Unavailable(f"{what}: no credential came in {self.options.timeout_s:g} s") from exc
 
 
 class Patience:
     """How often and how long one call has been put off."""
 
     def __init__(self, sender: Sender) -> None:
-        self._sender = sender
-        self._began = sender.clock.monotonic()
+        self._longest_s = sender.options.max_wait_s
+        self._waited_s = 0.0
         self._failed = 0
 
     def refuse(self) -> int:
@@ -174,8 +206,11 @@ class Patience:
 
     def bears(self, delay_s: float) -> bool:
         """Tell whether to wait for so long and try once more."""
-        waited_s = self._sender.clock.monotonic() - self._began
-        return self._failed < PAUSES.attempts and waited_s + delay_s <= self._sender.options.max_wait_s
+        return self._failed < PAUSES.attempts and self._waited_s + delay_s <= self._longest_s
+
+    def wait(self, delay_s: float) -> None:
+        """Take note that it is waited for so long."""
+        self._waited_s += delay_s
 
 
 def limited(refusal: Refusal, what: str, effect: Effect, delay_s: float) -> ConnectorError:

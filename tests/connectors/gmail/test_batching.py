@@ -1,17 +1,19 @@
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 
 import httpx
 import pytest
 
 from connectors.api.errors import AuthExpired, ConnectorError, NotFound, OutcomeUnknown, RateLimited, Unavailable
+from connectors.api.priority import Priority, prioritised
 from connectors.gmail import batching
 from connectors.gmail.client import BatchCall, GmailClient
 from connectors.gmail.methods import LABELS_CREATE, MESSAGES_GET, MESSAGES_MODIFY
 from connectors.gmail.structs import Label, Message
 from tests.connectors.gmail.rig import FakeTokens, InProcess, client_of
-from tests.connectors.transport.jumping_clock import JumpingClock
+from tests.connectors.transport.jumping_clock import JumpingClock, settle
 from tests.fakes.gmail.client import mail
 from tests.fakes.gmail.fake import FakeGmail
 
@@ -139,6 +141,42 @@ async def test_bodies_reach_their_calls(client: GmailClient, fake: FakeGmail) ->
     calls = [BatchCall(MESSAGES_MODIFY, {"id": ref}, body={"addLabelIds": ["STARRED"]}) for ref in refs]
     assert ids(await client.batch(calls, Message)) == refs
     assert all("STARRED" in fake.message(ref).labels for ref in refs)
+
+
+async def test_who_waits_for_units_in_the_background_does_not_keep_others_waiting(
+    fake: FakeGmail, clock: JumpingClock
+) -> None:
+    class StoppedClock(JumpingClock):
+        """Lets nobody go on who waits for time to pass."""
+
+        async def sleep(self, seconds: float) -> None:
+            await asyncio.get_running_loop().create_future()
+
+    client = client_of(fake, StoppedClock(), units_per_minute=600.0)
+    refs = delivered(fake, 5)
+    await client.batch(gets(refs), Message)
+    with prioritised(Priority.BACKGROUND):
+        background = asyncio.create_task(client.batch(gets(refs[:3]), Message))
+    await settle()
+    assert ids(await client.batch(gets(refs[:2]), Message)) == refs[:2]
+    assert not background.done()
+    background.cancel()
+    await asyncio.gather(background, return_exceptions=True)
+    await client.close()
+
+
+async def test_a_long_run_of_batches_bears_a_throttling_at_its_end(fake: FakeGmail, clock: JumpingClock) -> None:
+    client = client_of(fake, clock, units_per_minute=600.0)
+    refs = delivered(fake, 60)
+    found = 0
+    async for _, result in client.batch_each(gets(refs), Message):
+        assert isinstance(result, Message)
+        found += 1
+        if found == 50:
+            assert clock.monotonic() > 60
+            fake.throttle(5)
+    assert found == 60
+    await client.close()
 
 
 class Breaking(InProcess):

@@ -87,6 +87,13 @@ def test_retry_after_goes_before_the_text() -> None:
     assert raised.retry_after_s == 7
 
 
+def test_a_spent_minute_is_told_from_too_much_at_once() -> None:
+    assert refusal(minute_quota("1")).is_quota_spent
+    assert refusal(throttled("userRateLimitExceeded", 403, None)).is_quota_spent
+    assert not refusal(too_many_at_once()).is_quota_spent
+    assert not refusal(throttled("dailyLimitExceeded", 403, None)).is_quota_spent
+
+
 def test_after_a_spent_day_one_comes_again_much_later() -> None:
     raised = refusal(throttled("dailyLimitExceeded", 403, None)).error("x", Effect.READ)
     assert isinstance(raised, contract.RateLimited)
