@@ -14,9 +14,10 @@ from datetime import UTC, datetime
 import msgspec
 
 from connectors.api.errors import CursorExpired
-from connectors.api.types import ChangePage, Cursor, MailboxRef, MessageRef, MessageState
+from connectors.api.types import ChangePage, Cursor, MailboxRef, MessageRef
 from connectors.jmap.calls import Call, referring
 from connectors.jmap.client import Results
+from connectors.jmap.gone import find_gone
 from connectors.jmap.mail import Mail, unanswered
 from connectors.jmap.mailboxes import PROPERTIES
 from connectors.jmap.states import STATE_PROPERTIES, state_of
@@ -67,8 +68,16 @@ async def changes(mail: Mail, cursor: Cursor) -> AsyncIterator[ChangePage]:
     Raises:
         CursorExpired: the server no longer knows, or never comes to an end.
     """
-    drained = await _drain(mail, _decode(mail, cursor))
+    since, learned = _decode(mail, cursor), mail.brief.begin(cursor)
+    drained = await _drain(mail, since)
     after = _encode(mail, drained.states)
+    if drained.states.emails == since.emails:
+        # All that was learned was in that state already, so that the changes will tell of it.
+        mail.brief.forget(learned)
+    else:
+        gone = await find_gone(mail, learned, (*drained.emails, *drained.gone))
+        drained.gone.update(dict.fromkeys(ref for ref in gone if ref not in drained.emails))
+        mail.brief.told(learned, after)
     if after == cursor and drained.is_empty:
         return
     changed = [
@@ -76,20 +85,14 @@ async def changes(mail: Mail, cursor: Cursor) -> AsyncIterator[ChangePage]:
         for email in sorted(drained.emails.values(), key=lambda email: email.received() or _LONG_AGO)
     ]
     removed = tuple(drained.gone)
-    tree_changed = drained.tree_changed or _names_new_mailboxes(mail, changed)
     for start in range(0, max(len(changed), 1), _PAGE):
         is_first, is_last = start == 0, start + _PAGE >= len(changed)
         yield ChangePage(
             changed=tuple(changed[start : start + _PAGE]),
             removed=removed if is_last else (),
             cursor=after if is_last else None,
-            mailboxes_changed=tree_changed and is_first,
+            mailboxes_changed=drained.tree_changed and is_first,
         )
-
-
-def _names_new_mailboxes(mail: Mail, changed: Iterable[MessageState]) -> bool:
-    """Whether a message is in a mailbox that was made after the changes of the tree were told."""
-    return mail.listed is not None and any(ref not in mail.listed for state in changed for ref in state.mailboxes or ())
 
 
 # -- cursors ----------------------------------------------------------------------------------------------------------

@@ -21,14 +21,13 @@ from connectors.jmap.structs import Session
 from connectors.jmap.trust import Trust
 from connectors.transport.client import HttpClient
 from connectors.transport.messages import Effect, Request, shown
+from connectors.transport.redirects import MAX_REDIRECTS, STATUSES
 
 _log = logging.getLogger(__name__)
 
 WELL_KNOWN = "/.well-known/jmap"
-MAX_REDIRECTS = 5
 MAX_SERVICES = 8
 MAX_SESSION_OCTETS = 8 * 1024 * 1024
-_REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _ADVICE = f"url must be that of the session document, or of a server that has it at {WELL_KNOWN}"
 _ADVICE_ON_DOMAIN = "if the domain has JMAP elsewhere, set url instead"
 
@@ -136,7 +135,7 @@ class Discovery:
                     url,
                     headers={"Accept": "application/json", "Cache-Control": "no-cache"},
                     effect=Effect.READ,
-                    accept=frozenset({200}) | _REDIRECTS,
+                    accept=frozenset({200}) | STATUSES,
                     max_reply_octets=MAX_SESSION_OCTETS,
                 )
             )

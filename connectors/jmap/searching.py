@@ -7,36 +7,42 @@ from collections.abc import Mapping, Sequence
 from connectors.api.abilities import QuotaInfo, TextQuery
 from connectors.api.errors import Unavailable
 from connectors.api.types import MailboxRef, MessageRef
-from connectors.jmap.mail import Mail
+from connectors.jmap.listing import OLDEST_FIRST
+from connectors.jmap.mail import MAX_PAGE, Mail
 from connectors.jmap.structs import CORE, MAIL, QUOTA, GetReply, QueryReply, Quota
 
-_MAX_PAGE = 5000
 _MAX_PAGES = 2000
+_READINGS = 3
 
 
 async def search_text(mail: Mail, mailbox: MailboxRef, query: TextQuery) -> frozenset[MessageRef]:
     """Return what Email/query finds for all of the terms; what matches, each server decides (RFC 8621 section 4.4.1).
 
-    The list may change while it is read in pages: what is found twice counts once, and then it is read again.
+    If the list is altered between two of its pages, what moved up may have slipped past: then it is read again, though
+    not for ever.
     """
     field = "body" if query.body_only else "text"
     conditions: list[Mapping[str, object]] = [{"inMailbox": mailbox}, *({field: term} for term in query.terms)]
+    arguments = {"filter": {"operator": "AND", "conditions": conditions}, "sort": OLDEST_FIRST, "limit": MAX_PAGE}
     found: set[MessageRef] = set()
+    for _ in range(_READINGS):
+        if await _read_list(mail, arguments, found):
+            break
+    return frozenset(found)
+
+
+async def _read_list(mail: Mail, arguments: Mapping[str, object], found: set[MessageRef]) -> bool:
+    """Add what a query gives; return whether all pages were of one list."""
+    position, states, seen = 0, set[str](), set[str]()
     for _ in range(_MAX_PAGES):
-        call = mail.call(
-            "Email/query",
-            "query",
-            {
-                "filter": {"operator": "AND", "conditions": conditions},
-                "sort": [{"property": "receivedAt", "isAscending": True}],
-                "position": len(found),
-                "limit": _MAX_PAGE,
-            },
-        )
-        before = len(found)
-        found.update(map(MessageRef, (await mail.client.call(call)).get("query", QueryReply).ids))
-        if len(found) == before:
-            return frozenset(found)
+        call = mail.call("Email/query", "query", {**arguments, "position": position})
+        reply = (await mail.client.call(call)).get("query", QueryReply)
+        if seen.issuperset(reply.ids):
+            return len(states) <= 1
+        states.add(reply.query_state)
+        seen.update(reply.ids)
+        found.update(map(MessageRef, reply.ids))
+        position += len(reply.ids)
     raise Unavailable("a search finds more and more")
 
 

@@ -11,7 +11,7 @@ from connectors.transport.retry import AttemptFailed, Trouble
 
 MAX_REDIRECTS = 5
 
-_STATUSES = frozenset({301, 302, 303, 307, 308})
+STATUSES = frozenset({301, 302, 303, 307, 308})
 _SAFE_METHODS = frozenset({"GET", "HEAD"})
 
 
@@ -37,7 +37,7 @@ def next_hop(hop: Hop, status: int, location: str | None, effect: Effect) -> Hop
     Raises:
         AttemptFailed: the redirect cannot or must not be followed.
     """
-    if status not in _STATUSES or location is None:
+    if status not in STATUSES or location is None:
         return None
     try:
         url = urljoin(hop.url, location.strip()).partition("#")[0]

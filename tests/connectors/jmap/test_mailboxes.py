@@ -137,7 +137,7 @@ async def test_silence_is_no_success() -> None:
         {"list": [{"id": "B1", "name": "Inbox", "role": "inbox"}, {"id": "B2", "name": "Old"}]},
         "get",
     )
-    router.post(API_URL).mock(side_effect=lambda request: api_reply(tree, ("Mailbox/set", {"newState": "2"}, "set")))
+    router.post(API_URL).mock(return_value=api_reply(tree, ("Mailbox/set", {"newState": "2"}, "set")))
     client = make_client(router)
     await client.open()
     account = Mail(client, client.settings, client.clock)

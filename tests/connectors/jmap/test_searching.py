@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from connectors.api.abilities import QuotaInfo, TextQuery
@@ -17,6 +19,20 @@ async def test_all_terms_must_match_in_the_mailbox_asked() -> None:
         stage.fake.deliver("INBOX", mail(8, b"green pear\r\n"))
         stage.fake.deliver("Sent", mail(9, b"ripe pear\r\n"))
         assert await stage.connector.search_text(stage.ref(), TextQuery(("ripe", "pear"))) == both
+
+
+async def test_what_moves_up_between_two_pages_is_found() -> None:
+    async with staged(FakeOptions(query_clamp=2)) as stage:
+        refs = stage.fill(6)
+        gate = stage.fake.hold("Email/query")
+        searching = asyncio.ensure_future(stage.connector.search_text(stage.ref(), TextQuery(("some",))))
+        await gate.arrived()
+        again = stage.fake.hold("Email/query")
+        gate.release()
+        await again.arrived()
+        stage.fake.remove(refs[0])
+        again.release()
+        assert set(refs[1:]) <= await searching
 
 
 async def test_a_server_that_cannot_search_says_so() -> None:
