@@ -60,6 +60,7 @@ async def append(
             raise map_set_error(refusal, "importing a message")
         state = await _join(mail, existing, mailbox, keywords, blob, content)
         if state is not None:
+            mail.brief.made([existing])
             return state
         # It has been destroyed meanwhile, so that there is room for it again.
     raise Rejected("importing a message: the server has it already, but not when it is looked for")
@@ -122,6 +123,7 @@ def _state(mail: Mail, made: Email, message: Mapping[str, object]) -> MessageSta
         size=made.size,
         received_at=str(message["receivedAt"]),
     )
+    mail.brief.made([MessageRef(made.id)])
     return state_of(asked, tells_mailboxes=mail.has_many_mailboxes)
 
 

@@ -118,14 +118,17 @@ async def _ask(
     emails: dict[str, Email]
     if error is None:
         got = results.get("get", GetReply[Email])
+        mail.brief.listed(got.state)
         emails = {email.id: email for email in got.items}
         untold = unanswered(reply.ids, got)
         if untold:
             found = await mail.emails(untold, STATE_PROPERTIES)
+            mail.brief.listed(found.state)
             emails |= {str(ref): email for ref, email in found.found.items()}
     elif error.type in ("requestTooLarge", "invalidResultReference"):
         # More ids than were asked for, or a server that cannot refer to an empty list.
         found = await mail.emails(reply.ids, STATE_PROPERTIES)
+        mail.brief.listed(found.state)
         emails = {str(ref): email for ref, email in found.found.items()}
     else:
         results.get("get", GetReply[Email])

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
 from connectors.api.types import MailboxRef, MessageRef
+from connectors.jmap.brief import Brief
 from connectors.jmap.calls import Call
 from connectors.jmap.client import JmapClient
 from connectors.jmap.errors import MethodTooLarge
@@ -42,6 +43,7 @@ class Mail:
         self.client = client
         self.clock = clock
         self.expunge_to: ExpungeTo = settings.expunge
+        self.brief = Brief()
         self.tree: dict[MailboxRef, Mailbox] | None = None
         self.listed: dict[MailboxRef, Mailbox] | None = None
         self.listed_at: float = 0.0
