@@ -152,7 +152,8 @@ class Batcher:
             else:
                 settled.append((item.number, outcome))
         run.pending.extendleft(item for item, _ in reversed(again))
-        self._adapt(is_good=len(received.parts) == len(items) and not received.is_throttled)
+        is_crowded = received.is_throttled and not received.is_quota_spent
+        self._adapt(is_good=len(received.parts) == len(items) and not is_crowded)
         if any(put_off.is_unauthorised for _, put_off in again):
             run.has_renewed = True
             await self._sender.bounded(authoriser.refused(fields), "a batch")
@@ -190,8 +191,8 @@ class Batcher:
         return _Again(delay_s)
 
     def _adapt(self, *, is_good: bool) -> None:
-        step = max(self._size // 4, 1)
-        self._size = min(self._size + step, self._most) if is_good else max(self._size // 2, 1)
+        # Up by one and down by half, so that it comes to rest near what Google takes.
+        self._size = min(self._size + 1, self._most) if is_good else max(self._size // 2, 1)
 
     # -- one request --------------------------------------------------------------------------------------------------
 

@@ -16,6 +16,7 @@ from tests.connectors.gmail.rig import FakeTokens, InProcess, client_of
 from tests.connectors.transport.jumping_clock import JumpingClock, settle
 from tests.fakes.gmail.client import mail
 from tests.fakes.gmail.fake import FakeGmail
+from tests.fakes.gmail.options import FakeOptions
 
 GET = "gmail.users.messages.get"
 
@@ -176,6 +177,17 @@ async def test_a_long_run_of_batches_bears_a_throttling_at_its_end(fake: FakeGma
             assert clock.monotonic() > 60
             fake.throttle(5)
     assert found == 60
+    await client.close()
+
+
+async def test_batches_come_to_rest_near_what_is_taken_at_once(clock: JumpingClock) -> None:
+    fake = FakeGmail(FakeOptions(max_concurrent=20), clock=clock)
+    client = client_of(fake, clock)
+    refs = delivered(fake, 200)
+    assert ids(await client.batch(gets(refs), Message)) == refs
+    assert fake.stats.refusals["rateLimitExceeded"] < 50
+    assert fake.stats.requests < 30
+    assert fake.violations == []
     await client.close()
 
 
