@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
 
+from gateway.app.event_loop import new_event_loop
 from gateway.errors import OperatorError
 from gateway.imap.listener import Protocol
 from gateway.imap.settings import ImapSettings
@@ -134,3 +136,23 @@ async def test_after_draining_nobody_is_let_in(served: Served) -> None:
     await served.door.drain(10)
     with pytest.raises(ConnectionError):
         await served.connect()
+
+
+@pytest.mark.parametrize("new_loop", [asyncio.SelectorEventLoop, new_event_loop], ids=["asyncio", "as served"])
+@pytest.mark.parametrize("protocol", list(Protocol))
+def test_short_answers_leave_at_once(
+    tmp_path: Path, new_loop: Callable[[], asyncio.AbstractEventLoop], protocol: Protocol
+) -> None:
+    """Nagle's algorithm would hold an answer back for 40 ms and more until the client has acknowledged the last."""
+    tls, trusting = make_tls(tmp_path)
+
+    async def look() -> list[int]:
+        async with serving(tmp_path, OutsideMemory(), tls=tls, protocol=protocol) as served:
+            client = await served.connect(trusting if protocol is Protocol.IMAPS else None)
+            await client.expect(b"* OK ")
+            transports = [connection._require_transport() for connection in served.door._connections]
+            sockets = [transport.get_extra_info("socket") for transport in transports]
+            return [sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) for sock in sockets]
+
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        assert runner.run(look()) == [1]
