@@ -78,7 +78,10 @@ class MailboxSuite(Suite):
     async def test_a_role_is_kept_or_refused(self, connector: Connector) -> None:
         admin = require_admin(connector)
         taken = {info.role for info in await connector.list_mailboxes()}
-        role = next(role for role in (Role.FLAGGED, Role.ARCHIVE, Role.IMPORTANT) if role not in taken)
+        free = [role for role in (Role.FLAGGED, Role.ARCHIVE, Role.IMPORTANT, Role.ALL) if role not in taken]
+        if not free:
+            pytest.skip("lacks the ability: mailboxes can be created with a role, as each role is taken")
+        role = free[0]
         try:
             created = await admin.create_mailbox(("Of use",), role)
         except REFUSALS:

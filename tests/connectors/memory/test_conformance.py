@@ -16,7 +16,13 @@ class MemoryRig(Rig):
     """A memory backend with pages so small that every test turns one over."""
 
     def __init__(
-        self, layout: Layout, *, has_uids: bool = False, is_sparse: bool = False, is_whole: bool = False
+        self,
+        layout: Layout,
+        *,
+        has_uids: bool = False,
+        is_sparse: bool = False,
+        is_whole: bool = False,
+        has_gmail_ids: bool = False,
     ) -> None:
         self.backend = MemoryBackend(
             layout,
@@ -24,6 +30,8 @@ class MemoryRig(Rig):
             is_sparse=is_sparse,
             lists_account=is_whole,
             reports_tree=is_whole,
+            has_gmail_ids=has_gmail_ids,
+            has_outlines=not has_gmail_ids,
             page_size=4,
         )
         if layout is Layout.LABELS:
@@ -86,3 +94,9 @@ class TestWholeLabels(ConnectorSuite):
     @pytest.fixture
     def rig(self) -> Rig:
         return MemoryRig(Layout.LABELS, is_whole=True)
+
+
+class TestLikeGmail(ConnectorSuite):
+    @pytest.fixture
+    def rig(self) -> Rig:
+        return MemoryRig(Layout.LABELS, is_sparse=True, is_whole=True, has_gmail_ids=True)

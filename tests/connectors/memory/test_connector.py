@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime
 
 import pytest
 
-from connectors.api.abilities import AccountListing
+from connectors.api.abilities import AccountListing, NativeSearch
 from connectors.api.capabilities import Scope
 from connectors.api.credentials import FixedCredential
-from connectors.api.errors import Denied, Rejected, Unavailable
+from connectors.api.errors import Denied, Rejected, Unavailable, Unsupported
 from connectors.api.spec import SettingError
-from connectors.api.types import SEEN, BytesContent, Cursor, MailboxRef, MessageRef, PushEvent, Role
+from connectors.api.types import SEEN, BytesContent, Cursor, DatedContent, MailboxRef, MessageRef, PushEvent, Role
 from connectors.memory import SPEC
 from connectors.memory.backend import INBOX, Layout, MemoryBackend
 from connectors.memory.connector import MemoryConnector, connect, make_backend, shared_spec
@@ -238,3 +239,46 @@ async def test_the_header_of_an_outline_ends_with_its_empty_line() -> None:
     refs: dict[MessageRef, bytes] = {backend.deliver(INBOX, data): header for data, header in cases.items()}
     found = {outline.ref: outline.header async for outline in connector.outlines(MailboxRef(inbox), list(refs))}
     assert found == refs
+
+
+async def test_ids_like_gmails_are_hex_and_answers_are_in_the_thread_of_what_they_answer() -> None:
+    backend = make_backend(SPEC.check({"layout": "labels", "gmail_ids": True}))
+    connector = connect(backend)
+    await connector.open()
+    first = backend.deliver(INBOX, b"Message-ID: <1@x>\r\n\r\n")
+    answer = backend.deliver(INBOX, b"In-Reply-To: <1@x>\r\nMessage-ID: <2@x>\r\n\r\n")
+    further = backend.deliver(INBOX, b"In-Reply-To: <2@x>\r\n\r\n")
+    inbox = backend.mailbox(INBOX).ref
+    states = await connector.states(inbox, [first, answer, further])
+    assert [(state.email_id, state.thread_id) for state in states] == [(ref, first) for ref in (first, answer, further)]
+    assert all(f"{int(state.ref, 16):x}" == state.ref for state in states)
+    assert connector.capabilities.gmail_ids
+    assert isinstance(connector, NativeSearch)
+    assert await connector.search_native(inbox, "-is:read -subject:x") == {first, answer, further}
+    assert not isinstance(connect(MemoryBackend(Layout.LABELS)), NativeSearch)
+
+
+def test_only_labels_are_like_gmail() -> None:
+    with pytest.raises(SettingError, match="gmail_ids"):
+        make_backend(SPEC.check({"layout": "items", "gmail_ids": True}))
+
+
+async def test_a_backend_without_outlines_gives_dates_with_whole_messages() -> None:
+    backend = MemoryBackend(Layout.LABELS, has_outlines=False)
+    connector = await opened(backend)
+    ref = backend.deliver(INBOX, MAIL)
+    inbox = backend.mailbox(INBOX).ref
+    with pytest.raises(Unsupported):
+        _ = [outline async for outline in connector.outlines(inbox, [ref])]
+    contents = [await connector.fetch(inbox, ref), *[found async for _, found in connector.fetch_many(inbox, [ref])]]
+    date = backend.messages(INBOX)[0].internal_date
+    assert [isinstance(content, DatedContent) and content.internal_date for content in contents] == [date, date]
+
+
+async def test_a_backend_may_not_keep_the_date_asked_for() -> None:
+    now = datetime(2024, 1, 1, tzinfo=UTC)
+    backend = MemoryBackend(keeps_dates=False, clock=lambda: now)
+    connector = await opened(backend)
+    asked = datetime(2001, 1, 1, tzinfo=UTC)
+    state = await connector.append(backend.mailbox(INBOX).ref, BytesContent(MAIL), NONE, asked)
+    assert state.internal_date == now

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from connectors.api.abilities import TextQuery
-from connectors.memory.search import matches
+from connectors.api.errors import Rejected
+from connectors.memory.search import header, matches, matches_native
 
 LATIN = b"Subject: =?iso-8859-1?q?Gr=FC=DFe?=\r\nContent-Type: text/plain; charset=iso-8859-1\r\n\r\ncaf\xe9\r\n"
 CODED = (
@@ -33,3 +34,33 @@ CODED = (
 )
 def test_every_term_is_looked_for_in_decoded_text(data: bytes, query: TextQuery, is_match: bool) -> None:
     assert matches(data, query) is is_match
+
+
+PLAIN = b"From: Alex <alex@example.org>\r\nSubject: Trip to Rome\r\n\r\nTickets\r\n"
+
+
+@pytest.mark.parametrize(
+    ("query", "is_match"),
+    [
+        ("tickets rome", True),
+        ("tickets paris", False),
+        ("-paris", True),
+        ("from:alex subject:ROME", True),
+        ("to:alex", False),
+        ("is:unread", False),
+        ("is:read -is:starred", True),
+        ('"tickets"', True),
+        ("", True),
+    ],
+)
+def test_queries_are_like_gmails(query: str, is_match: bool) -> None:
+    assert matches_native(PLAIN, frozenset({"\\Seen"}), query) is is_match
+
+
+def test_a_state_that_does_not_exist_is_refused() -> None:
+    with pytest.raises(Rejected):
+        matches_native(PLAIN, frozenset(), "is:nonsense")
+
+
+def test_a_field_that_is_not_there_is_empty() -> None:
+    assert (header(PLAIN, "subject"), header(PLAIN, "To")) == ("Trip to Rome", "")
