@@ -29,8 +29,8 @@ class Capabilities:
     `poll_interval_s`: how often to ask for changes where there is no push.
     `reports_tree`: `changes` says (`ChangePage.mailboxes_changed`) when mailboxes were made, renamed, deleted or
     subscribed, so the tree need not be listed at each poll; needs `cursor_scope` ACCOUNT.
-    `lists_by_mailbox`: listing one mailbox costs a fraction of `AccountListing`, so that mailboxes are listed as they are
-    needed at first; where all of them have been and have to be listed anew, the account is.
+    `lists_by_mailbox`: listing one mailbox costs a fraction of `AccountListing`, so that mailboxes are listed as they
+    are needed at first; where all of them have been and have to be listed anew, the account is.
     `gmail_ids`: message refs and thread ids are Gmail's, 64-bit numbers in lower-case hex without leading zeros, and
     mailboxes are labels, so that X-GM-EXT-1 can be offered; needs `many_mailboxes`, and `NativeSearch` for X-GM-RAW.
     Known before `open`, like everything that does not depend on the backend's answer.

@@ -170,6 +170,13 @@ class DatedContent(MessageContent, Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class DatedBytes(BytesContent):
+    """Message content that is in memory already, with its date."""
+
+    internal_date: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Outline:
     """What a backend can tell of a message without handing over its body.
 

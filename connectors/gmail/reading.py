@@ -6,13 +6,13 @@ import contextlib
 from collections.abc import AsyncGenerator, Sequence
 
 from connectors.api.errors import ConnectorError, NotFound, Unavailable
-from connectors.api.types import BytesContent, MailboxRef, MessageContent, MessageRef, MessageState
+from connectors.api.types import DatedBytes, MailboxRef, MessageContent, MessageRef, MessageState
 from connectors.gmail.batch import BatchCall
 from connectors.gmail.mail import Mail, is_gone
 from connectors.gmail.methods import MESSAGES_GET
 from connectors.gmail.structs import Message
 
-_RAW_QUERY = (("format", "raw"), ("fields", "id,raw"))
+_RAW_QUERY = (("format", "raw"), ("fields", "id,internalDate,raw"))
 
 
 async def states(mail: Mail, mailbox: MailboxRef, refs: Sequence[MessageRef]) -> list[MessageState]:
@@ -71,10 +71,11 @@ async def fetch_many(
         raise failure
 
 
-def _content(mail: Mail, ref: MessageRef, message: Message) -> BytesContent:
+def _content(mail: Mail, ref: MessageRef, message: Message) -> DatedBytes:
     try:
         data = message.octets()
     except ValueError as exc:
         raise Unavailable(f"message {ref} came without its octets: {exc}") from exc
     mail.known.learn_size(ref, len(data))
-    return BytesContent(data)
+    # With the date, or else it would have to be asked for at the price of another message.
+    return DatedBytes(data, message.received)

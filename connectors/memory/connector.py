@@ -31,6 +31,7 @@ from connectors.api.types import (
     BytesContent,
     ChangePage,
     Cursor,
+    DatedBytes,
     MailboxInfo,
     MailboxRef,
     MessageContent,
@@ -404,13 +405,6 @@ class GmailLikeConnector(AccountListingConnector, NativeSearch):
                 for ref, message in box.messages.items()
                 if search.matches_native(message.data, message.flags, query)
             )
-
-
-@dataclass(frozen=True, slots=True)
-class DatedBytes(BytesContent):
-    """A whole message with its date."""
-
-    internal_date: datetime
 
 
 def _pages(items: Sequence[T], size: int) -> Iterable[Sequence[T]]:
