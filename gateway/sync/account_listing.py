@@ -40,14 +40,12 @@ class _Named:
         return at < len(self._ids) and self._ids[at] == message_id
 
 
-async def apply_page(
-    tx: Transaction, context: AccountContext, page: ChangePage, mark: ReadMark, *, spares_younger: bool = False
-) -> Applied:
-    """Apply what was read since `mark`; with `spares_younger` what was made since is left alone too."""
+async def apply_page(tx: Transaction, context: AccountContext, page: ChangePage, mark: ReadMark) -> Applied:
+    """Apply what was read since `mark`."""
     guard = context.guard
 
     def is_stale(ref: MessageRef) -> bool:
-        return guard.is_stale(mark, (0, ref)) or (spares_younger and guard.is_younger(mark, (0, ref)))
+        return guard.is_stale(mark, (0, ref))
 
     return await apply_account_page(tx, context.account_id, page, context.clock.now(), is_stale, guard.told_holders)
 
@@ -69,8 +67,8 @@ async def list_account(
             async for page in pages:
                 for start in range(0, len(page), PAGE):
                     stale.update(await _apply_states(context, page[start : start + PAGE], mark, named))
-        named.seal()
-        stale.update(await _remove_unnamed(context, named, mark, stale))
+    named.seal()
+    stale.update(await _find_unnamed(context, named, stale))
     for _ in range(STALE_ATTEMPTS):
         if not stale:
             break
@@ -111,11 +109,13 @@ async def _apply_states(
     }
 
 
-async def _remove_unnamed(
-    context: AccountContext, named: _Named, mark: ReadMark, stale: Mapping[MessageRef, object]
-) -> Stale:
-    """Remove what the complete listing did not name from every mailbox; return what was left alone for being stale."""
-    left: Stale = {}
+async def _find_unnamed(context: AccountContext, named: _Named, stale: Mapping[MessageRef, object]) -> Stale:
+    """Return what the complete listing did not name, to be asked for by name before it counts as gone.
+
+    A listing may come from an index that lags behind the mail or is being rebuilt, and what is taken out here never
+    gets its UID back.
+    """
+    unnamed: Stale = {}
     rows = await context.store.read(lambda tx: mailboxes.mailboxes_of(tx, context.account_id))
     for row in rows:
         after_uid = 0
@@ -123,27 +123,19 @@ async def _remove_unnamed(
             lambda tx, key=row.id, uid=after_uid: placements.load_range(tx, key, uid, PAGE)  # type: ignore[misc]
         ):
             after_uid = chunk[-1][0]
-            unnamed = [message_id for _, message_id, *_ in chunk if message_id not in named]
-            if unnamed:
+            ids = [message_id for _, message_id, *_ in chunk if message_id not in named]
+            if ids:
                 refs = await context.store.read_bulk(
-                    lambda tx, ids=unnamed: messages.refs_by_ids(tx, ids)  # type: ignore[misc]
+                    lambda tx, ids=ids: messages.refs_by_ids(tx, ids)  # type: ignore[misc]
                 )
-                gone = [MessageRef(ref) for ref in refs.values() if ref not in stale]
-                left.update(await _remove(context, gone, mark))
-    return left
-
-
-async def _remove(context: AccountContext, refs: Sequence[MessageRef], mark: ReadMark) -> Stale:
-    page = ChangePage(removed=tuple(refs))
-    applied = await context.store.write(lambda tx: apply_page(tx, context, page, mark, spares_younger=True))
-    context.changed(*applied.touched)
-    return dict.fromkeys(applied.stale, frozenset())
+                unnamed.update({MessageRef(ref): frozenset() for ref in refs.values() if ref not in stale})
+    return unnamed
 
 
 async def _read_again(context: AccountContext, stale: Stale) -> Stale:
     """Read the state of messages by name; return those that were being written again."""
     still: Stale = {}
-    refs, limit = sorted(stale), context.account.capabilities.batch_limit
+    refs, limit = sorted(stale), min(context.account.capabilities.batch_limit, PAGE)
     for start in range(0, len(refs), limit):
         batch = {ref: stale[ref] for ref in refs[start : start + limit]}
         with context.guard.reading() as mark:

@@ -146,6 +146,31 @@ async def test_an_expired_cursor_lists_the_account_once_and_keeps_every_uid(stac
     assert await stack.check() == []
 
 
+async def test_what_a_listing_leaves_out_keeps_its_uid_if_it_is_there(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backend = stack.backends["work"] = whole_backend()
+    refs = [backend.deliver(INBOX, message(number)) for number in range(5)]
+    await stack.add_account("work", **WHOLE)
+    view = await stack.open()
+    listing = AccountListingConnector.list_account
+
+    async def lagging(self: AccountListingConnector) -> AsyncIterator[Sequence[MessageState]]:
+        async for page in listing(self):
+            yield [state for state in page if state.ref not in refs[2:4]]
+
+    monkeypatch.setattr(AccountListingConnector, "list_account", lagging)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(backend, "watchers", set())
+        backend.remove(INBOX, refs[3])
+        backend.expire_cursors()
+    await read(stack)
+    await read(stack)
+    await until_held(view, 4)
+    assert await subjects(view) == {uid: message(uid - 1) for uid in (1, 2, 3, 5)}
+    assert await stack.check() == []
+
+
 async def test_a_write_during_the_listing_is_not_undone_and_its_message_asked_for_again(
     stack: Stack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
