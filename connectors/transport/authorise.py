@@ -13,7 +13,8 @@ from connectors.api.errors import AuthExpired
 from connectors.transport.origins import MalformedUrl, Origin, OriginPattern
 
 _TOKEN = re.compile(r"[\x21-\x7e]+", re.ASCII)
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_UNSENDABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
+"""Control characters, and octets of an environment variable that are no UTF-8."""
 
 
 class Authoriser(Protocol):
@@ -116,7 +117,9 @@ def _fields(credential: Credential | None) -> Mapping[str, str]:
                 raise AuthExpired("the access token is empty or holds characters that no token has")
             return {"Authorization": f"Bearer {value}"}
         case PasswordCredential(username=username, password=password):
-            if ":" in username or _CONTROL.search(username + password.reveal()):
-                raise AuthExpired("HTTP Basic takes no colon in a user name and no control characters (RFC 7617)")
+            if ":" in username or _UNSENDABLE.search(username + password.reveal()):
+                raise AuthExpired(
+                    "HTTP Basic takes no colon in a user name, and UTF-8 without control characters (RFC 7617)"
+                )
             pair = f"{username}:{password.reveal()}".encode()
             return {"Authorization": f"Basic {base64.b64encode(pair).decode('ascii')}"}

@@ -96,6 +96,7 @@ def test_a_wrong_entry_allows_nothing() -> None:
         PasswordCredential("a:b", Secret("x")),
         PasswordCredential("jo", Secret("x\r\ny")),
         PasswordCredential("jo\x00", Secret("x")),
+        PasswordCredential("jo", Secret("x\udcff")),
     ],
 )
 async def test_a_credential_that_cannot_be_sent_asks_for_a_new_login(credential: Credential) -> None:
