@@ -38,6 +38,9 @@ REFUSALS: Final = frozenset(range(400, 500)) - {401, 408, 421, 425}
 PAUSES: Final = RetryPolicy(attempts=10, first_s=1.0, max_s=16.0)
 """Between calls that are refused for their number, where Google does not say how long to wait (its guide says so)."""
 
+MAX_WAIT_S: Final = 90.0
+"""How long a call waits for its turn: the quota is counted by the minute, so a minute has to be borne, and more."""
+
 _BURST: Final = 3
 """A third of a minute's units may be spent at once. After all of them, what comes in meanwhile would be refused."""
 
@@ -245,6 +248,7 @@ def transport_options(settings: GmailSettings) -> TransportOptions:
     """Return what the settings say of the HTTP connections."""
     return TransportOptions(
         timeout_s=settings.timeout_s,
+        max_wait_s=MAX_WAIT_S,
         max_concurrent=settings.max_concurrent,
         ca_file=settings.ca_file,
         verify=settings.verify,

@@ -90,6 +90,12 @@ async def test_a_write_waits_too_since_nothing_was_done(client: GmailClient, fak
     assert label.name == "Work"
 
 
+async def test_a_minute_of_refusals_is_borne(client: GmailClient, fake: FakeGmail) -> None:
+    fake.throttle(60)
+    await client.call(GET_PROFILE, reply=Profile)
+    assert fake.stats.requests < 10
+
+
 async def test_the_time_that_a_refusal_names_is_waited_for(
     client: GmailClient, fake: FakeGmail, clock: JumpingClock
 ) -> None:
