@@ -1,0 +1,104 @@
+"""The whole gateway over an account at the stand-in for Gmail: what reading costs, and Gmail's own extensions."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from connectors.api.connector import Connector
+from tests.connectors.gmail.stage import GmailRig, over_sockets
+from tests.scenarios.line_client import LineClient
+from tests.scenarios.outside import OutsideMemory
+from tests.scenarios.serving import Served, serving
+from tests.stack import message
+
+MESSAGES = 150
+
+
+class AtGmail(OutsideMemory):
+    """How the gateway reaches the stand-in."""
+
+    def __init__(self, rig: GmailRig) -> None:
+        super().__init__()
+        self._rig = rig
+
+    def connect(self, settings: Mapping[str, object]) -> Connector:
+        return self._rig.connector()
+
+
+@asynccontextmanager
+async def account(directory: Path, count: int = 0) -> AsyncIterator[tuple[GmailRig, Served]]:
+    async with over_sockets() as rig:
+        for number in range(1, count + 1):
+            await rig.deliver(("INBOX",), message(number))
+        async with serving(directory, AtGmail(rig)) as served:
+            yield rig, served
+            assert await served.problems() == []
+
+
+async def selected(served: Served, name: str = "INBOX") -> LineClient:
+    client = await served.log_in()
+    assert (await client.ask(f's SELECT "{name}"'.encode()))[-1].startswith(b"s OK ")
+    return client
+
+
+async def test_the_newest_hundred_cost_a_hundred_reads(tmp_path: Path) -> None:
+    async with account(tmp_path, MESSAGES) as (rig, served):
+        client = await selected(served)
+        rig.fake.stats.clear()
+        first = MESSAGES - 99
+        items = b"UID FLAGS INTERNALDATE RFC822.SIZE ENVELOPE BODYSTRUCTURE X-GM-MSGID X-GM-THRID X-GM-LABELS"
+        told = await client.ask(b"a FETCH %d:%d (%b)" % (first, MESSAGES, items))
+        assert len(told) == 101
+        for number, line in zip(range(first, MESSAGES + 1), told, strict=False):
+            assert b"RFC822.SIZE %d " % len(message(number)) in line
+            assert b"Number %d" % number in line
+        assert rig.fake.stats.calls["gmail.users.messages.get"] == 100
+        # In few requests; what else was asked meanwhile is one request for each call.
+        stats = rig.fake.stats
+        others = stats.calls.total() - 100
+        assert stats.requests - others <= 10
+        body = await client.ask(b"b FETCH %d BODY.PEEK[HEADER.FIELDS (Subject)]" % MESSAGES)
+        assert any(b"Number %d" % MESSAGES in line for line in body)
+        assert rig.fake.stats.calls["gmail.users.messages.get"] == 100
+
+
+async def test_gmails_extensions_are_gmails(tmp_path: Path) -> None:
+    async with account(tmp_path, 3) as (rig, served):
+        client = await selected(served)
+        assert b" X-GM-EXT-1 " in (await client.ask(b"a CAPABILITY"))[0]
+        held = [rig.fake.mailbox.with_message_id(f"<{number}@example.org>")[0] for number in (1, 2, 3)]
+        told = await client.ask(b"b FETCH 1:3 (X-GM-MSGID X-GM-THRID X-GM-LABELS)")
+        for message_at_gmail, line in zip(held, told, strict=False):
+            ids = (int(message_at_gmail.id, 16), message_at_gmail.thread)
+            assert b"X-GM-MSGID %d X-GM-THRID %d X-GM-LABELS ()" % ids in line
+        assert (await client.ask(b"c SEARCH X-GM-MSGID %d" % int(held[1].id, 16)))[0] == b"* SEARCH 2"
+        assert (await client.ask(b'd SEARCH X-GM-RAW "subject:3"'))[0] == b"* SEARCH 3"
+        told = await client.ask(b'e STORE 2 +X-GM-LABELS ("Work/2024" \\Starred)')
+        assert told[0] == b'* 2 FETCH (UID 2 X-GM-LABELS ("\\\\Starred" Work/2024))'
+        assert {"STARRED", rig.label(("Work", "2024"))} <= held[1].labels
+        assert (await client.ask(b"f SEARCH X-GM-LABELS \\Starred"))[0] == b"* SEARCH 2"
+        other = await selected(served, "Work/2024")
+        told = await other.ask(b"g FETCH 1 (X-GM-MSGID X-GM-LABELS)")
+        assert told[0].endswith(b'X-GM-LABELS ("\\\\Inbox" "\\\\Starred"))')
+        assert (await client.ask(b"h STORE 2 -X-GM-LABELS.SILENT (Work/2024)"))[-1].startswith(b"h OK ")
+        assert (await other.ask(b"i NOOP"))[0] == b"* 1 EXPUNGE"
+
+
+async def test_what_gmail_cannot_hold_is_kept(tmp_path: Path) -> None:
+    async with account(tmp_path, 1) as (rig, served):
+        client = await selected(served)
+        await client.ask(b"a STORE 1 +FLAGS (\\Answered $Forwarded later)")
+        data = message(7)
+        client.write(b'b APPEND INBOX (\\Answered) " 6-May-2020 09:08:09 +0200" {%d+}\r\n%b\r\n' % (len(data), data))
+        await client.lines_to(b"b OK ")
+        rig.fake.expire_history()
+        await rig.set_flags(("INBOX",), "<1@example.org>", frozenset({"\\Seen"}))
+        await rig.set_flags(("INBOX",), "<7@example.org>", frozenset({"\\Seen"}))
+        await served.settle_mailbox(("INBOX",))
+        told = await client.ask(b"c FETCH 1:2 (FLAGS INTERNALDATE)")
+        flags = [line.partition(b"FLAGS (")[2].partition(b")")[0].split() for line in told if b"INTERNALDATE" in line]
+        assert {b"\\Seen", b"\\Answered", b"$Forwarded", b"later"} <= set(flags[0])
+        assert {b"\\Seen", b"\\Answered"} <= set(flags[1])
+        assert any(b'INTERNALDATE " 6-May-2020 09:08:09 +0200"' in line for line in told)
