@@ -248,7 +248,11 @@ async def _take_mailboxes(mail: Mail, results: Results, drained: _Drained) -> bo
     is_counts_only = reply.updated_properties is not None and _COUNTS.issuperset(reply.updated_properties)
     if reply.created or reply.destroyed:
         drained.tree_changed = True
-    elif reply.updated and not is_counts_only and not drained.tree_changed:
+    elif reply.updated and is_counts_only:
+        # One that was made and then filled may be told where its counts changed only, and not where it was made.
+        known = mail.listed or {}
+        drained.tree_changed = drained.tree_changed or any(MailboxRef(ref) not in known for ref in reply.updated)
+    elif reply.updated and not drained.tree_changed:
         failure = results.error("altered")
         altered = results.get("altered", GetReply[Mailbox]).items if failure is None else ()
         drained.tree_changed = not _are_known(mail, reply.updated, altered)

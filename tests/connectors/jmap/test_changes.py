@@ -277,3 +277,14 @@ async def test_a_mailbox_made_while_changes_are_read_is_told_by_the_next() -> No
         assert [state.mailboxes for state in page.changed] == [frozenset({stage.ref("New")})]
         assert page.cursor is not None
         assert page.mailboxes_changed or (await follow(stage, page.cursor))[0].mailboxes_changed
+
+
+async def test_a_new_mailbox_of_which_only_the_counts_are_told_is_a_change_of_the_tree() -> None:
+    """A server that tells each object where it changed last may have told all before that it was made, but for it."""
+    async with staged(FakeOptions(changes_clamp=1, quirks=frozenset({Quirk.CHANGES_BY_LAST_CHANGE}))) as stage:
+        cursor = await stage.connector.position(None)
+        stage.fake.create_mailbox("New")
+        (ref,) = stage.fill(1)
+        stage.fake.move(ref, "New")
+        stage.fake.remove(ref)
+        assert any(page.mailboxes_changed for page in await follow(stage, cursor))
