@@ -23,6 +23,7 @@ from connectors.api.credentials import CredentialSource
 from connectors.api.errors import Unavailable, Unsupported
 from connectors.api.settings import SettingValue
 from connectors.api.types import (
+    DELETED,
     BatchResult,
     ChangePage,
     Cursor,
@@ -82,7 +83,7 @@ class GmailConnector(Connector, AccountListing, MailboxAdmin, Push, BatchFetch, 
             ref_scope=Scope.ACCOUNT,
             cursor_scope=Scope.ACCOUNT,
             many_mailboxes=True,
-            has_deleted_flag=False,
+            has_deleted_flag=self._settings.auto_expunge,
             batch_limit=MAX_IDS,
             outline_limit=_FETCH_LIMIT,
             append_limit=MAX_MESSAGE_OCTETS,
@@ -140,7 +141,8 @@ class GmailConnector(Connector, AccountListing, MailboxAdmin, Push, BatchFetch, 
         add: frozenset[str],
         remove: frozenset[str],
     ) -> BatchResult:
-        return await writing.store_flags(self._opened(), mailbox, refs, add, remove)
+        store = expunging.store_deleted if DELETED in add else writing.store_flags
+        return await store(self._opened(), mailbox, refs, add, remove)
 
     async def append(
         self,

@@ -10,7 +10,7 @@ import contextlib
 from collections.abc import Iterable, Sequence
 
 from connectors.api.errors import ConnectorError, CursorExpired, Denied
-from connectors.api.types import BatchResult, MailboxRef, MessageRef
+from connectors.api.types import DELETED, BatchResult, MailboxRef, MessageRef
 from connectors.gmail.batch import BatchCall
 from connectors.gmail.drafts import discard
 from connectors.gmail.history import catch_up
@@ -20,6 +20,7 @@ from connectors.gmail.methods import MESSAGES_BATCH_DELETE, MESSAGES_DELETE
 from connectors.gmail.relabel import MAX_IDS, Course, relabel
 from connectors.gmail.settings import ExpungeTo
 from connectors.gmail.structs import NoReply
+from connectors.gmail.writing import store_flags
 
 NOT_FOR_GOOD = (
     "This account's login does not include deleting messages for good; "
@@ -47,9 +48,18 @@ async def expunge(mail: Mail, mailbox: MailboxRef, refs: Sequence[MessageRef]) -
     elif mailbox in VIEWS or mail.settings.expunge is ExpungeTo.ARCHIVE:
         course = await _take_off(mail, tree, mailbox, wanted, frozenset(), frozenset({str(mailbox)}))
     else:
-        course = await _take_last(mail, tree, mailbox, wanted)
+        course = await _take_last(mail, mailbox, wanted)
     course.done = dict.fromkeys(course.done)
     return course.result()
+
+
+async def store_deleted(
+    mail: Mail, mailbox: MailboxRef, refs: Sequence[MessageRef], add: frozenset[str], remove: frozenset[str]
+) -> BatchResult:
+    """Store the other flags, then expunge the messages at once: what Gmail's IMAP does with \\Deleted by default."""
+    stored = await store_flags(mail, mailbox, refs, add - {DELETED}, remove)
+    expunged = await expunge(mail, mailbox, list(stored.done))
+    return BatchResult(expunged.done, stored.missing | expunged.missing, {**stored.failed, **expunged.failed})
 
 
 async def _take_off(
@@ -69,9 +79,11 @@ def _is_absent(tree: Tree, mailbox: MailboxRef, labels: Labels | None) -> bool:
     return labels is not None and mailbox not in tree.holders(labels)
 
 
-async def _take_last(mail: Mail, tree: Tree, mailbox: MailboxRef, refs: Sequence[MessageRef]) -> Course:
+async def _take_last(mail: Mail, mailbox: MailboxRef, refs: Sequence[MessageRef]) -> Course:
     """Take the label off those that are elsewhere too, and do with the others as is set."""
     labels = await _labels_now(mail, refs)
+    # After that: a label that was just made must not pass for none, or what has it for being nowhere else.
+    tree = await mail.read_tree()
     course = Course(missing={ref for ref in refs if ref not in labels or _is_absent(tree, mailbox, labels[ref])})
     there = [ref for ref in refs if ref not in course.missing]
     last = [ref for ref in there if not tree.holders(labels[ref]) - {mailbox, MailboxRef(ALL)}]

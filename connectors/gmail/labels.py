@@ -7,12 +7,12 @@ between its parts, and its parents need not exist: those are mailboxes that cann
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 
 import msgspec
 
-from connectors.api.types import DRAFT, FLAGGED, SEEN, MailboxInfo, MailboxRef, Role
+from connectors.api.types import DELETED, DRAFT, FLAGGED, SEEN, MailboxInfo, MailboxRef, Role
 from connectors.gmail.settings import GmailSettings
 from connectors.gmail.structs import Label
 
@@ -124,6 +124,9 @@ def build_tree(labels: Sequence[Label], settings: GmailSettings) -> Tree:
         taken.add(path)
         infos.append(_user_info(label, path))
     infos += _implied(taken)
+    if settings.auto_expunge:
+        # It is not kept, but acted upon.
+        infos = [replace(info, storable_flags=info.storable_flags | {DELETED}) for info in infos]
     infos.sort(key=lambda info: (info.path != ("INBOX",), info.path))
     shown = frozenset(info.ref for info in infos if info.is_selectable)
     return Tree(tuple(infos), shown, {label.id: label.name for label in users}, _digest(infos))

@@ -130,6 +130,14 @@ async def in_process(
     assert fake.violations == []
 
 
+def told(state: MessageState | None) -> tuple[list[str], list[str]]:
+    """Return mailboxes and flags of a state, sorted; it must tell both."""
+    assert state is not None
+    assert state.mailboxes is not None
+    assert state.flags is not None
+    return sorted(state.mailboxes), sorted(state.flags)
+
+
 @dataclass(frozen=True, slots=True)
 class Stage:
     """A stand-in and an open connector to it."""

@@ -1,0 +1,74 @@
+"""Drafts: an id that stays, and a message that does not."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from connectors.api.types import DRAFT, SEEN, MailboxRef, MessageRef
+from tests.conformance.rig import mail
+from tests.connectors.gmail.stage import Stage, staged, told
+
+
+@pytest.fixture
+async def stage() -> AsyncIterator[Stage]:
+    async with staged() as made:
+        yield made
+
+
+async def test_a_message_saved_in_drafts_is_a_draft(stage: Stage) -> None:
+    state = await stage.append("DRAFT", mail(1), frozenset({SEEN, DRAFT}))
+    assert told(state) == (["ALL", "DRAFT"], [DRAFT, SEEN])
+    assert stage.has(state.ref) == {"DRAFT"}
+    assert len(stage.fake.mailbox.drafts) == 1
+    assert stage.calls("drafts.create") == 1
+    assert await stage.probe("DRAFT").read(state.ref) == mail(1)
+
+
+async def test_what_a_draft_lacks_is_added_so_its_size_is_not_claimed(stage: Stage) -> None:
+    state = await stage.append("DRAFT", b"Subject: to do\r\n\r\n")
+    assert state.size is None
+    assert (await stage.probe("DRAFT").read(state.ref)).endswith(b"Subject: to do\r\n\r\n")
+
+
+async def test_an_edited_draft_is_another_message(stage: Stage) -> None:
+    draft = stage.fake.new_draft(mail(1))
+    replica = stage.probe("DRAFT").replica()
+    await replica.begin()
+    (old,) = replica.flags
+    new = MessageRef(stage.fake.new_draft_revision(draft, mail(2)))
+    await replica.catch_up()
+    assert replica.flags == {new: {SEEN, DRAFT}}
+    assert new != old
+
+
+async def test_a_client_edits_by_saving_anew_and_expunging_the_old(stage: Stage) -> None:
+    old = await stage.append("DRAFT", mail(1))
+    new = await stage.append("DRAFT", mail(1, b"More text.\r\n"))
+    result = await stage.connector.expunge(MailboxRef("DRAFT"), [old.ref])
+    assert result.done == {old.ref: None}
+    assert await stage.probe("DRAFT").refs() == [new.ref]
+    assert len(stage.fake.mailbox.drafts) == 1
+
+
+async def test_a_sent_draft_leaves_drafts_and_is_in_sent_mail(stage: Stage) -> None:
+    state = await stage.append("DRAFT", mail(1))
+    drafts, sent = stage.probe("DRAFT").replica(), stage.probe("SENT").replica()
+    await drafts.begin()
+    await sent.begin()
+    stage.fake.delete(state.ref)
+    ref = stage.deliver(2, "SENT")
+    await drafts.catch_up()
+    await sent.catch_up()
+    assert drafts.flags == {}
+    assert sent.flags == {ref: {SEEN}}
+
+
+async def test_drafts_are_found_however_many_there_are(stage: Stage) -> None:
+    for number in range(510):
+        stage.fake.new_draft(mail(number))
+    refs = await stage.probe("DRAFT").refs()
+    result = await stage.connector.expunge(MailboxRef("DRAFT"), [refs[0], refs[-1]])
+    assert result.done.keys() == {refs[0], refs[-1]}
+    assert stage.calls("drafts.list") == 2
