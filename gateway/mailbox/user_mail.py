@@ -394,8 +394,12 @@ class UserMail(Transfer):
             raise MailError(ErrorKind.REJECTED, "An empty message cannot be stored.")
         if content.size > self._limit_of(row.account_id):
             raise MailError(ErrorKind.TOO_LARGE, "The message is larger than this account takes.")
+        engine = self._engine(row.account_id)
         try:
-            uid = await self._engine(row.account_id).append(row, content, flags, internal_date)
+            uid = await engine.append(row, content, flags, internal_date)
+        except errors.NotFound as error:
+            engine.request_tree()
+            raise MailError(ErrorKind.NO_SUCH_DESTINATION, error.client_text, error.operator_text) from error
         except errors.ConnectorError as error:
             raise from_connector(error) from error
         await self._service.refresh_mailbox(row.id)

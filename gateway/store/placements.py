@@ -251,12 +251,10 @@ async def first_unseen(tx: Transaction, mailbox_id: int) -> int | None:
     return uid
 
 
-async def _numbers(tx: Transaction, mailbox_id: int) -> tuple[int, int]:
-    """Return (UIDNEXT, HIGHESTMODSEQ)."""
+async def _numbers(tx: Transaction, mailbox_id: int) -> tuple[int, int] | None:
+    """Return (UIDNEXT, HIGHESTMODSEQ), None if there is no such mailbox."""
     row = await tx.row(_NUMBERS, mailbox_id=mailbox_id)
-    if row is None:
-        raise StoreError(f"there is no mailbox {mailbox_id}")
-    return row[0], row[1]
+    return None if row is None else (row[0], row[1])
 
 
 async def insert_placements(tx: Transaction, mailbox_id: int, new: Sequence[NewPlacement]) -> tuple[list[int], int]:
@@ -268,8 +266,12 @@ async def insert_placements(tx: Transaction, mailbox_id: int, new: Sequence[NewP
     Raises:
         Conflict: a message is in the mailbox already, a UID is taken, or a message does not exist.
         UidsExhausted: no UID is left.
+        StoreError: there is no such mailbox.
     """
-    uidnext, modseq = await _numbers(tx, mailbox_id)
+    numbers = await _numbers(tx, mailbox_id)
+    if numbers is None:
+        raise StoreError(f"there is no mailbox {mailbox_id}")
+    uidnext, modseq = numbers
     if not new:
         return [], modseq
     modseq += 1
@@ -319,9 +321,12 @@ async def set_flags(tx: Transaction, mailbox_id: int, states: Iterable[tuple[int
     """Give placements the flags that `(uid, flags, keywords)` say, and return HIGHESTMODSEQ.
 
     Only those whose flags differ are changed and stamped. UIDs that are not there are passed over. A UID that comes
-    twice takes the later state.
+    twice takes the later state. A mailbox that is not there has nothing to change, and 0 is returned.
     """
-    uidnext, modseq = await _numbers(tx, mailbox_id)
+    numbers = await _numbers(tx, mailbox_id)
+    if numbers is None:
+        return 0
+    uidnext, modseq = numbers
     wanted = {uid: (flags, keywords) for uid, flags, keywords in states}
     changes = _Changes()
     for uid, flags, keywords in await _states_around(tx, mailbox_id, wanted):
@@ -413,9 +418,13 @@ class _Changes:
 async def remove_placements(tx: Transaction, mailbox_id: int, uids: Iterable[int]) -> int:
     """Take messages out of a mailbox, leave a tombstone for each, and return HIGHESTMODSEQ.
 
-    UIDs that are not there are passed over. The messages themselves stay (`messages.delete_messages`).
+    UIDs that are not there are passed over. The messages themselves stay (`messages.delete_messages`). A mailbox that is
+    not there has nothing to remove, and 0 is returned.
     """
-    uidnext, modseq = await _numbers(tx, mailbox_id)
+    numbers = await _numbers(tx, mailbox_id)
+    if numbers is None:
+        return 0
+    uidnext, modseq = numbers
     wanted = list(uids)
     totals = await tx.row(_TOTALS, mailbox_id=mailbox_id, uids=wanted)
     if totals is None or not totals[0]:

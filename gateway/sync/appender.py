@@ -122,6 +122,10 @@ class Appender:
         """Read the mailbox for the UID of a message that is stored. Failing that, the intent answers a repetition."""
         try:
             await self._resync(row)
+        except errors.NotFound:
+            # The mailbox is gone, and the message with it.
+            await self._forget(intent)
+            raise
         except errors.ConnectorError as error:
             raise errors.OutcomeUnknown(f"the message is stored, but its UID unknown: {error.operator_text}") from error
         found = await self._context.store.read(lambda tx: known_by_refs(tx, row.id, [ref]))

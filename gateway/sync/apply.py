@@ -64,9 +64,10 @@ async def insert(
 ) -> dict[MessageRef, int]:
     """Insert messages that the mailbox does not hold yet, in the order given; return their UIDs.
 
-    `local_flags` are flags that the backend could not take over, by ref.
+    `local_flags` are flags that the backend could not take over, by ref. A mailbox that was deleted meanwhile, while the
+    backend was asked or read, takes nothing.
     """
-    if not states:
+    if not states or await mailboxes.mailbox_by_id(tx, row.id) is None:
         return {}
     if any(state.uid is not None for state in states):
         # Clients learn of new messages in the order of UIDs, whatever order the backend tells them in.

@@ -187,11 +187,6 @@ async def test_empty_calls_change_nothing(store: Store, place: Place) -> None:
     await store.write(body)
 
 
-async def test_an_unknown_mailbox_is_an_error(store: Store) -> None:
-    with pytest.raises(StoreError, match="no mailbox 12345"):
-        await store.write(lambda tx: placements.set_flags(tx, 12345, [(1, 0, "")]))
-
-
 async def test_ranges_walk_through_a_mailbox(store: Store, place: Place) -> None:
     async def body(tx: Transaction) -> None:
         await fill(tx, place, 5)
@@ -252,5 +247,18 @@ async def test_flags_of_a_range_with_holes_and_different_states_are_set_one_by_o
         zebra = [(uid, uid % 2, "") for uid in range(1, 61)]
         await placements.set_flags(tx, place.inbox, zebra)
         assert all(row[2] == row[0] % 2 for row in await placements.load(tx, place.inbox))
+
+    await store.write(body)
+
+
+async def test_a_mailbox_that_is_gone_has_nothing_to_change_or_remove(store: Store, place: Place) -> None:
+    async def body(tx: Transaction) -> None:
+        await fill(tx, place, 2)
+        await mailboxes.delete_mailbox(tx, place.inbox)
+        assert await placements.set_flags(tx, place.inbox, [(1, flags.SEEN, "")]) == 0
+        assert await placements.remove_placements(tx, place.inbox, [1, 2]) == 0
+        (message_id,) = await add_messages(tx, place, ["new"])
+        with pytest.raises(StoreError, match="no mailbox"):
+            await placements.insert_placements(tx, place.inbox, [(message_id, 0, "", None, None)])
 
     await store.write(body)
