@@ -418,8 +418,8 @@ class _Changes:
 async def remove_placements(tx: Transaction, mailbox_id: int, uids: Iterable[int]) -> int:
     """Take messages out of a mailbox, leave a tombstone for each, and return HIGHESTMODSEQ.
 
-    UIDs that are not there are passed over. The messages themselves stay (`messages.delete_messages`). A mailbox that is
-    not there has nothing to remove, and 0 is returned.
+    UIDs that are not there are passed over. The messages themselves stay (`messages.delete_messages`). A mailbox that
+    is not there has nothing to remove, and 0 is returned.
     """
     numbers = await _numbers(tx, mailbox_id)
     if numbers is None:

@@ -64,8 +64,8 @@ async def insert(
 ) -> dict[MessageRef, int]:
     """Insert messages that the mailbox does not hold yet, in the order given; return their UIDs.
 
-    `local_flags` are flags that the backend could not take over, by ref. A mailbox that was deleted meanwhile, while the
-    backend was asked or read, takes nothing.
+    `local_flags` are flags that the backend could not take over, by ref. A mailbox that was deleted meanwhile, while
+    the backend was asked or read, takes nothing.
     """
     if not states or await mailboxes.mailbox_by_id(tx, row.id) is None:
         return {}
