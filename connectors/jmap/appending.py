@@ -7,8 +7,10 @@ message just one of the same Message-ID, such as the draft before this one: so t
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from connectors.api.errors import ConnectorError, NotFound, OutcomeUnknown, Rejected, TooLarge, Unsupported
@@ -28,6 +30,10 @@ _ATTEMPTS = 4
 _PAUSE_S = 0.25
 _IMPORT = "import"
 
+_FIRST_DATE = datetime(1970, 1, 1, tzinfo=UTC)
+_LAST_DATE = datetime(2038, 1, 1, tzinfo=UTC)
+"""Dates in between can be held in 32 bits, with a sign and without."""
+
 
 async def append(
     mail: Mail, mailbox: MailboxRef, content: MessageContent, flags: frozenset[str], internal_date: datetime | None
@@ -46,7 +52,7 @@ async def append(
         made = (reply.created or {}).get(_IMPORT)
         if made is not None:
             await _check_whole(mail, made, content)
-            return _state(mail, made, message)
+            return await _dated(mail, _state(mail, made, message))
         refusal = (reply.not_created or {}).get(_IMPORT)
         if refusal is None:
             raise OutcomeUnknown("Email/import: the server does not say what became of the message")
@@ -125,6 +131,19 @@ def _state(mail: Mail, made: Email, message: Mapping[str, object]) -> MessageSta
     )
     mail.brief.made([MessageRef(made.id)])
     return state_of(asked, tells_mailboxes=mail.has_many_mailboxes)
+
+
+async def _dated(mail: Mail, state: MessageState) -> MessageState:
+    """Return the state with the date that the server has made of one it may be unable to hold, None if it is unknown.
+
+    Cyrus 3.6 counts seconds in 32 bits, and takes the year 1969 for 2105.
+    """
+    if state.internal_date is not None and _FIRST_DATE <= state.internal_date < _LAST_DATE:
+        return state
+    with contextlib.suppress(ConnectorError):
+        held = (await mail.emails([state.ref], ("id", "receivedAt"))).found.get(state.ref)
+        return replace(state, internal_date=held.received() if held is not None else None)
+    return replace(state, internal_date=None)
 
 
 def _truths(value: object) -> dict[str, bool]:

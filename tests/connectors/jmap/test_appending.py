@@ -8,11 +8,12 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 
 from connectors.api.errors import ConnectorError, Denied, NotFound, OverQuota, Rejected, TooLarge, Unavailable
-from connectors.api.types import FLAGGED, SEEN, BytesContent, MailboxRef, MessageState
+from connectors.api.types import FLAGGED, SEEN, BytesContent, MailboxRef, MessageState, Role
 from connectors.jmap.appending import utc_date
 from tests.conformance.rig import DATE, mail
-from tests.connectors.jmap.rig import BEGIN, Stage, staged
+from tests.connectors.jmap.rig import BEGIN, CyrusRig, Stage, staged
 from tests.fakes.jmap.options import FakeOptions, Quirk
+from tests.servers.cyrus import Cyrus
 
 NONE: frozenset[str] = frozenset()
 UNIQUE = FakeOptions(quirks=frozenset({Quirk.FORBID_DUPLICATES}))
@@ -55,6 +56,32 @@ def test_a_date_that_utc_does_not_have_is_refused(year: int, hours: int) -> None
     month, day = (1, 1) if year == 1 else (12, 31)
     with pytest.raises(Rejected, match="no date in UTC"):
         utc_date(datetime(year, month, day, 0 if year == 1 else 23, tzinfo=timezone(timedelta(hours=hours))))
+
+
+@pytest.mark.parametrize(("year", "holds"), [(1969, 2105), (1970, 1970), (2037, 2037), (2107, 1970)])
+async def test_a_date_that_the_server_cannot_hold_is_told_as_it_holds_it(year: int, holds: int) -> None:
+    async with staged(FakeOptions(quirks=frozenset({Quirk.DATES_WRAP}))) as stage:
+        state = await append(stage, date=datetime(year, 1, 2, tzinfo=UTC))
+        assert state.internal_date is not None
+        assert state.internal_date == stage.fake.email(state.ref).received_at
+        assert state.internal_date.year in (holds, holds + 1)
+
+
+async def test_a_date_that_cannot_be_read_back_is_unknown() -> None:
+    async with staged() as stage:
+        stage.fake.fail_next("Email/get", "method-error", error="serverFail")
+        state = await append(stage, date=datetime(1969, 1, 2, tzinfo=UTC))
+        assert state.internal_date is None
+
+
+@pytest.mark.parametrize("year", [1900, 1969, 1970, 2040, 2107])
+async def test_cyrus_is_believed_about_dates(cyrus: Cyrus, year: int) -> None:
+    connector = CyrusRig(cyrus).connector()
+    await connector.open()
+    inbox = next(info.ref for info in await connector.list_mailboxes() if info.role is Role.INBOX)
+    state = await connector.append(inbox, BytesContent(mail(year)), NONE, datetime(year, 6, 1, tzinfo=UTC))
+    assert await connector.states(inbox, [state.ref]) == [state]
+    await connector.close()
 
 
 async def test_a_repaired_message_has_the_size_it_was_given() -> None:

@@ -54,6 +54,8 @@ class Quirk(enum.Enum):
     """An id that came and went is in both `created` and `destroyed` of a page."""
     FORBID_DUPLICATES = "forbid-duplicates"
     """Importing octets that are there already gives `alreadyExists` (Cyrus); otherwise duplicates are allowed."""
+    DATES_WRAP = "dates-wrap"
+    """Import keeps 32 bits of the seconds since 1970 (Cyrus)."""
     FORBID_SAME_MESSAGE_ID = "forbid-same-message-id"
     """Importing a message with a Message-ID that is there already gives `alreadyExists` (allowed by RFC 8621 4.8)."""
     IMPORT_LOSES = "import-loses"

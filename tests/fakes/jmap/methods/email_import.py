@@ -100,9 +100,12 @@ class _Import:
         if "receivedAt" not in values:
             return newest_received(content)
         try:
-            return utc_date(values["receivedAt"]).replace(microsecond=0)
+            moment = utc_date(values["receivedAt"]).replace(microsecond=0)
         except Mismatch as mismatch:
             raise invalid_property("receivedAt", str(mismatch)) from None
+        if self.scope.options.has(Quirk.DATES_WRAP):
+            moment = datetime.fromtimestamp(int(moment.timestamp()) % 2**32, UTC)
+        return moment
 
 
 def message_id(content: Content) -> bytes | None:
