@@ -36,22 +36,29 @@ class Outcome:
 
 
 async def in_batches(
-    refs: Sequence[MessageRef], limit: int, call: Callable[[Sequence[MessageRef]], Awaitable[BatchResult]]
+    refs: Sequence[MessageRef],
+    limit: int,
+    call: Callable[[Sequence[MessageRef]], Awaitable[BatchResult]],
+    *,
+    now: Callable[[], float] | None = None,
 ) -> Outcome:
     """Run `call` over the refs, at most `limit` at a time.
 
     A batch that fails as a whole fails its refs and all that follow; what was done before stays done. A request to slow
-    down is obeyed and the batch repeated, up to `MAX_RATE_WAIT_S` in all.
+    down is obeyed and the batch repeated, up to `MAX_RATE_WAIT_S` in all, the time included that the connector spent on
+    calls that ended so. `now` gives seconds that only grow; the loop's own if left out.
     """
     outcome = Outcome()
+    now = now or asyncio.get_running_loop().time
     waited_s = 0.0
     start = 0
     while start < len(refs):
         batch = refs[start : start + limit]
+        begun = now()
         try:
             outcome.add(await call(batch))
         except errors.RateLimited as error:
-            waited_s += error.retry_after_s
+            waited_s += now() - begun + error.retry_after_s
             if waited_s <= MAX_RATE_WAIT_S:
                 await asyncio.sleep(error.retry_after_s)
                 continue

@@ -72,3 +72,18 @@ async def test_a_client_is_not_kept_waiting_longer_than_the_bound() -> None:
 
     outcome = await in_batches(refs(2), LIMIT, call)
     assert set(outcome.failed) == set(refs(2))
+
+
+async def test_what_the_connector_has_waited_itself_counts_towards_the_bound() -> None:
+    now = 0.0
+    calls = 0
+
+    async def call(batch: Sequence[MessageRef]) -> BatchResult:
+        nonlocal now, calls
+        calls += 1
+        now += MAX_RATE_WAIT_S / 2
+        raise errors.RateLimited("slow", retry_after_s=0)
+
+    outcome = await in_batches(refs(2), LIMIT, call, now=lambda: now)
+    assert set(outcome.failed) == set(refs(2))
+    assert calls == 3
