@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 SettingValue = str | int | float | bool
+
+_KINDS: Mapping[type[SettingValue], str] = {str: "a string", int: "a whole number", float: "a number"}
 
 
 class SettingError(Exception):
@@ -57,10 +61,16 @@ class Setting:
                 return value.lower() in ("true", "yes")
             raise SettingError(self.key, "must be true or false")
         if isinstance(value, bool) or not isinstance(value, (str, int, float)):
-            raise SettingError(self.key, f"must be a {self.kind.__name__}")
+            raise SettingError(self.key, f"must be {_KINDS[self.kind]}")
         if self.kind is str and not isinstance(value, str):
-            raise SettingError(self.key, "must be a string")
+            raise SettingError(self.key, f"must be {_KINDS[self.kind]}")
         try:
-            return self.kind(value)
-        except ValueError:
-            raise SettingError(self.key, f"must be a {self.kind.__name__}") from None
+            converted = self.kind(value)
+        except (ValueError, OverflowError):
+            raise SettingError(self.key, f"must be {_KINDS[self.kind]}") from None
+        # TOML has inf and nan, which would pass every bound or none.
+        if isinstance(converted, float) and not math.isfinite(converted):
+            raise SettingError(self.key, f"must be {_KINDS[self.kind]}")
+        if isinstance(value, float) and converted != value:
+            raise SettingError(self.key, f"must be {_KINDS[self.kind]}")
+        return converted
