@@ -278,8 +278,10 @@ class UserMail(Transfer):
         if len(roles) > 1:
             raise MailError(ErrorKind.UNSUPPORTED, "A mailbox has at most one special use here.")
         tree = await self._tree()
-        if tree.find(name) is not None:
+        there = tree.find(name)
+        if there is not None and there.is_selectable:
             raise MailError(ErrorKind.ALREADY_EXISTS, "A mailbox of that name exists already.")
+        # A name that only has others below it may become a mailbox, if the backend makes one of it.
         place = tree.place(name)
         if place is None:
             raise MailError(ErrorKind.DENIED, "Mailboxes can be created inside an account only.")

@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
+from types import MappingProxyType
 
 from connectors.api.connector import Connector
 from connectors.api.credentials import FixedCredential
@@ -34,6 +35,8 @@ class Outside(ABC):
     connector_name: str
     settings: Mapping[str, object]
     spec: ConnectorSpec
+    renamed: Mapping[str, str] = MappingProxyType({})
+    """What the backend lets no mailbox be called, and what takes its place in transcripts."""
 
     def connect(self, settings: Mapping[str, object]) -> Connector:
         """Build the gateway's connector."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from tests.scenarios.line_client import LineClient
 from tests.scenarios.outside import MailboxPath, Outside
@@ -24,7 +25,8 @@ class Player:
     """Plays one script once."""
 
     def __init__(self, script: Script, served: Served, outside: Outside, numbering: Numbering) -> None:
-        self._steps = [step for step in script.steps if step.only in (None, numbering)]
+        steps = [step for step in script.steps if step.only in (None, numbering)]
+        self._steps = [replace(step, text=_renamed(step.text, outside.renamed)) for step in steps]
         self._name = script.name
         self._served = served
         self._outside = outside
@@ -205,3 +207,10 @@ class Player:
 
 def _path(name: str) -> MailboxPath:
     return tuple(name.split("/"))
+
+
+def _renamed(text: str, names: Mapping[str, str]) -> str:
+    """Return a line with mailboxes called as the backend lets them be."""
+    for name, other in names.items():
+        text = re.sub(rf"(?<![\\$/])\b{name}\b", other, text)
+    return text

@@ -13,6 +13,7 @@ from connectors.memory.backend import Layout
 from gateway.imap.settings import ImapSettings
 from tests.scenarios.outside import Outside, OutsideMaildir, OutsideMemory
 from tests.scenarios.outside_cyrus import OutsideCyrus
+from tests.scenarios.outside_gmail import outside_gmail
 from tests.scenarios.outside_jmap import outside_jmap
 from tests.scenarios.player import Player
 from tests.scenarios.script import Numbering, Script, read_script
@@ -22,7 +23,7 @@ from tests.servers.cyrus import Cyrus, cyrus
 __all__ = ["cyrus"]
 
 TRANSCRIPTS = Path(__file__).with_name("transcripts")
-BACKENDS = ("memory", "memory-uids", "memory-labels", "memory-whole", "maildir", "jmap", "cyrus")
+BACKENDS = ("memory", "memory-uids", "memory-labels", "memory-whole", "maildir", "jmap", "gmail", "cyrus")
 
 
 def _performances() -> Iterator[object]:
@@ -57,15 +58,14 @@ async def _backend(name: str, root: Path, request: pytest.FixtureRequest) -> Asy
             yield OutsideMemory(Layout.LABELS)
         case "memory-whole":
             yield OutsideMemory(Layout.LABELS, is_whole=True)
-        case "memory-labels":
-            yield OutsideMemory(Layout.LABELS)
-        case "memory-whole":
-            yield OutsideMemory(Layout.LABELS, is_whole=True)
         case "maildir":
             yield OutsideMaildir(root)
         case "jmap":
             async with outside_jmap() as outside:
                 yield outside
+        case "gmail":
+            async with outside_gmail() as outside_api:
+                yield outside_api
         case "cyrus":
             server: Cyrus = request.getfixturevalue("cyrus")
             at_cyrus = OutsideCyrus(server)
