@@ -88,4 +88,5 @@ SPEC = ConnectorSpec(
         ),
     ),
     credentials=(OAUTH_FORM, SERVICE_ACCOUNT_FORM),
+    parser="connectors.gmail.settings:parse_settings",
 )
