@@ -255,7 +255,8 @@ class Batcher:
             ):
                 async for chunk in chunks:
                     octets += len(chunk)
-                    received.parts.update((part.number, part) for part in reader.feed(chunk))
+                    # A reply to no call is none: else it would pass for one that brings the others in the end.
+                    received.parts.update((part.number, part) for part in reader.feed(chunk) if part.number < count)
                     if octets > limit:
                         received.loss = Unavailable(f"{what} gave a reply of more than {limit} octets")
                         break

@@ -6,6 +6,7 @@ label, and one that is only implied by its children is renamed with them.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from connectors.api.errors import AlreadyExists, ConnectorError, NotFound, Rejected, Unsupported
@@ -19,6 +20,7 @@ MAX_NAME = 225
 """Characters of a label's name with all its parents, as Gmail's own dialogue takes them."""
 
 _SEPARATOR = "/"
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _SHOWN: Mapping[str, str] = {"labelListVisibility": "labelShow", "messageListVisibility": "show"}
 
 
@@ -147,7 +149,7 @@ def _name(mail: Mail, path: Path) -> str:
             f"{name!r} is below {_SEPARATOR.join(prefix)!r}", client_text="Only Gmail's own mailboxes are there."
         )
     has_bad_part = any(not part or part != part.strip() or _SEPARATOR in part for part in path)
-    if not path or has_bad_part or not name.isprintable() or len(name) > MAX_NAME:
+    if not path or has_bad_part or _CONTROL.search(name) or len(name) > MAX_NAME:
         raise Unsupported(f"{name!r} is no name for a label", client_text="Gmail does not take this name.")
     return name
 

@@ -11,6 +11,7 @@ from connectors.api.priority import Priority, prioritised
 from connectors.gmail import batching
 from connectors.gmail.client import BatchCall, GmailClient
 from connectors.gmail.methods import LABELS_CREATE, MESSAGES_GET, MESSAGES_MODIFY
+from connectors.gmail.sending import PAUSES
 from connectors.gmail.structs import Label, Message
 from tests.connectors.gmail.rig import FakeTokens, InProcess, client_of
 from tests.connectors.transport.jumping_clock import JumpingClock, settle
@@ -266,4 +267,21 @@ async def test_results_can_be_had_as_they_come(fake: FakeGmail, clock: JumpingCl
         found[number] = result
         assert fake.stats.requests <= number // 2 + 1
     assert ids([found[number] for number in range(5)]) == refs
+    await client.close()
+
+
+class Misnumbering(InProcess):
+    """Answers with parts that are of no call."""
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        response = await super().handle_async_request(request)
+        body = (await response.aread()).replace(b"<response-", b"<response-9")
+        return httpx.Response(200, headers={"Content-Type": response.headers["Content-Type"]}, content=body)
+
+
+async def test_replies_to_no_call_do_not_keep_it_asking_for_ever(fake: FakeGmail, clock: JumpingClock) -> None:
+    client = client_of(fake, clock, transport=Misnumbering(fake))
+    results = await client.batch(gets(delivered(fake, 2)), Message)
+    assert all(isinstance(result, Unavailable) for result in results)
+    assert fake.stats.requests <= 2 * PAUSES.attempts
     await client.close()

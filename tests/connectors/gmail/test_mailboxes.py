@@ -59,12 +59,31 @@ async def test_a_name_that_collides_is_told_to_exist(stage: Stage, name: str) ->
 
 @pytest.mark.parametrize(
     "path",
-    [("[Gmail]", "x"), ("[Gmail]",), (" a",), ("a ",), ("a/b",), ("",), (), ("a\n",), ("x" * 226,), ("a", "")],
+    [
+        ("[Gmail]", "x"),
+        ("[Gmail]",),
+        (" a",),
+        ("a ",),
+        ("a/b",),
+        ("",),
+        (),
+        ("a\n",),
+        ("a\x85",),
+        ("a\u2028",),
+        ("x" * 226,),
+        ("a", ""),
+    ],
 )
 async def test_a_name_that_cannot_be_is_not_sent(stage: Stage, path: tuple[str, ...]) -> None:
     with pytest.raises(Unsupported):
         await stage.connector.create_mailbox(path, None)
     assert not stage.calls("labels.create")
+
+
+@pytest.mark.parametrize("name", ["\u4f1a\u8b70\u3000\u8cc7\u6599", "\U0001f468\u200d\U0001f469 home", "a\u00a0b"])
+async def test_wide_spaces_and_joined_signs_may_be_in_a_name(stage: Stage, name: str) -> None:
+    await create(stage, name)
+    assert names(stage) == [name]
 
 
 async def test_a_role_cannot_be_had(stage: Stage) -> None:
