@@ -98,6 +98,7 @@ async def _store(
     query = [("internalDateSource", "dateHeader" if dated is not None else "receivedTime")]
     # The mailbox was chosen; Gmail is not to choose Spam in its place.
     query += [("neverMarkSpam", "true")] if is_import else []
+    since = mail.known.as_of
     try:
         message = await mail.client.upload(
             MESSAGES_IMPORT if is_import else MESSAGES_INSERT,
@@ -108,7 +109,7 @@ async def _store(
         )
     except Rejected as error:
         raise await mail.refused(error, mailbox) from error
-    mail.known.learn(message.id, message.labels)
+    mail.known.learn(message.id, message.labels, since)
     if not sight.has_bare_ends:
         mail.known.learn_size(message.id, content.size)
     state = await _landed(mail, tree, mailbox, message)

@@ -24,11 +24,12 @@ _FIELDS = "drafts(id,message(id,threadId)),nextPageToken"
 
 async def create(mail: Mail, tree: Tree, content: MessageContent) -> MessageState:
     """Make a draft of a message. Gmail adds what a draft lacks, as a Message-ID, so its size is another one."""
+    since = mail.known.as_of
     draft = await mail.client.upload(DRAFTS_CREATE, {"message": {}}, content, reply=Draft)
     message = draft.message if draft.message is not None else await _message_of(mail, draft.id)
     mail.drafts[MessageRef(message.id)] = draft.id
     labels = message.labels | {DRAFTS}
-    mail.known.learn(message.id, labels)
+    mail.known.learn(message.id, labels, since)
     return mail.state(tree, message, labels=labels)
 
 

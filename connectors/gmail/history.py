@@ -151,7 +151,7 @@ async def _replay(mail: Mail, after: int) -> _Replay:
         if labels is None:
             mail.known.doubt(ref)
         else:
-            mail.known.learn(ref, labels)
+            mail.known.learn(ref, labels, mail.known.as_of)
     mail.known.forget(replay.gone)
     mail.known.as_of = max(replay.newest, after)
     return replay

@@ -49,20 +49,27 @@ class Known:
         """Return the labels of a message; None if they are not known."""
         return self._labels.get(message_id)
 
-    def learn(self, message_id: str, labels: Labels) -> None:
-        """Remember the labels of a message. They must be as of `as_of` or later."""
-        if self.as_of is None:
+    def learn(self, message_id: str, labels: Labels, since: int | None) -> None:
+        """Remember the labels of a message. `since` is `as_of` from before they were asked for.
+
+        If the history has been followed further meanwhile, what it told of the message is the later word.
+        """
+        if self.as_of is None or since != self.as_of:
             return
         if message_id not in self._labels and len(self._labels) >= self._limit:
             del self._labels[next(iter(self._labels))]
         self._labels[message_id] = self._sets.setdefault(labels, labels)
 
-    def alter(self, message_ids: Iterable[str], add: Labels, remove: Labels) -> None:
-        """Note that the messages were given labels and lost some, of those that are known."""
+    def alter(self, message_ids: Iterable[str], add: Labels, remove: Labels, since: int | None) -> None:
+        """Note that the messages, as far as they are known, were given labels and lost some; `since` as for `learn`."""
         for message_id in message_ids:
             labels = self._labels.get(message_id)
-            if labels is not None:
-                self.learn(message_id, (labels - remove) | add)
+            if labels is None:
+                continue
+            if since == self.as_of:
+                self.learn(message_id, (labels - remove) | add, since)
+            else:
+                self.doubt(message_id)
 
     def doubt(self, message_id: str) -> None:
         """Note that a message has other labels now, and not which."""

@@ -108,10 +108,11 @@ class Mail:
         wanted = list(dict.fromkeys(refs))
         calls = [BatchCall(MESSAGES_GET, {"id": ref}, _STATE_QUERY) for ref in wanted]
         found: dict[MessageRef, Message] = {}
+        since = self.known.as_of
         for ref, result in zip(wanted, await self.client.batch(calls, Message) if calls else (), strict=True):
             if isinstance(result, Message):
                 found[ref] = result
-                self.known.learn(ref, result.labels)
+                self.known.learn(ref, result.labels, since)
             elif is_gone(result):
                 self.known.forget([ref])
             else:

@@ -95,9 +95,10 @@ async def _one_by_one(
     body = _body(add, remove)
     calls = [BatchCall(MESSAGES_MODIFY, {"id": ref}, body=body) for ref in refs]
     drafts: frozenset[MessageRef] | None = None
+    since = mail.known.as_of
     for ref, result in zip(refs, await mail.client.batch(calls, Message), strict=True):
         if isinstance(result, Message):
-            mail.known.learn(ref, result.labels)
+            mail.known.learn(ref, result.labels, since)
             course.done[ref] = mail.state(tree, result)
         elif is_gone(result):
             mail.known.forget([ref])
@@ -140,8 +141,9 @@ async def _modify(mail: Mail, refs: Sequence[MessageRef], add: Labels, remove: L
     if not refs:
         return
     body = {"ids": list(refs), **_body(add, remove)}
+    since = mail.known.as_of
     await mail.client.call(MESSAGES_BATCH_MODIFY, body=body, reply=NoReply)
-    mail.known.alter(refs, add, remove)
+    mail.known.alter(refs, add, remove, since)
 
 
 async def _find_missing(mail: Mail, tree: Tree, course: Course) -> None:

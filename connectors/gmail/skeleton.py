@@ -83,6 +83,7 @@ async def list_account(mail: Mail) -> AsyncIterator[Sequence[MessageState]]:
     One list names them all, Spam and Trash included, and one for each label tells who has it. All Mail and Starred need
     no list of their own: the former is what is neither in Spam nor in Trash, the latter is a flag.
     """
+    since = mail.known.as_of
     tree = await mail.read_tree()
     labels = sorted((tree.shown | {UNREAD, STARRED}) - {ALL})
     everything = await _ids(mail, frozenset(), with_aside=True)
@@ -100,7 +101,7 @@ async def list_account(mail: Mail) -> AsyncIterator[Sequence[MessageState]]:
         states = []
         for each in reversed(page):
             message_labels = held[each.id]
-            mail.known.learn(each.id, message_labels)
+            mail.known.learn(each.id, message_labels, since)
             states.append(
                 MessageState(
                     MessageRef(each.id),
