@@ -67,6 +67,7 @@ class Appender:
         async with context.write_lock(row.id):
             uid = await self._answered_before(row, digest)
             if uid is not None:
+                await self._keep_flags(row, uid, flags)
                 return uid
             connector = await context.account.open()
             intent = await self._record(row, digest, content.size, internal_date)
@@ -79,6 +80,7 @@ class Appender:
                     uid = await self._settle(row, intent)
                     if uid is None:
                         raise errors.Unavailable(error.operator_text) from error
+                    await self._keep_flags(row, uid, flags)
                     return uid
                 except errors.ConnectorError as error:
                     await context.failed(row, error)
@@ -89,6 +91,21 @@ class Appender:
                 context.guard.made([context.key_of(row)(state.ref)])
                 local = FlagSet.of(flag for flag in flags if not policy.is_storable(flag))
                 return await self._commit(row, state, local, intent)
+
+    async def _keep_flags(self, row: MailboxRow, uid: int, flags: Sequence[str]) -> None:
+        """Give a message that was found by reading the flags that only we hold, and the others as they were spelled."""
+        policy = policy_of(row)
+        local = [flag for flag in flags if not policy.is_storable(flag)]
+
+        async def body(tx: Transaction) -> None:
+            changes = []
+            for _, _, _, bits, keywords, _ in await placements.by_uids(tx, row.id, [uid]):
+                kept = FlagSet.of((*respelled(FlagSet(bits, keywords).names(), flags), *local))
+                changes.append((uid, kept.bits, kept.keywords))
+            await placements.set_flags(tx, row.id, changes)
+
+        await self._context.store.write(body)
+        self._context.changed(row.id)
 
     async def _record(self, row: MailboxRow, digest: bytes, size: int, date: datetime | None) -> IntentRow:
         account_id = self._context.account_id

@@ -52,6 +52,30 @@ async def test_a_lost_answer_is_settled_by_looking(stack: Stack, layout: str) ->
     assert await stack.check() == []
 
 
+@pytest.mark.parametrize("layout", LAYOUTS)
+async def test_flags_are_kept_whatever_becomes_of_the_answer(stack: Stack, layout: str) -> None:
+    backend = await stack.add_account("work", layout=layout)
+    view = await stack.open()
+    backend.faults.fail_after_doing(Operation.APPEND)
+    assert await append(stack, flags=("\\Seen", "\\Deleted", "$x")) == 1
+    await until_held(view, 1)
+    assert view.flag_rows([1])[0].flags == b"(\\Deleted \\Seen $x \\Recent)"
+
+
+async def test_flags_are_kept_if_only_the_repetition_is_answered(stack: Stack) -> None:
+    backend = await stack.add_account("work", layout="labels")
+    view = await stack.open()
+    backend.faults.fail_after_doing(Operation.APPEND)
+    backend.faults.fail_next(Operation.CHANGES, *[errors.Unavailable("down")] * 50)
+    with pytest.raises(MailError):
+        await append(stack, flags=("\\Deleted",))
+    backend.faults._before.clear()
+    assert await append(stack, flags=("\\Deleted",)) == 1
+    assert len(backend.messages(INBOX)) == 1
+    await until_held(view, 1)
+    assert view.flag_rows([1])[0].flags == b"(\\Deleted \\Recent)"
+
+
 async def test_an_append_that_did_not_arrive_is_refused_and_can_be_repeated(stack: Stack) -> None:
     backend = await stack.add_account("work", layout="folders")
     await stack.open()
