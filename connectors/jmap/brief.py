@@ -16,7 +16,7 @@ from connectors.api.types import Cursor, MessageRef
 
 @dataclass(frozen=True, slots=True)
 class Learned:
-    """Messages that we made, and states in which messages were listed."""
+    """Messages that we made or were told of, and states in which messages were listed."""
 
     made: tuple[MessageRef, ...] = ()
     states: tuple[str, ...] = ()
@@ -47,9 +47,14 @@ class Brief:
         self._told = None
         return Learned(tuple(self._made), tuple(self._states))
 
-    def told(self, learned: Learned, cursor: Cursor) -> None:
-        """Take note that all of it has been asked for by a look that goes as far as `cursor`."""
-        self._told = cursor, learned
+    def told(self, learned: Learned, refs: Iterable[MessageRef], cursor: Cursor) -> None:
+        """Take note that all of it has been asked for by a look that goes as far as `cursor`, and told of `refs`.
+
+        Part of that may be taken over and the cursor not, so that the next look begins where this one began.
+        """
+        known = dict.fromkeys((*learned.made, *refs))
+        self._made.update(known)
+        self._told = cursor, Learned(tuple(known), learned.states)
 
     def forget(self, learned: Learned) -> None:
         """The changes tell of all of it from now on."""

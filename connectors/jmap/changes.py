@@ -77,7 +77,7 @@ async def changes(mail: Mail, cursor: Cursor) -> AsyncIterator[ChangePage]:
     else:
         gone = await find_gone(mail, learned, (*drained.emails, *drained.gone))
         drained.gone.update(dict.fromkeys(ref for ref in gone if ref not in drained.emails))
-        mail.brief.told(learned, after)
+        mail.brief.told(learned, (*drained.emails, *drained.gone), after)
     if after == cursor and drained.is_empty:
         return
     changed = [

@@ -15,10 +15,10 @@ def test_all_that_was_learned_is_asked_for_at_every_look_until_its_outcome_is_ta
     brief.listed("s1")
     learned = brief.begin(BEFORE)
     assert learned == Learned((ONE,), ("s1",))
-    brief.told(learned, AFTER)
+    brief.told(learned, (), AFTER)
     # Who comes with the old cursor again has not taken over what was told.
     assert brief.begin(BEFORE) == learned
-    brief.told(learned, AFTER)
+    brief.told(learned, (), AFTER)
     assert brief.begin(AFTER) == Learned()
 
 
@@ -27,7 +27,7 @@ def test_what_is_learned_during_a_look_waits_for_the_next_one() -> None:
     brief.made([ONE])
     learned = brief.begin(BEFORE)
     brief.made([TWO])
-    brief.told(learned, AFTER)
+    brief.told(learned, (), AFTER)
     assert brief.begin(AFTER) == Learned((TWO,))
 
 
@@ -43,3 +43,13 @@ def test_a_listing_without_a_state_is_nothing_to_ask_after() -> None:
     brief.listed(None)
     brief.listed("")
     assert brief.begin(BEFORE) == Learned()
+
+
+def test_what_was_told_is_asked_for_as_well_until_it_is_taken_over() -> None:
+    brief = Brief()
+    brief.made([ONE])
+    brief.told(brief.begin(BEFORE), [TWO], AFTER)
+    learned = brief.begin(BEFORE)
+    assert learned == Learned((ONE, TWO))
+    brief.told(learned, (), AFTER)
+    assert brief.begin(AFTER) == Learned()

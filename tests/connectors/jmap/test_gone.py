@@ -43,6 +43,17 @@ async def test_it_is_told_until_that_was_taken_over_and_then_asked_for_no_more()
         assert stage.fake.stats.methods == {"Mailbox/changes": 1, "Mailbox/get": 1, "Email/changes": 1, "Email/get": 2}
 
 
+async def test_what_was_told_but_not_taken_over_is_told_to_be_gone() -> None:
+    """Whoever was writing to a message leaves out what is told of it, and comes with the old cursor again."""
+    async with staged() as stage:
+        cursor = await stage.connector.position(None)
+        (ref,) = stage.fill(1)
+        assert await told_gone(stage, cursor) == set()
+        stage.fake.remove(ref)
+        assert await told_gone(stage, cursor) == {ref}
+        assert await told_gone(stage, cursor) == {ref}
+
+
 async def test_an_appended_message_that_stays_is_not_told_to_be_gone() -> None:
     async with staged() as stage:
         cursor = await stage.connector.position(None)
