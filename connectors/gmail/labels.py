@@ -28,6 +28,7 @@ SENT = "SENT"
 STARRED = "STARRED"
 IMPORTANT = "IMPORTANT"
 UNREAD = "UNREAD"
+CHAT = "CHAT"
 
 PLACES = frozenset({INBOX, SPAM, TRASH})
 """Of these a message has one at most."""
@@ -86,7 +87,9 @@ class Tree:
         return next((info for info in self.infos if info.path == path), None)
 
     def holders(self, labels: Labels) -> frozenset[MailboxRef]:
-        """Return the mailboxes that a message with these labels is in."""
+        """Return the mailboxes that a message with these labels is in; a chat is no mail, and in none."""
+        if CHAT in labels:
+            return frozenset()
         aside = labels & ASIDE
         if aside:
             # Both cannot be; if both are, it is thrown away.

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from connectors.api.errors import CursorExpired, Rejected
 from connectors.api.types import MailboxRef, MessageRef, MessageState
 from connectors.gmail.history import catch_up
-from connectors.gmail.labels import ALL, ASIDE, STARRED, UNREAD, Labels, flags_of
+from connectors.gmail.labels import ALL, ASIDE, CHAT, DRAFTS, STARRED, UNREAD, VIEWS, Labels, flags_of
 from connectors.gmail.mail import MAX_RESULTS, Mail
 from connectors.gmail.methods import MESSAGES_LIST
 from connectors.gmail.structs import MessageList
@@ -39,7 +39,7 @@ async def listing(mail: Mail, mailbox: MailboxRef) -> AsyncIterator[Sequence[Mes
     """Yield every message of the mailbox, oldest first, with its flags; nothing is said of other mailboxes.
 
     Costs 5 units for each 500 messages in it, and as much for the unread and the starred ones among them, unless those
-    are known already.
+    are known already; in All Mail, Starred and Important as much again for drafts and chats.
 
     Raises:
         NotFound: no such mailbox.
@@ -53,28 +53,34 @@ async def listing(mail: Mail, mailbox: MailboxRef) -> AsyncIterator[Sequence[Mes
     try:
         listed = await _ids(mail, labels, with_aside=with_aside)
         known = {each.id: held for each in listed if (held := mail.known.labels(each.id)) is not None}
-        if len(known) == len(listed):
-            unread, starred = _having(known, UNREAD), _having(known, STARRED)
-        else:
-            unread = await _marked(mail, labels, UNREAD, with_aside=with_aside)
-            starred = await _marked(mail, labels, STARRED, with_aside=with_aside)
+        if len(known) != len(listed):
+            known = await _marked(mail, mailbox, labels, listed, with_aside=with_aside)
     except Rejected as error:
         raise await mail.refused(error, mailbox) from error
-    states = [_seen_in(each, unread, starred) for each in reversed(listed)]
-    del listed
+    states = [_seen_in(each, known[each.id]) for each in reversed(listed) if CHAT not in known[each.id]]
+    del listed, known
     for start in range(0, len(states), PAGE):
         yield states[start : start + PAGE]
 
 
-def _seen_in(listed: Listed, unread: frozenset[str], starred: frozenset[str]) -> MessageState:
-    labels = frozenset(label for label, having in ((UNREAD, unread), (STARRED, starred)) if listed.id in having)
+def _seen_in(listed: Listed, labels: Labels) -> MessageState:
     return MessageState(
         MessageRef(listed.id), flags=flags_of(labels), email_id=listed.id, thread_id=listed.thread or None
     )
 
 
-def _having(known: dict[str, Labels], label: str) -> frozenset[str]:
-    return frozenset(message_id for message_id, labels in known.items() if label in labels)
+async def _marked(
+    mail: Mail, mailbox: MailboxRef, labels: Labels, listed: Sequence[Listed], *, with_aside: bool
+) -> dict[str, Labels]:
+    """Return those labels of the listed messages that make their flags, or tell that they are no mail."""
+    marks = [UNREAD, STARRED] + ([DRAFTS, CHAT] if mailbox in VIEWS else [])
+    found = dict.fromkeys((each.id for each in listed), labels)
+    for mark in marks:
+        if mark not in labels:
+            for each in await _ids(mail, labels | {mark}, with_aside=with_aside):
+                if each.id in found:
+                    found[each.id] |= {mark}
+    return found
 
 
 async def list_account(mail: Mail) -> AsyncIterator[Sequence[MessageState]]:
@@ -85,7 +91,7 @@ async def list_account(mail: Mail) -> AsyncIterator[Sequence[MessageState]]:
     """
     since = mail.known.as_of
     tree = await mail.read_tree()
-    labels = sorted((tree.shown | {UNREAD, STARRED}) - {ALL})
+    labels = sorted((tree.shown | {UNREAD, STARRED, CHAT}) - {ALL})
     everything = await _ids(mail, frozenset(), with_aside=True)
     held: dict[str, Labels] = dict.fromkeys((each.id for each in everything), frozenset())
     # Few sets of labels stand for all messages.
@@ -135,11 +141,6 @@ async def _labelled(mail: Mail, label: str) -> tuple[str, list[str]]:
             # Deleted since the labels were listed; the next look at them tells.
             return label, []
         raise error
-
-
-async def _marked(mail: Mail, labels: Labels, mark: str, *, with_aside: bool) -> frozenset[str]:
-    """Return the ids of the messages that have the labels and `mark`."""
-    return frozenset(each.id for each in await _ids(mail, labels | {mark}, with_aside=with_aside))
 
 
 async def ids_with(mail: Mail, label: str) -> frozenset[MessageRef]:

@@ -99,7 +99,8 @@ def test_a_label_that_gmail_does_not_list_is_no_mailbox() -> None:
     [
         ([], ["ALL"]),
         (["INBOX", "UNREAD", "Label_1"], ["ALL", "INBOX", "Label_1"]),
-        (["STARRED", "IMPORTANT", "CHAT", "CATEGORY_SOCIAL"], ["ALL", "IMPORTANT", "STARRED"]),
+        (["STARRED", "IMPORTANT", "CATEGORY_SOCIAL"], ["ALL", "IMPORTANT", "STARRED"]),
+        (["STARRED", "CHAT"], []),
         (["DRAFT"], ["ALL", "DRAFT"]),
         (["TRASH", "INBOX", "Label_1"], ["TRASH"]),
         (["SPAM", "STARRED"], ["SPAM"]),

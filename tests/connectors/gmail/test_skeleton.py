@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from connectors.api.errors import NotFound
-from connectors.api.types import FLAGGED, SEEN, MailboxRef, MessageState
+from connectors.api.types import DRAFT, FLAGGED, SEEN, MailboxRef, MessageState
 from tests.connectors.gmail.stage import Stage, staged
 from tests.fakes.gmail.options import FakeOptions, Quirks
 
@@ -71,6 +71,32 @@ async def test_trash_and_spam_list_what_others_leave_out(hides: bool) -> None:
         assert await stage.probe("STARRED").refs() == []
 
 
+@pytest.mark.parametrize("is_known", [False, True])
+async def test_drafts_are_flagged_as_such_however_they_are_listed(stage: Stage, is_known: bool) -> None:
+    stage.fake.new_draft(b"Subject: x\r\n\r\nx\r\n")
+    stage.deliver(1, "UNREAD")
+    if is_known:
+        await account(stage)
+    drafts, everything = [await stage.probe(mailbox).listing() for mailbox in ("DRAFT", "ALL")]
+    assert [sorted(state.flags or ()) for state in drafts] == [[DRAFT, SEEN]]
+    assert [sorted(state.flags or ()) for state in everything] == [[DRAFT, SEEN], []]
+
+
+@pytest.mark.parametrize("is_known", [False, True])
+async def test_chats_are_in_no_mailbox(stage: Stage, is_known: bool) -> None:
+    cursor = await stage.probe().position()
+    chat = stage.deliver(1, "CHAT", "STARRED")
+    kept = stage.deliver(2, "INBOX", "STARRED")
+    if is_known:
+        found = await account(stage)
+        assert found[chat].mailboxes == frozenset()
+        assert found[kept].mailboxes
+    for mailbox in ("ALL", "STARRED"):
+        assert await stage.probe(mailbox).refs() == [kept]
+    told = {state.ref: state async for page in stage.connector.changes(None, cursor) for state in page.changed}
+    assert told[chat].mailboxes == frozenset()
+
+
 async def test_what_is_known_of_flags_is_not_listed_again(stage: Stage) -> None:
     stage.fill(3, "INBOX", "UNREAD")
     await account(stage)
@@ -124,7 +150,7 @@ async def test_listing_costs_what_lists_by_label_cost() -> None:
         async for _ in stage.connector.list_account():
             pass
         # One list for all, one for each label, none for All Mail; and the labels.
-        names = [*labels, "INBOX", "SENT", "DRAFT", "IMPORTANT", "SPAM", "TRASH", "STARRED", "UNREAD"]
+        names = [*labels, "INBOX", "SENT", "DRAFT", "IMPORTANT", "SPAM", "TRASH", "STARRED", "UNREAD", "CHAT"]
         pages = sum(max(1, -(-stage.fake.mailbox.index.count(name) // 500)) for name in (None, *names))
         assert stage.units == 5 * pages + 1
         stage.clear()
