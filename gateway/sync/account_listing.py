@@ -40,14 +40,19 @@ class _Named:
         return at < len(self._ids) and self._ids[at] == message_id
 
 
-async def apply_page(tx: Transaction, context: AccountContext, page: ChangePage, mark: ReadMark) -> Applied:
-    """Apply what was read since `mark`."""
+async def apply_page(
+    tx: Transaction, context: AccountContext, page: ChangePage, mark: ReadMark, *, adds_to_unlisted: bool = True
+) -> Applied:
+    """Apply what was read since `mark`; see `apply_account_page`."""
     guard = context.guard
 
     def is_stale(ref: MessageRef) -> bool:
         return guard.is_stale(mark, (0, ref))
 
-    return await apply_account_page(tx, context.account_id, page, context.clock.now(), is_stale, guard.told_holders)
+    now = context.clock.now()
+    return await apply_account_page(
+        tx, context.account_id, page, now, is_stale, guard.told_holders, adds_to_unlisted=adds_to_unlisted
+    )
 
 
 async def list_account(

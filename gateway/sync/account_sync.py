@@ -12,12 +12,12 @@ meanwhile is among the changes.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import replace
 
 from connectors.api import errors
 from connectors.api.abilities import AccountListing
-from connectors.api.types import ChangePage, Cursor, MailboxRef
+from connectors.api.types import ChangePage, Cursor, MailboxRef, Role
 from gateway.store import accounts, mailboxes
 from gateway.store.database import Transaction
 from gateway.store.mailboxes import MailboxRow
@@ -194,7 +194,8 @@ class AccountSync:
         for part in _parts(page):
 
             async def body(tx: Transaction, part: ChangePage = part, may_move: bool = is_settled) -> Applied:
-                applied = await apply_page(tx, context, part, mark)
+                # What is listed only when it is needed gets its messages in their order then.
+                applied = await apply_page(tx, context, part, mark, adds_to_unlisted=not self._lists_by_mailbox)
                 if part.cursor is not None and may_move and not applied.stale:
                     await accounts.set_account_cursor(tx, context.account_id, part.cursor)
                 return applied
@@ -216,3 +217,14 @@ def _parts(page: ChangePage) -> Iterator[ChangePage]:
         yield ChangePage(changed=changed[:PAGE], removed=removed[: max(0, PAGE - len(changed))])
         changed, removed = changed[PAGE:], removed[max(0, PAGE - len(changed)) :]
     yield replace(page, changed=changed, removed=removed)
+
+
+def first_of(rows: Sequence[MailboxRow]) -> MailboxRow | None:
+    """Return the mailbox in whose turn the account's changes are read: one that was listed, or else INBOX."""
+    selectable = (row for row in rows if row.is_selectable)
+    return min(selectable, key=lambda row: (not row.is_listed, not is_inbox(row)), default=None)
+
+
+def is_inbox(row: MailboxRow) -> bool:
+    """Whether the mailbox is the account's INBOX."""
+    return row.role is Role.INBOX or row.path == ("INBOX",)

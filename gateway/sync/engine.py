@@ -21,11 +21,11 @@ from connectors.api import errors
 from connectors.api.abilities import Push
 from connectors.api.capabilities import Scope
 from connectors.api.priority import Priority, prioritised
-from connectors.api.types import MailboxRef, PushEvent, Role
+from connectors.api.types import MailboxRef, PushEvent
 from gateway.accounts.account import LOGIN_PAUSE_S
 from gateway.store import mailboxes
 from gateway.store.mailboxes import MailboxRow
-from gateway.sync.account_sync import AccountSync
+from gateway.sync.account_sync import AccountSync, first_of, is_inbox
 from gateway.sync.account_writes import AccountWrites
 from gateway.sync.context import AccountContext
 from gateway.sync.failures import most_telling
@@ -272,7 +272,8 @@ class AccountEngine(AccountWrites):
         selectable = [row for row in rows if row.is_selectable]
         if self._has_account_cursor:
             # One reading of the changes serves all; only what was never listed needs its own turn.
-            selectable = selectable[:1] + [row for row in selectable[1:] if not row.is_listed]
+            first = first_of(rows)
+            selectable = [row for row in selectable if row is first or self._is_to_be_listed(row)]
         for row in selectable:
             self.request(row.id, self._urgency(row))
         return rows
@@ -287,14 +288,17 @@ class AccountEngine(AccountWrites):
         return self._has_account_cursor and self.context.account.capabilities.reports_tree
 
     async def _any_mailbox(self) -> MailboxRow | None:
-        """Return a mailbox in whose turn the account's changes are read, one that was listed if there is any."""
-        rows = await self._rows()
-        return min((row for row in rows if row.is_selectable), key=lambda row: not row.is_listed, default=None)
+        return first_of(await self._rows())
+
+    def _is_to_be_listed(self, row: MailboxRow) -> bool:
+        """Whether the mailbox, never listed yet, is listed though nobody waits for it."""
+        is_due = not self.context.account.capabilities.lists_by_mailbox or row.id in self._interest or is_inbox(row)
+        return row.is_selectable and not row.is_listed and is_due
 
     def _urgency(self, row: MailboxRow) -> Urgency:
         if row.id in self._interest:
             return Urgency.OPEN
-        return Urgency.INBOX if row.role is Role.INBOX or row.path == ("INBOX",) else Urgency.POLLED
+        return Urgency.INBOX if is_inbox(row) else Urgency.POLLED
 
     async def _follow_tree(self) -> None:
         while True:
@@ -469,7 +473,7 @@ class AccountEngine(AccountWrites):
             progress.synced_at = self._account_synced_at
             progress.end(numbers[mailbox_id])
         for row in rows:
-            if row.is_selectable and not row.is_listed:
+            if self._is_to_be_listed(row):
                 self.request(row.id, self._urgency(row))
         return listed
 

@@ -31,16 +31,21 @@ async def apply_account_page(
     now: datetime,
     is_stale: Callable[[MessageRef], bool],
     told_holders: Callable[[MessageRef, Set[int]], None],
+    *,
+    adds_to_unlisted: bool = True,
 ) -> Applied:
     """Bring every mailbox that the page concerns in line.
 
-    `told_holders` is called with each message that is not stale and the mailboxes it is in.
+    `told_holders` is called with each message that is not stale and the mailboxes it is in. Without `adds_to_unlisted`,
+    mailboxes that were never listed get no new messages: those of before, which the listing brings, would come to stand
+    behind them.
 
     A state without `mailboxes` says nothing of membership and alters the message wherever it is. A mailbox that is not
     known is passed over: listing it later brings what it holds.
     """
     rows = {row.ref: row for row in await mailboxes.mailboxes_of(tx, account_id)}
     ids_by_ref = {ref: row.id for ref, row in rows.items()}
+    closed: set[int] = set() if adds_to_unlisted else {row.id for row in rows.values() if not row.is_listed}
     known = await _known_by_mailbox(tx, account_id, page)
     placed, keywords = _turned(known)
     states: defaultdict[int, list[MessageState]] = defaultdict(list)
@@ -49,7 +54,7 @@ async def apply_account_page(
         wanted = _wanted(state, ids_by_ref, placed[state.ref])
         if state.mailboxes is not None and not is_stale(state.ref):
             told_holders(state.ref, wanted)
-        for mailbox_id in wanted:
+        for mailbox_id in wanted - closed | wanted & placed[state.ref]:
             states[mailbox_id].append(_here(state, known.get(mailbox_id, {}), keywords))
         for mailbox_id in placed[state.ref] - wanted:
             removed[mailbox_id].append(state.ref)

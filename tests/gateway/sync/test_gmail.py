@@ -11,7 +11,7 @@ from connectors.api.connector import Connector
 from gateway.clock import SystemClock
 from gateway.mailbox.service import MailService
 from gateway.mailbox.user_mail import UserMail
-from gateway.store import accounts, invariants, users
+from gateway.store import accounts, invariants, placements, users
 from gateway.store.accounts import AccountRow
 from gateway.store.body_cache import BodyCache
 from gateway.store.database import Store, Transaction
@@ -30,6 +30,7 @@ class Line:
     user: UserMail
     fake: FakeGmail
     engines: Callable[[], Sequence[AccountEngine]]
+    store: Store
 
     def poll(self) -> None:
         """Have the engine look for changes now."""
@@ -55,7 +56,7 @@ async def _line(directory: Path, options: FakeOptions) -> AsyncIterator[Line]:
         service = MailService(store, cache, SystemClock(), connect, None, QUIET)
         await service.start()
         try:
-            yield Line(await service.open_user("alex"), rig.fake, service.engines)
+            yield Line(await service.open_user("alex"), rig.fake, service.engines, store)
             assert await store.read_bulk(invariants.check) == []
         finally:
             await service.close()
@@ -82,3 +83,29 @@ async def test_uids_outlive_the_end_of_the_history(tmp_path: Path) -> None:
         line.poll()
         await until_held(view, 6)
         assert list(view.uids)[:5] == before
+
+
+async def test_what_nobody_opens_is_not_listed(tmp_path: Path) -> None:
+    async with _line(tmp_path, FakeOptions(messages=2_000, labels=10)) as line:
+        view = await line.user.open("INBOX", is_read_only=False)
+        here = len(view.uids)
+        listed = line.fake.stats.calls["gmail.users.messages.list"]
+        line.fake.deliver(mail(1))
+        line.poll()
+        await until_held(view, here + 1)
+        assert line.fake.stats.calls["gmail.users.messages.list"] == listed
+
+
+async def test_a_mailbox_opened_late_has_its_messages_in_their_order(tmp_path: Path) -> None:
+    async with _line(tmp_path, FakeOptions(messages=200)) as line:
+        view = await line.user.open("INBOX", is_read_only=False)
+        here = len(view.uids)
+        line.fake.deliver(mail(1))
+        line.poll()
+        await until_held(view, here + 1)
+        everything = await line.user.open("[Gmail]/All Mail", is_read_only=False)
+        told = await line.store.read(lambda tx: placements.refs_of(tx, everything.mailbox_id))
+        held = line.fake.mailbox.messages.values()
+        shown = [message for message in held if not message.labels & {"SPAM", "TRASH"}]
+        oldest_first = sorted(shown, key=lambda message: (message.date_ms, message.number))
+        assert [ref for ref, *_ in told] == [message.id for message in oldest_first]
