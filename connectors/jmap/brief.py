@@ -39,6 +39,10 @@ class Brief:
         if state:
             self._states[state] = None
 
+    def start_anew(self) -> None:
+        """Forget earlier listings: one of the whole account begins, and what that does not name is asked for anyway."""
+        self._states.clear()
+
     def begin(self, cursor: Cursor) -> Learned:
         """Return what a look at the changes after `cursor` has to ask for, which it must not have begun yet."""
         if self._told is not None and self._told[0] == cursor:

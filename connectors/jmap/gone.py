@@ -26,6 +26,7 @@ async def find_gone(mail: Mail, learned: Learned, told: Iterable[MessageRef]) ->
     found = (await mail.emails(untold, ("id",))).found if untold else {}
     gone = dict.fromkeys(ref for ref in untold if ref not in found)
     pending = dict.fromkeys(learned.states)
+    asked: set[str] = set()
     for _ in range(_MAX_REPLIES):
         some = next(in_chunks(list(pending), mail.calls_limit), ())
         if not some:
@@ -36,9 +37,15 @@ async def find_gone(mail: Mail, learned: Learned, told: Iterable[MessageRef]) ->
         )
         for call_id, state in calls.items():
             del pending[state]
+            asked.add(state)
             reply = _reply(mail, results, call_id)
             gone.update(dict.fromkeys(map(MessageRef, reply.destroyed or ())))
-            if reply.has_more_changes:
+            if not reply.has_more_changes:
+                continue
+            if reply.new_state == state:
+                raise CursorExpired(f"account {mail.client.account_id}: changes lead back to the same state")
+            # What follows from there may be known from another state.
+            if reply.new_state not in asked:
                 pending[reply.new_state] = None
     raise CursorExpired(f"account {mail.client.account_id}: there is no end to the changes since messages were listed")
 

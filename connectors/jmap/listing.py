@@ -38,6 +38,7 @@ async def listing(mail: Mail, mailbox: MailboxRef) -> AsyncIterator[Sequence[Mes
 
 async def list_account(mail: Mail) -> AsyncIterator[Sequence[MessageState]]:
     """Yield every message of the account once, oldest first, each with all mailboxes it is in."""
+    mail.brief.start_anew()
     async for page in _pages(mail, None, None):
         yield [state_of(email, tells_mailboxes=True) for email in page]
 

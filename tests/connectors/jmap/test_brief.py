@@ -53,3 +53,12 @@ def test_what_was_told_is_asked_for_as_well_until_it_is_taken_over() -> None:
     assert learned == Learned((ONE, TWO))
     brief.told(learned, (), AFTER)
     assert brief.begin(AFTER) == Learned()
+
+
+def test_a_listing_of_the_whole_account_makes_earlier_ones_obsolete() -> None:
+    brief = Brief()
+    brief.made([ONE])
+    brief.listed("s1")
+    brief.start_anew()
+    brief.listed("s2")
+    assert brief.begin(BEFORE) == Learned((ONE,), ("s2",))

@@ -130,3 +130,28 @@ async def test_a_server_that_comes_to_no_end_asks_for_another_listing(monkeypatc
         stage.fill(10)
         with pytest.raises(CursorExpired):
             await told_gone(stage, cursor)
+
+
+async def test_states_of_a_listing_that_lead_to_each_other_are_asked_for_once() -> None:
+    async with staged(FakeOptions(changes_clamp=1, query_clamp=2)) as stage:
+        stage.fill(4)
+        cursor = await stage.connector.position(None)
+        async for _ in stage.connector.list_account():
+            stage.fake.deliver("Archive", mail(stage.clock.now().second), received_at=BEGIN)
+            if len(stage.fake.emails_in("Archive")) == 5:
+                break
+        stage.fake.stats.methods.clear()
+        assert await told_gone(stage, cursor) == set()
+        # Five changes after the cursor, and at most five after the first of the states.
+        assert stage.fake.stats.methods["Email/changes"] <= 10
+
+
+async def test_a_server_whose_changes_lead_nowhere_asks_for_another_listing() -> None:
+    async with staged() as stage:
+        cursor = await stage.connector.position(None)
+        stage.fill(1)
+        assert [page async for page in stage.connector.list_account()]
+        stage.fill(1)
+        stage.fake.configure(quirks=frozenset({Quirk.ENDLESS_CHANGES}))
+        with pytest.raises(CursorExpired):
+            await told_gone(stage, cursor)
