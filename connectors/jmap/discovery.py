@@ -99,6 +99,8 @@ class Discovery:
     async def find(self) -> FoundSession:
         """Read the document from `url`, or from where `domain` leads: the hosts in DNS first, then the domain itself.
 
+        Where a server has something else at `url`, or nothing, it is asked at the well-known path.
+
         Raises:
             AuthExpired, RateLimited, Denied.
             Rejected: every server that was found is one that gets no credentials.
@@ -110,6 +112,8 @@ class Discovery:
                 return await self.read(url)
             except (NotFound, Rejected, Unavailable) as exc:
                 failures.append(exc)
+                if self._settings.url is not None and not isinstance(exc, (NotFound, NoDocument)):
+                    break
         reasons = "; ".join(error.operator_text for error in failures)
         if failures and all(isinstance(error, Rejected) for error in failures):
             raise Rejected(reasons) from failures[-1]
@@ -149,7 +153,8 @@ class Discovery:
 
     async def _candidates(self, failures: list[ConnectorError]) -> list[str]:
         if self._settings.url is not None:
-            return [with_well_known(self._settings.url)]
+            url = with_well_known(self._settings.url)
+            return list(dict.fromkeys([url, with_well_known(urljoin(url, "/"))]))
         domain = (self._settings.domain or "").rstrip(".").lower()
         urls = []
         for service in await self._services(domain, failures):

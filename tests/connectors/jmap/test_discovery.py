@@ -109,6 +109,13 @@ async def test_nothing_at_the_url_is_unavailable(router: respx.Router) -> None:
         await make_client(router).open()
 
 
+async def test_where_the_url_is_wrong_the_server_is_asked_at_the_well_known_path(router: respx.Router) -> None:
+    router.get(f"{HOST}/jmap/").mock(return_value=httpx.Response(404))
+    found = router.get(SESSION_URL).mock(return_value=ok())
+    await make_client(router, url=f"{HOST}/jmap/").open()
+    assert found.call_count == 1
+
+
 async def test_a_server_that_is_down_is_no_reason_to_alter_settings(router: respx.Router) -> None:
     router.get(SESSION_URL).mock(return_value=httpx.Response(500))
     with pytest.raises(Unavailable) as caught:

@@ -11,6 +11,7 @@ from tests.fakes.jmap.options import FakeOptions, FakeUser, Quirk, UrlStyle
 
 WELL_KNOWN_PATH = "/.well-known/jmap"
 SESSION_PATH = "/jmap/session"
+SHORT_PATH = "/jmap/"
 API_PATH = "/jmap/api/"
 UPLOAD_PATH = "/jmap/upload/"
 DOWNLOAD_PATH = "/jmap/download/"
