@@ -50,6 +50,7 @@ class HttpLines:
         self._count = 0
         self._free: list[Line] = []
         self._gateway: GatewayProcess | None = None
+        self._failure: AssertionError | None = None
 
     def take(self) -> Line:
         """Return a line that nobody has used.
@@ -57,8 +58,15 @@ class HttpLines:
         Raises:
             GatewayFailed: the gateway does not start, or the one before did not end well.
         """
+        if self._failure is not None:
+            raise self._failure
         if not self._free:
-            self._next_batch()
+            try:
+                self._next_batch()
+            except AssertionError as error:
+                # Each of the tests to come would wait for the same failure.
+                self._failure = error
+                raise
         return self._free.pop()
 
     def check(self) -> None:
