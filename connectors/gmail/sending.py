@@ -35,6 +35,9 @@ MAX_REPLY_OCTETS: Final = 256 * 1024 * 1024
 REFUSALS: Final = frozenset(range(400, 500)) - {401, 408, 421, 425}
 """The statuses whose body says what is meant. 401 takes another token, and the rest are the transport's."""
 
+FAILURES: Final = frozenset(range(500, 600))
+"""A WRITE that is answered so may be done: 503 is also what stands before Gmail says when it has lost touch with it."""
+
 PAUSES: Final = RetryPolicy(attempts=10, first_s=1.0, max_s=16.0)
 """Between calls that are refused for their number, where Google does not say how long to wait (its guide says so)."""
 
@@ -130,6 +133,7 @@ class Sender:
         Raises:
             Refused: it was refused, or is still after all attempts.
         """
+        readable = REFUSALS | FAILURES if outgoing.effect is Effect.WRITE else REFUSALS
         request = Request(
             outgoing.verb,
             outgoing.url,
@@ -137,7 +141,7 @@ class Sender:
             content=outgoing.content,
             content_octets=outgoing.content_octets,
             effect=outgoing.effect,
-            accept=outgoing.accept | REFUSALS,
+            accept=outgoing.accept | readable,
             max_reply_octets=MAX_REPLY_OCTETS,
             cost=outgoing.cost,
         )

@@ -144,11 +144,13 @@ async def test_a_read_is_repeated_when_the_server_fails(client: GmailClient, fak
     await client.call(GET_PROFILE, reply=Profile)
 
 
-@pytest.mark.parametrize("is_cut", [False, True])
+@pytest.mark.parametrize(
+    "fault", [{"status": 500}, {"status": 503}, {"status": 503, "retry_after_s": 1}, {"is_cut": True}]
+)
 async def test_a_write_is_not_repeated_when_it_may_have_been_done(
-    client: GmailClient, fake: FakeGmail, is_cut: bool
+    client: GmailClient, fake: FakeGmail, fault: dict[str, int]
 ) -> None:
-    fake.fail_next("gmail.users.labels.create", status=500, is_after_work=True, is_cut=is_cut)
+    fake.fail_next("gmail.users.labels.create", is_after_work=True, **fault)
     with pytest.raises(OutcomeUnknown):
         await client.call(LABELS_CREATE, body={"name": "Work"}, reply=Label)
     assert fake.stats.calls["gmail.users.labels.create"] == 1
