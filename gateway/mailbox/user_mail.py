@@ -148,6 +148,8 @@ class UserMail(Transfer):
     async def status(self, name: str, *, needs_size: bool = False) -> MailboxStatus:
         """Return the counters of a mailbox, after a short wait for news if what is known is old.
 
+        One that was never listed is listed first, as when it is opened.
+
         With `needs_size` the sizes of messages are found out where that costs no more than reading files. Elsewhere
         those count that are known.
 
@@ -156,15 +158,21 @@ class UserMail(Transfer):
         """
         row = await self._find(name)
         await self._freshen(row)
+        await self._have_listed([row], self._service.settings.first_listing_wait_s)
         if needs_size:
             await self._find_out_sizes(row)
         statuses = await self._statuses([row.id])
         return statuses[row.id]
 
     async def statuses(self, wanted: Sequence[str], *, needs_size: bool = False) -> dict[str, MailboxStatus]:
-        """Return the counters of many mailboxes as known now, in one read; mailboxes that are gone are left out."""
+        """Return the counters of many mailboxes as known now, in one read; mailboxes that are gone are left out.
+
+        So are those of which nothing is known yet: they are listed, which a later call may see.
+        """
         tree = await self._tree()
         rows = {name: row for name in wanted if (row := tree.find(name)) is not None and row.is_selectable}
+        unlisted = await self._have_listed(rows.values(), self._service.settings.fresh_wait_s)
+        rows = {name: row for name, row in rows.items() if row.id not in unlisted}
         if needs_size:
             for row in rows.values():
                 with contextlib.suppress(MailError):
@@ -253,6 +261,22 @@ class UserMail(Transfer):
         age_s = engine.age_s(row.id)
         if row.is_listed and (age_s is None or age_s > settings.fresh_age_s):
             await engine.wait_until_read(row.id, settings.fresh_wait_s)
+
+    async def _have_listed(self, rows: Iterable[MailboxRow], wait_s: float) -> set[int]:
+        """Have those of the mailboxes listed that never were, and wait so long for it; return which still are not.
+
+        A backend out of reach is not waited for, and what was never listed of it passes as empty.
+        """
+        unlisted = [row for row in rows if not row.is_listed]
+        engines = [self._engine(row.account_id) for row in unlisted]
+        done = await asyncio.gather(
+            *(engine.wait_until_read(row.id, wait_s) for engine, row in zip(engines, unlisted, strict=True))
+        )
+        return {
+            row.id
+            for engine, row, is_done in zip(engines, unlisted, done, strict=True)
+            if not is_done and engine.is_working
+        }
 
     async def _wait_for_first_listing(self, engine: AccountEngine, row: MailboxRow) -> None:
         if row.is_listed:

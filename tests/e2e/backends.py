@@ -14,7 +14,14 @@ class Backend(enum.Enum):
     """IMAP: UIDs are the server's own at both ends."""
     CYRUS = "cyrus"
     """JMAP: UIDs at the front are the gateway's, since JMAP has none."""
+    GMAIL = "gmail"
+    """The stand-in for Gmail over its API: UIDs are the gateway's, and so are all flags but three."""
 
 
-over_each_backend = pytest.mark.parametrize("backend", list(Backend), ids=lambda backend: backend.value, indirect=True)
-"""Runs a test or a class of them once with each server."""
+_SERVERS = (Backend.DOVECOT, Backend.CYRUS)
+
+over_each_backend = pytest.mark.parametrize("backend", _SERVERS, ids=lambda backend: backend.value, indirect=True)
+"""Runs a test or a class of them once with each server that speaks IMAP as well."""
+
+over_gmail_too = pytest.mark.parametrize("backend", list(Backend), ids=lambda backend: backend.value, indirect=True)
+"""Runs a test or a class of them once with each of these, and with the stand-in for Gmail."""

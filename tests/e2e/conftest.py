@@ -1,7 +1,7 @@
 """Fixtures of the end-to-end tests: servers and a gateway for each test process, an account of its own for each test.
 
 The mail is held by Dovecot, which the gateway reaches by IMAP; tests marked `over_each_backend` are run with Cyrus too,
-which it reaches by JMAP.
+which it reaches by JMAP, and those marked `over_gmail_too` with a stand-in for Gmail as well.
 
 `E2E_DIRECT=1` leaves the gateway out: every client talks to the server itself, which shows that a test asks for nothing
 that a good server would not do.
@@ -19,7 +19,8 @@ import pytest
 
 from tests.e2e.backends import Backend
 from tests.e2e.endpoint import Stage
-from tests.e2e.gateway_process import Account, GatewayFactory, GatewayProcess, Server, new_account
+from tests.e2e.gateway_process import Account, GatewayFactory, GatewayProcess, new_account
+from tests.e2e.gmail_server import GmailServer, new_gmail_account, running_gmail
 from tests.e2e.stage_pool import StagePool
 from tests.servers.cyrus import cyrus
 from tests.servers.dovecot import dovecot
@@ -35,6 +36,15 @@ def is_direct() -> bool:
 
 
 @pytest.fixture(scope="session")
+def gmail(is_direct: bool) -> Iterator[GmailServer]:
+    """A stand-in for Gmail; what it is sent is as Google's description says, all the time."""
+    if is_direct:
+        pytest.skip("is about the gateway itself: Gmail's API is nothing for mail clients")
+    with running_gmail() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
 def stage_pools(
     request: pytest.FixtureRequest, is_direct: bool, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[StagePools]:
@@ -44,9 +54,10 @@ def stage_pools(
 
         def pool_of(backend: Backend) -> StagePool:
             if backend not in pools:
-                server: Server = request.getfixturevalue(backend.value)
+                server = request.getfixturevalue(backend.value)
+                make = new_gmail_account if isinstance(server, GmailServer) else new_account
                 directory = tmp_path_factory.mktemp(f"stages-{backend.value}")
-                pools[backend] = StagePool(directory, partial(new_account, server), is_direct=is_direct)
+                pools[backend] = StagePool(directory, partial(make, server), is_direct=is_direct)
                 stack.callback(pools[backend].close)
             return pools[backend]
 
@@ -65,10 +76,14 @@ def stages(stage_pools: StagePools, backend: Backend) -> StagePool:
 
 
 @pytest.fixture
-def stage(stages: StagePool) -> Iterator[Stage]:
+def stage(stages: StagePool, request: pytest.FixtureRequest) -> Iterator[Stage]:
     """An empty mail account, used by this test alone."""
-    yield stages.take()
+    stage = stages.take()
+    gmail: GmailServer | None = request.getfixturevalue("gmail") if stage.backend is Backend.GMAIL else None
+    yield stage
     stages.check()
+    if gmail is not None:
+        gmail.check()
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.e2e.back import Back
 from tests.e2e.backends import Backend
 from tests.e2e.endpoint import Endpoint, Stage
 from tests.e2e.waiting import eventually
@@ -36,16 +37,21 @@ class GatewayFailed(AssertionError):
 class Account:
     """A local login and the account behind it, whose IMAP is at `backend`.
 
-    With `jmap_url` the gateway reaches it by JMAP, under the same user name and password.
+    With `jmap_url` the gateway reaches it by JMAP, under the same user name and password. An account without IMAP is
+    `declared` as a gateway's configuration has it, and looked at through `connect_back`.
     """
 
     login: str
     password: str
     backend: Endpoint
     jmap_url: str = ""
+    declared: DeclaredAccount | None = None
+    connect_back: Callable[[], Back] | None = None
 
     def stage(self, front: Endpoint) -> Stage:
         """Return the account seen from both sides, given where its user connects."""
+        if self.declared is not None:
+            return Stage(front, self.backend, Backend.GMAIL, self.connect_back)
         return Stage(front, self.backend, Backend.CYRUS if self.jmap_url else Backend.DOVECOT)
 
 
@@ -217,6 +223,8 @@ class GatewayProcess:
     def _connector(self, account: AnyAccount) -> list[str]:
         if isinstance(account, DeclaredAccount):
             return self._declared(account)
+        if isinstance(account, Account) and account.declared is not None:
+            return self._declared(account.declared)
         if isinstance(account, MaildirAccount):
             return ['connector = "maildir"', f"settings = {{ path = {_toml(str(account.path))} }}"]
         backend = account.backend

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
+from tests.e2e.back import open_back
 from tests.e2e.endpoint import Stage
 from tests.e2e.raw_client import RawClient
 from tests.e2e.waiting import equals, eventually
@@ -21,7 +22,7 @@ def settled(stage: Stage, *mailboxes: str, within_s: float = 15.0) -> None:
     if stage.is_direct:
         return
     items = (*_ITEMS, *_UID_ITEMS) if stage.keeps_uids else _ITEMS
-    with RawClient.logged_in(stage.back) as back, RawClient.logged_in(stage.front) as front:
+    with open_back(stage) as back, RawClient.logged_in(stage.front) as front:
         for mailbox in mailboxes:
             wanted = back.status(mailbox, *items)
             eventually(partial(_status, front, mailbox, items), equals(wanted), within_s=within_s)

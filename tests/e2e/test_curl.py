@@ -6,23 +6,23 @@ import shutil
 
 import pytest
 
-from tests.e2e.backends import over_each_backend
+from tests.e2e.back import Back
+from tests.e2e.backends import over_gmail_too
 from tests.e2e.client_scenarios import ClientScenarios, Connect
 from tests.e2e.clients.curl_client import CurlClient, CurlError
 from tests.e2e.endpoint import Stage
-from tests.e2e.raw_client import RawClient
 from tests.e2e.seeds import message, multipart
 from tests.e2e.settling import settled
 
 
-@over_each_backend
+@over_gmail_too
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
 class TestCurl(ClientScenarios):
     @pytest.fixture
     def connect(self, stage: Stage) -> Connect:
         return lambda: CurlClient(stage.front)
 
-    def test_reads_sections(self, stage: Stage, back: RawClient) -> None:
+    def test_reads_sections(self, stage: Stage, back: Back) -> None:
         uid = back.append("INBOX", multipart(1))
         settled(stage, "INBOX")
         client = CurlClient(stage.front)
@@ -32,7 +32,7 @@ class TestCurl(ClientScenarios):
         assert client.message("INBOX", uid, section="1.1") == b"plain text"
         assert client.message("INBOX", uid, section="HEADER.FIELDS%20(SUBJECT)").startswith(b"Subject: =?utf-8?b?")
 
-    def test_a_refused_command_is_an_error(self, stage: Stage, back: RawClient) -> None:
+    def test_a_refused_command_is_an_error(self, stage: Stage, back: Back) -> None:
         back.append("INBOX", message(1))
         settled(stage, "INBOX")
         with pytest.raises(CurlError):
@@ -40,7 +40,7 @@ class TestCurl(ClientScenarios):
         with pytest.raises(CurlError):
             CurlClient(stage.front).message("No such mailbox", 1)
 
-    def test_a_mailbox_is_selected_for_each_transfer(self, stage: Stage, back: RawClient) -> None:
+    def test_a_mailbox_is_selected_for_each_transfer(self, stage: Stage, back: Back) -> None:
         for number in (1, 2):
             back.append("INBOX", message(number))
         settled(stage, "INBOX")

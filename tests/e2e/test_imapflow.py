@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import pytest
 
-from tests.e2e.backends import over_each_backend
+from tests.e2e.back import Back
+from tests.e2e.backends import over_gmail_too
 from tests.e2e.client_scenarios import Connect, IdlingClientScenarios
 from tests.e2e.clients.imapflow_client import ImapflowClient, missing_part
 from tests.e2e.endpoint import Stage
-from tests.e2e.raw_client import RawClient
 from tests.e2e.seeds import message, multipart
 from tests.e2e.settling import settled
 
 
-@over_each_backend
+@over_gmail_too
 @pytest.mark.skipif(missing_part() is not None, reason=missing_part() or "")
 class TestImapflow(IdlingClientScenarios):
     @pytest.fixture
     def connect(self, stage: Stage) -> Connect:
         return lambda: ImapflowClient(stage.front)
 
-    def test_reads_envelope_and_structure(self, stage: Stage, back: RawClient, connect: Connect) -> None:
+    def test_reads_envelope_and_structure(self, stage: Stage, back: Back, connect: Connect) -> None:
         back.append("INBOX", message(1))
         back.append("INBOX", multipart(2))
         settled(stage, "INBOX")
