@@ -6,6 +6,7 @@ from array import array
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from connectors.api import errors
 from connectors.api.abilities import AccountListing
@@ -167,8 +168,15 @@ async def _states(context: AccountContext, batch: Stale) -> tuple[list[MessageSt
         except errors.NotFound:
             # The mailbox has just been deleted; the tree will tell.
             continue
-        found.update({state.ref: state for state in states})
+        found.update({state.ref: _placed(context, state, mailbox) for state in states})
     return list(found.values()), [ref for ref in batch if ref not in found]
+
+
+def _placed(context: AccountContext, state: MessageState, mailbox: MailboxRef) -> MessageState:
+    """Return a state that was read in a mailbox with the membership that follows, where a message is in one only."""
+    if state.mailboxes is not None or context.account.capabilities.many_mailboxes:
+        return state
+    return replace(state, mailboxes=frozenset({mailbox}))
 
 
 async def _places(context: AccountContext, batch: Stale) -> dict[MailboxRef, list[MessageRef]]:
