@@ -87,14 +87,13 @@ class Tree:
         return next((info for info in self.infos if info.path == path), None)
 
     def holders(self, labels: Labels) -> frozenset[MailboxRef]:
-        """Return the mailboxes that a message with these labels is in; a chat is no mail, and in none."""
-        if CHAT in labels:
-            return frozenset()
+        """Return the mailboxes that a message with these labels is in; a chat is only where somebody has put it."""
         aside = labels & ASIDE
         if aside:
             # Both cannot be; if both are, it is thrown away.
             return frozenset({MailboxRef(TRASH if TRASH in aside else SPAM)})
-        return frozenset(map(MailboxRef, (labels & self.shown) | {ALL}))
+        everywhere = frozenset[str]() if CHAT in labels else frozenset({ALL})
+        return frozenset(map(MailboxRef, (labels & self.shown) | everywhere))
 
 
 def flags_of(labels: Labels) -> frozenset[str]:

@@ -39,7 +39,7 @@ async def listing(mail: Mail, mailbox: MailboxRef) -> AsyncIterator[Sequence[Mes
     """Yield every message of the mailbox, oldest first, with its flags; nothing is said of other mailboxes.
 
     Costs 5 units for each 500 messages in it, and as much for the unread and the starred ones among them, unless those
-    are known already; in All Mail, Starred and Important as much again for drafts and chats.
+    are known already; in All Mail, Starred and Important as much again for drafts, and in the first for chats.
 
     Raises:
         NotFound: no such mailbox.
@@ -57,7 +57,8 @@ async def listing(mail: Mail, mailbox: MailboxRef) -> AsyncIterator[Sequence[Mes
             known = await _marked(mail, mailbox, labels, listed, with_aside=with_aside)
     except Rejected as error:
         raise await mail.refused(error, mailbox) from error
-    states = [_seen_in(each, known[each.id]) for each in reversed(listed) if CHAT not in known[each.id]]
+    left_out = {CHAT} if mailbox == ALL else set()
+    states = [_seen_in(each, known[each.id]) for each in reversed(listed) if left_out.isdisjoint(known[each.id])]
     del listed, known
     for start in range(0, len(states), PAGE):
         yield states[start : start + PAGE]
@@ -72,8 +73,8 @@ def _seen_in(listed: Listed, labels: Labels) -> MessageState:
 async def _marked(
     mail: Mail, mailbox: MailboxRef, labels: Labels, listed: Sequence[Listed], *, with_aside: bool
 ) -> dict[str, Labels]:
-    """Return those labels of the listed messages that make their flags, or tell that they are no mail."""
-    marks = [UNREAD, STARRED] + ([DRAFTS, CHAT] if mailbox in VIEWS else [])
+    """Return those labels of the listed messages that make their flags, and whether they are chats."""
+    marks = [UNREAD, STARRED] + ([DRAFTS] if mailbox in VIEWS else []) + ([CHAT] if mailbox == ALL else [])
     found = dict.fromkeys((each.id for each in listed), labels)
     for mark in marks:
         if mark not in labels:
