@@ -15,7 +15,7 @@ from connectors.api.connector import Connector
 from connectors.api.credentials import FixedCredential
 from connectors.memory.backend import MemoryBackend
 from connectors.memory.connector import shared_spec
-from gateway.clock import SystemClock
+from gateway.clock import Clock, SystemClock
 from gateway.mailbox.fetch import Needs
 from gateway.mailbox.service import MailService, MailSettings
 from gateway.mailbox.user_mail import UserMail
@@ -53,9 +53,13 @@ class Stack:
 
     async def add_account(self, name: str = "work", login: str = "alex", **settings: object) -> MemoryBackend:
         """Add an account, its backend called like it, and start to synchronise it; return the backend."""
-        await self.store.write(lambda tx: _add_account(tx, login, name, {"backend": name, **settings}))
-        await self.service.start()
+        await self.start_account(name, login, "memory", {"backend": name, **settings})
         return self.backends[name]
+
+    async def start_account(self, name: str, login: str, connector: str, settings: dict[str, object]) -> None:
+        """Add an account of any connector and start to synchronise it."""
+        await self.store.write(lambda tx: _add_account(tx, login, name, connector, settings))
+        await self.service.start()
 
     async def user(self, login: str = "alex") -> UserMail:
         """Return a session's mail."""
@@ -77,11 +81,11 @@ class Stack:
         return await self.store.read_bulk(invariants.check)
 
 
-async def _add_account(tx: Transaction, login: str, name: str, settings: dict[str, object]) -> None:
+async def _add_account(tx: Transaction, login: str, name: str, connector: str, settings: dict[str, object]) -> None:
     user = await users.user_by_login(tx, login)
     if user is None:
         user = await users.add_user(tx, login, None)
-    await accounts.add_account(tx, user.id, name, "memory", settings)
+    await accounts.add_account(tx, user.id, name, connector, settings)
 
 
 @asynccontextmanager
@@ -90,8 +94,13 @@ async def running_stack(
     backends: dict[str, MemoryBackend] | None = None,
     sync: SyncSettings = QUIET,
     mail: MailSettings | None = None,
+    make_connector: Callable[[AccountRow], Connector] | None = None,
+    clock: Clock | None = None,
 ) -> AsyncIterator[Stack]:
-    """Run a stack on a store in `directory`; given the backends of an earlier one, it is a restart."""
+    """Run a stack on a store in `directory`; given the backends of an earlier one, it is a restart.
+
+    `make_connector` is for accounts at something else than a memory backend.
+    """
     store = await Store.open(f"sqlite:///{directory}/gateway.db")
     cache = BodyCache(directory / "cache", 64 << 20)
     cache.load()
@@ -102,7 +111,7 @@ async def running_stack(
         settings = {key: value for key, value in row.settings.items() if key != "primary"}
         return spec.build(settings, FixedCredential(None))
 
-    service = MailService(store, cache, SystemClock(), connect, mail, sync)
+    service = MailService(store, cache, clock or SystemClock(), make_connector or connect, mail, sync)
     stack = Stack(store, service, held, directory)
     await service.start()
     try:

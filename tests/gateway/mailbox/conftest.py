@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.stack import Stack, running_stack
+pytest.register_assert_rewrite("tests.gateway.mailbox.history", "tests.gateway.mailbox.restless_jmap")
+
+from tests.stack import Stack, running_stack  # noqa: E402
 
 
 @pytest.fixture
