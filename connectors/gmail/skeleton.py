@@ -39,7 +39,7 @@ async def listing(mail: Mail, mailbox: MailboxRef) -> AsyncIterator[Sequence[Mes
     """Yield every message of the mailbox, oldest first, with its flags; nothing is said of other mailboxes.
 
     Costs 5 units for each 500 messages in it, and as much for the unread and the starred ones among them, unless those
-    are known already; in All Mail, Starred and Important as much again for drafts, and in the first for chats.
+    are known already; outside of ordinary labels as much again for drafts, and in All Mail for chats.
 
     Raises:
         NotFound: no such mailbox.
@@ -74,7 +74,8 @@ async def _marked(
     mail: Mail, mailbox: MailboxRef, labels: Labels, listed: Sequence[Listed], *, with_aside: bool
 ) -> dict[str, Labels]:
     """Return those labels of the listed messages that make their flags, and whether they are chats."""
-    marks = [UNREAD, STARRED] + ([DRAFTS] if mailbox in VIEWS else []) + ([CHAT] if mailbox == ALL else [])
+    # Elsewhere there are no drafts: they take no labels.
+    marks = [UNREAD, STARRED] + ([DRAFTS] if mailbox in VIEWS | ASIDE else []) + ([CHAT] if mailbox == ALL else [])
     found = dict.fromkeys((each.id for each in listed), labels)
     for mark in marks:
         if mark not in labels:

@@ -52,7 +52,7 @@ async def copy(mail: Mail, source: MailboxRef, refs: Sequence[MessageRef], desti
     """
     tree = await _both(mail, source, destination)
     if destination == source or (destination == ALL and source not in ASIDE):
-        return BatchResult({ref: mail.state_known(tree, ref) for ref in refs})
+        return _as_they_are(mail, tree, refs, destination)
     if destination in _FULL:
         return await _stay(mail, tree, refs, destination)
     add, remove = _entering(destination)
@@ -67,7 +67,7 @@ async def move(mail: Mail, source: MailboxRef, refs: Sequence[MessageRef], desti
     """
     tree = await _both(mail, source, destination)
     if destination == source or (destination == ALL and source in LASTING):
-        return BatchResult({ref: mail.state_known(tree, ref) for ref in refs})
+        return _as_they_are(mail, tree, refs, destination)
     if destination in _FULL:
         return await _stay(mail, tree, refs, destination)
     add, remove = _entering(destination)
@@ -88,6 +88,21 @@ def _entering(destination: MailboxRef) -> tuple[Labels, Labels]:
         return _NONE, ASIDE
     add = frozenset({str(destination)})
     return add, (PLACES if destination in PLACES - {INBOX} else ASIDE) - add
+
+
+def _as_they_are(mail: Mail, tree: Tree, refs: Sequence[MessageRef], mailbox: MailboxRef) -> BatchResult:
+    """Say of messages to which nothing has to be done that they are in the mailbox, but for those known to have left.
+
+    Whatever history has told the gateway is known here, so nothing comes back to it that it has seen go.
+    """
+    course = Course()
+    for ref in refs:
+        state = mail.state_known(tree, ref)
+        if mail.known.is_gone(ref) or (state.mailboxes is not None and mailbox not in state.mailboxes):
+            course.missing.add(ref)
+        else:
+            course.done[ref] = state
+    return course.result()
 
 
 async def _stay(mail: Mail, tree: Tree, refs: Sequence[MessageRef], destination: MailboxRef) -> BatchResult:

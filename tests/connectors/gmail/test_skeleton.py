@@ -77,7 +77,10 @@ async def test_drafts_are_flagged_as_such_however_they_are_listed(stage: Stage, 
     stage.deliver(1, "UNREAD")
     if is_known:
         await account(stage)
-    drafts, everything = [await stage.probe(mailbox).listing() for mailbox in ("DRAFT", "ALL")]
+    draft = stage.fake.new_draft(b"Subject: y\r\n\r\ny\r\n")
+    stage.fake.trash(stage.fake.mailbox.messages[stage.fake.mailbox.drafts[draft]].id)
+    drafts, everything, trash = [await stage.probe(mailbox).listing() for mailbox in ("DRAFT", "ALL", "TRASH")]
+    assert [sorted(state.flags or ()) for state in trash] == [[DRAFT, SEEN]]
     assert [sorted(state.flags or ()) for state in drafts] == [[DRAFT, SEEN]]
     assert [sorted(state.flags or ()) for state in everything] == [[DRAFT, SEEN], []]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 
 import pytest
 
@@ -81,6 +81,23 @@ async def test_a_copy_to_where_it_is_asks_nothing(stage: Stage, destination: str
     ref = stage.deliver(1, "INBOX")
     await copy(stage, [ref], "INBOX", destination)
     assert stage.units == 0
+
+
+@pytest.mark.parametrize("verb", [copy, move])
+async def test_what_was_seen_to_go_is_not_told_to_be_there(
+    stage: Stage, verb: Callable[..., Awaitable[BatchResult]]
+) -> None:
+    kept, left, gone = refs = stage.fill(3, WORK)
+    cursor = await stage.probe().position()
+    stage.fake.delete(gone)
+    stage.fake.relabel(left, remove={WORK}, add={"TRASH"})
+    async for _ in stage.connector.changes(None, cursor):
+        pass
+    for destination in (WORK, "ALL") if verb is copy else (WORK,):
+        result = await verb(stage, refs, WORK, destination)
+        assert (list(result.done), sorted(result.missing)) == ([kept], [left, gone])
+    result = await verb(stage, refs, "ALL", "ALL")
+    assert (list(result.done), sorted(result.missing)) == ([kept], [left, gone])
 
 
 @pytest.mark.parametrize("destination", ["SENT", "DRAFT"])
