@@ -9,8 +9,9 @@ What each does in which mailbox:
               one as the setting says
 
 Whoever is in Trash or Spam is in no other mailbox, so what is copied from there leaves it. Nothing can be put into Sent
-Mail or Drafts, and nothing leaves these or All Mail but to Trash or Spam: what is moved from them to a label gets the
-label and stays. A draft that is expunged is discarded. \\Seen and \\Flagged are of the message, in whatever mailbox.
+Mail or Drafts that is not there, and nothing leaves these or All Mail but to Trash or Spam: what is moved from them to
+a label gets the label and stays. A draft that is expunged is discarded. \\Seen and \\Flagged are of the message, in
+whatever mailbox.
 """
 
 from __future__ import annotations
@@ -69,7 +70,8 @@ async def move(mail: Mail, source: MailboxRef, refs: Sequence[MessageRef], desti
     if destination == source or (destination == ALL and source in LASTING):
         return _as_they_are(mail, tree, refs, destination)
     if destination in _FULL:
-        return await _stay(mail, tree, refs, destination)
+        stayed = await _stay(mail, tree, refs, destination)
+        return stayed if source in LASTING else await _leave(mail, tree, source, stayed)
     add, remove = _entering(destination)
     if destination not in ASIDE and source not in LASTING:
         # Trash and Spam hide what labels a message has, and give them back when it leaves.
@@ -103,6 +105,12 @@ def _as_they_are(mail: Mail, tree: Tree, refs: Sequence[MessageRef], mailbox: Ma
         else:
             course.done[ref] = state
     return course.result()
+
+
+async def _leave(mail: Mail, tree: Tree, source: MailboxRef, there: BatchResult) -> BatchResult:
+    """Take the source's label off the messages that are where they were to go."""
+    off = await relabel(mail, tree, list(there.done), _NONE, frozenset({str(source)}), named=[source], is_exact=True)
+    return BatchResult(off.done, there.missing | off.missing, {**there.failed, **off.failed})
 
 
 async def _stay(mail: Mail, tree: Tree, refs: Sequence[MessageRef], destination: MailboxRef) -> BatchResult:

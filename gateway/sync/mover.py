@@ -172,9 +172,11 @@ async def _commit_copy(
 
 
 def _stayed(source: MailboxRow, destination: MailboxRow, target: Target, outcome: Outcome) -> bool:
-    """Whether a move left the message where it was: one to the mailbox it is in, where messages keep their refs."""
+    """Whether a move left the message where it was: in the same mailbox, or in one that keeps what it holds."""
     state = outcome.done[target.ref]
-    return source.id == destination.id and state is not None and state.ref == target.ref
+    if state is None or state.ref != target.ref:
+        return False
+    return source.id == destination.id or (state.mailboxes is not None and source.ref in state.mailboxes)
 
 
 async def _place(

@@ -109,6 +109,7 @@ async def test_nothing_can_be_put_into_sent_mail_or_drafts(stage: Stage, destina
     assert isinstance(result.failed[ref], Unsupported)
     assert result.done.keys() == {there}
     assert stage.has(ref) == {"INBOX"}
+    assert stage.has(there) == ({"INBOX", destination} if verb is copy else {destination})
 
 
 # -- MOVE -------------------------------------------------------------------------------------------------------------

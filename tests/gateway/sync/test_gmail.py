@@ -109,3 +109,18 @@ async def test_a_mailbox_opened_late_has_its_messages_in_their_order(tmp_path: P
         shown = [message for message in held if not message.labels & {"SPAM", "TRASH"}]
         oldest_first = sorted(shown, key=lambda message: (message.date_ms, message.number))
         assert [ref for ref, *_ in told] == [message.id for message in oldest_first]
+
+
+async def test_what_is_moved_out_of_sent_mail_stays_there_under_its_uid(tmp_path: Path) -> None:
+    async with _line(tmp_path, FakeOptions()) as line:
+        line.fake.new_label("Work")
+        line.fake.deliver(mail(1), ["SENT"])
+        view = await line.user.open("[Gmail]/Sent Mail", is_read_only=False)
+        (uid,) = view.uids
+        outcome = await view.copy([uid], "Work", is_move=True)
+        assert [source for source, _ in outcome.pairs] == [uid]
+        line.poll()
+        work = await line.user.open("Work", is_read_only=False)
+        await until_held(work, 1)
+        view.catch_up(allow_expunge=True)
+        assert list(view.uids) == [uid]
