@@ -402,9 +402,9 @@ class History:
             bodies = await self.read_bodies(fresh.view)
             assert list(bodies) == fresh.uids
             self.outside.compare(name, row, rows, refs, bodies, fresh.flags)
-            self.check_marks(row, fresh.flags)
             for uid, data in bodies.items():
                 self.bind(row, uid, _digest(data))
+            self.check_marks(row, fresh.flags)
             for client in self.clients:
                 if client.view.mailbox_id == row.id and client.view.uidvalidity == row.uidvalidity:
                     await client.view._mailbox.refresh()

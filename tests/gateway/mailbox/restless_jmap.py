@@ -9,7 +9,7 @@ import asyncio
 import hashlib
 import random
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
@@ -441,6 +441,10 @@ class OutsideJmap(Outside):
     def wrongs(self) -> list[str]:
         """Return what the gateway did there that it should not have."""
         return [str(each) for each in self.fake.violations if not _is_race(each)] + self.ledger.wrongs
+
+    def refs_of(self, digests: Collection[bytes]) -> list[str]:
+        """Return the messages of these octets."""
+        return [email.id for email in self.account.emails.values() if digest_of(email.content.data) in digests]
 
     def refuted(self, data: bytes) -> bool:
         if self.ledger.appended[digest_of(data)] > 1:

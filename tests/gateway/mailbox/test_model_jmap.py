@@ -59,6 +59,7 @@ class JmapHistory(History):
         self.unsure: set[Key] = set()
         self.under_way: Counter[Key] = Counter()
         self.ever_marked: set[Key] = set()
+        self.unanswered: set[bytes] = set()
         self.asked: list[bytes] = []
 
     def connect(self, _: AccountRow) -> Connector:
@@ -121,7 +122,7 @@ class JmapHistory(History):
     async def expunge_marked(self, client: SimulatedClient) -> ExpungeOutcome:
         ledger, view = self.outside.ledger, client.view
         marked = [uid for uid in client.uids if (view.mailbox_id, uid) in self.ever_marked]
-        refs = await self.refs(client, marked)
+        refs = {*await self.refs(client, marked), *self.outside.refs_of(self.unanswered)}
         ledger.leaving.update((ref, view._mailbox.row.ref) for ref in refs)
         ledger.entering.update((ref, name) for ref in refs for name in ("Trash", "Archive"))
         return await super().expunge_marked(client)
@@ -138,13 +139,17 @@ class JmapHistory(History):
         self.asked.append(data)
         ledger.appended[digest] += 1
         ledger.joining.add((digest, name))
+        # Whoever hangs up or gets no answer does not learn what became of the message.
+        self.unanswered.add(digest)
         done = await super().append_message(name, data, flags)
         if row is not None and row.uidvalidity == done.uidvalidity:
             key = row.id, done.uid
             if "\\Deleted" in flags:
                 self.ever_marked.add(key)
                 self.marks[key] = True
-            if not is_new:
+            if is_new:
+                self.unanswered.discard(digest)
+            else:
                 # If it was there already, or an earlier APPEND is answered again, others may have marked it meanwhile.
                 self.unsure.add(key)
         return done
@@ -193,7 +198,8 @@ class JmapHistory(History):
         """Check that exactly those messages are marked as deleted here that a client has marked here."""
         for uid, found in flags.items():
             is_marked = "\\Deleted" in found.names()
-            if (row.id, uid) not in self.unsure:
+            is_sure = self.contents[row.id, row.uidvalidity, uid] not in self.unanswered
+            if is_sure and (row.id, uid) not in self.unsure:
                 assert is_marked == self.marks.get((row.id, uid), False), f"UID {uid} of {row.path}"
             self.marks[row.id, uid] = is_marked
             self.unsure.discard((row.id, uid))
