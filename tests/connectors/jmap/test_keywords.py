@@ -41,7 +41,9 @@ def test_what_is_not_set_is_no_flag() -> None:
     assert flags_of({"$seen": False, "work": True}) == {"work"}
 
 
-@pytest.mark.parametrize("keyword", ["", "two words", "a(b", "a]b", "per%cent", "st*r", 'qu"ote', "back\\slash", "größe"])
+@pytest.mark.parametrize(
+    "keyword", ["", "two words", "a(b", "a]b", "per%cent", "st*r", 'qu"ote', "back\\slash", "größe"]
+)
 def test_what_imap_cannot_hold_is_left_out(keyword: str) -> None:
     assert flags_of({keyword: True, "$seen": True}) == {SEEN}
 
