@@ -6,6 +6,7 @@ import itertools
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import datetime
 from functools import partial
 from typing import Self
 
@@ -111,11 +112,11 @@ class GmailBack:
         found = {"MESSAGES": len(labels), "UNSEEN": sum("UNREAD" in each for each in labels)}
         return {item: found[item] for item in items}
 
-    def append(self, mailbox: str, content: bytes, flags: str = "()") -> int:
+    def append(self, mailbox: str, content: bytes, flags: str = "()", *, moment: datetime | None = None) -> int:
         given = set(flags.strip("()").split())
         labels = {self._label(mailbox)} | {_LABEL_OF[flag] for flag in given & _LABEL_OF.keys()}
         labels |= set() if "\\Seen" in given else {"UNREAD"}
-        made = self._server.thread.call(lambda: self._mailbox.add(content, frozenset(labels)))
+        made = self._server.thread.call(lambda: self._mailbox.add(content, frozenset(labels), date=moment))
         return next(uid for uid, message in self._held(mailbox).items() if message.number == made.number)
 
     def append_many(self, mailbox: str, messages: Iterable[bytes]) -> None:

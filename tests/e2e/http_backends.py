@@ -12,13 +12,16 @@ from urllib.parse import urlsplit
 
 from tests.e2e.endpoint import Endpoint
 from tests.e2e.gateway_process import DeclaredAccount
+from tests.e2e.gmail_server import GmailBack, GmailServer
 from tests.e2e.loop_thread import LoopThread
 from tests.e2e.raw_client import RawClient, flag_set
+from tests.fakes.gmail.fake import FakeGmail
+from tests.fakes.gmail.server import running_fake as running_gmail_fake
 from tests.fakes.jmap.fake import FakeJmap
 from tests.fakes.jmap.options import FakeOptions, FakeUser, UrlStyle
 from tests.fakes.jmap.server import running_fake
 from tests.servers.cyrus import Cyrus
-from tests.servers.faults import When, all_of, body_has, method, path
+from tests.servers.faults import SeenRequest, When, all_of, body_has, method, path
 
 Held = list[tuple[bytes, frozenset[str]]]
 """What a mailbox holds, octets and flags of each message, in the order of octets."""
@@ -40,7 +43,7 @@ class Write(enum.Enum):
 
 
 class HttpAccount(ABC):
-    """An account at a backend, acted on and looked at past the gateway. It has INBOX, Archive and Trash."""
+    """An account at a backend, acted on and looked at past the gateway. It has INBOX, Filed and Trash."""
 
     def __init__(self) -> None:
         self._minutes = itertools.count()
@@ -73,12 +76,15 @@ class Kinds:
 class HttpBackend(ABC):
     """A backend with any number of accounts.
 
-    `keeps_one` says whether the same octets are one message, however often they are appended.
+    `keeps_one` says whether the same octets are one message, however often they are appended; `trash` is what Trash is
+    called; `doubts_503`: an append that is answered 503 may have been done.
     """
 
-    def __init__(self, kinds: Kinds, *, keeps_one: bool) -> None:
+    def __init__(self, kinds: Kinds, *, keeps_one: bool, trash: str = "Trash", doubts_503: bool = False) -> None:
         self.kinds = kinds
         self.keeps_one = keeps_one
+        self.trash = trash
+        self.doubts_503 = doubts_503
 
     @property
     @abstractmethod
@@ -88,6 +94,10 @@ class HttpBackend(ABC):
     @abstractmethod
     def account(self) -> HttpAccount:
         """Return an empty account that nobody has used."""
+
+    @abstractmethod
+    def check(self) -> None:
+        """See that all that was asked of it was in order, as far as it can tell."""
 
 
 def held(client: RawClient, mailbox: str) -> Held:
@@ -136,12 +146,15 @@ class CyrusOverJmap(HttpBackend):
     def account(self) -> HttpAccount:
         return _CyrusAccount(self._server)
 
+    def check(self) -> None:
+        """Cyrus does not tell."""
+
 
 class _CyrusAccount(HttpAccount):
     def __init__(self, server: Cyrus) -> None:
         super().__init__()
         self._path = urlsplit(server.jmap_url).path
-        user = server.fresh_user(mailboxes=("Archive", "Trash"))
+        user = server.fresh_user(mailboxes=("Filed", "Trash"))
         self._back = Endpoint(server.host, server.imap_port, user, server.password)
 
     def declared(self, login: str, password: str, origin: str) -> DeclaredAccount:
@@ -175,7 +188,12 @@ class FakeOverJmap(HttpBackend):
         return place.hostname, place.port
 
     def account(self) -> HttpAccount:
-        return _FakeAccount(self._thread, self._fake, self._free.pop())
+        user = self._free.pop()
+        self._thread.call(lambda: self._fake.create_mailbox(("Filed",), user=user))
+        return _FakeAccount(self._thread, self._fake, user)
+
+    def check(self) -> None:
+        self._thread.call(self._fake.assert_no_violations)
 
 
 class _FakeAccount(HttpAccount):
@@ -200,3 +218,77 @@ def _flag(keyword: str) -> str:
     """Return a keyword of JMAP as IMAP has it (RFC 8621 section 4.1.1)."""
     system = {"$seen": "\\Seen", "$flagged": "\\Flagged", "$answered": "\\Answered", "$draft": "\\Draft"}
     return system.get(keyword, keyword)
+
+
+# -- Gmail -------------------------------------------------------------------------------------------------------------
+
+
+def _is_raw_get(request: SeenRequest) -> bool:
+    return b"format=raw" in request.body or "format=raw" in request.target
+
+
+def _is_modify(request: SeenRequest) -> bool:
+    """Match messages.modify and batchModify, alone and in a batch."""
+    return b"/modify" in request.body or request.path.endswith(("/modify", "/batchModify"))
+
+
+_GMAIL = Kinds(
+    writes={
+        Write.STORE: _is_modify,
+        Write.COPY: _is_modify,
+        Write.MOVE: _is_modify,
+        Write.EXPUNGE: _is_modify,
+        Write.APPEND: path("/upload/gmail/v1/"),
+    },
+    # What is uploaded is stored at once.
+    uploads=path("/upload/gmail/v1/"),
+    downloads=_is_raw_get,
+)
+
+
+class FakeOverGmail(HttpBackend):
+    """The stand-in for Gmail, where what is expunged goes to Trash, as with the others."""
+
+    def __init__(self, thread: LoopThread) -> None:
+        super().__init__(_GMAIL, keeps_one=True, trash="[Gmail]/Trash", doubts_503=True)
+        fake = thread.call(FakeGmail)
+        self._server = GmailServer(thread, fake, thread.enter(running_gmail_fake(fake)))
+
+    @property
+    def place(self) -> tuple[str, int]:
+        place = urlsplit(self._server.endpoints.api_root)
+        assert place.hostname is not None
+        assert place.port is not None
+        return place.hostname, place.port
+
+    def account(self) -> HttpAccount:
+        return _GmailAccount(self._server)
+
+    def check(self) -> None:
+        self._server.check()
+
+
+class _GmailAccount(HttpAccount):
+    def __init__(self, server: GmailServer) -> None:
+        super().__init__()
+        self._server = server
+        self._address = server.new_user()
+        self._back = GmailBack(server, self._address)
+        self._back.create("Filed")
+
+    def declared(self, login: str, password: str, origin: str) -> DeclaredAccount:
+        settings: dict[str, str | float] = {
+            "api_root": origin,
+            "token_uri": f"{origin}/token",
+            "timeout_s": TIMEOUT_S,
+            "expunge": "trash",
+        }
+        return self._server.declared(login, password, self._address, **settings)
+
+    def _deliver(self, mailbox: str, content: bytes, moment: datetime) -> None:
+        self._back.append(mailbox, content, moment=moment)
+
+    def held(self, mailbox: str) -> Held:
+        name = "[Gmail]/Trash" if mailbox == "Trash" else mailbox
+        contents, flags = self._back.contents(name), self._back.flags_in(name)
+        return _in_order((content, flags[uid]) for uid, content in contents.items())

@@ -32,12 +32,21 @@ class Line:
     def held(self, mailbox: str) -> Held:
         """Return what a new client sees of a mailbox."""
         with self.client() as client:
-            return held(client, mailbox)
+            return held(client, self._name(mailbox))
 
     def settle(self, *mailboxes: str, within_s: float = 20.0) -> None:
         """Wait until a client sees what the backend holds."""
         for mailbox in mailboxes:
-            eventually(partial(self.held, mailbox), equals(self.account.held(mailbox)), within_s=within_s)
+            eventually(partial(self._held_if_any, mailbox), equals(self.account.held(mailbox)), within_s=within_s)
+
+    def _held_if_any(self, mailbox: str) -> Held | None:
+        """Return what a new client sees of a mailbox; None if it cannot be opened, as before it was ever read."""
+        with self.client() as client:
+            name = self._name(mailbox)
+            return held(client, name) if client.command(f'SELECT "{name}"').is_ok else None
+
+    def _name(self, mailbox: str) -> str:
+        return self.backend.trash if mailbox == "Trash" else mailbox
 
 
 class HttpLines:
@@ -73,6 +82,7 @@ class HttpLines:
         """See that the gateway has met with nothing that it did not expect."""
         if self._gateway is not None:
             self._gateway.check_log()
+        self._backend.check()
 
     def close(self) -> None:
         """End the gateway, and see that it ends well."""
