@@ -23,6 +23,7 @@ from connectors.api.types import FLAGGED, SEEN, BatchResult, MailboxRef, Message
 from connectors.gmail.labels import ALL, ASIDE, DRAFTS, INBOX, LASTING, PLACES, SENT, STARRED, UNREAD, Labels, Tree
 from connectors.gmail.mail import Mail
 from connectors.gmail.relabel import Course, relabel
+from connectors.gmail.structs import Message
 
 _NONE: Labels = frozenset()
 _FULL = frozenset({SENT, DRAFTS})
@@ -67,8 +68,11 @@ async def move(mail: Mail, source: MailboxRef, refs: Sequence[MessageRef], desti
         NotFound: no such source or destination.
     """
     tree = await _both(mail, source, destination)
-    if destination == source or (destination == ALL and source in LASTING):
+    if destination == source:
         return _as_they_are(mail, tree, refs, destination)
+    if destination == ALL and source in LASTING:
+        # It has to be told that they stay in the source.
+        return await _stay(mail, tree, refs, destination)
     if destination in _FULL:
         stayed = await _stay(mail, tree, refs, destination)
         return stayed if source in LASTING else await _leave(mail, tree, source, stayed)
@@ -114,14 +118,14 @@ async def _leave(mail: Mail, tree: Tree, source: MailboxRef, there: BatchResult)
 
 
 async def _stay(mail: Mail, tree: Tree, refs: Sequence[MessageRef], destination: MailboxRef) -> BatchResult:
-    """Refuse to put messages into Sent Mail or Drafts, but for those that are there."""
+    """Say which messages are in the destination; none can be put into Sent Mail or Drafts that is not there."""
     course = Course()
-    labels = await mail.labels_of(refs)
+    labels = await mail.labels_of([ref for ref in refs if not mail.known.is_gone(ref)])
     for ref in refs:
-        if ref not in labels:
+        if ref not in labels or (destination == ALL and ALL not in tree.holders(labels[ref])):
             course.missing.add(ref)
         elif destination in tree.holders(labels[ref]):
-            course.done[ref] = mail.state_known(tree, ref)
+            course.done[ref] = mail.state(tree, Message(ref), labels=labels[ref])
         else:
             info = tree.info(destination)
             name = info.path[-1] if info is not None else destination

@@ -83,6 +83,13 @@ async def test_a_copy_to_where_it_is_asks_nothing(stage: Stage, destination: str
     assert stage.units == 0
 
 
+@pytest.mark.parametrize("source", ["SENT", "DRAFT"])
+async def test_a_move_to_all_mail_tells_that_messages_stay(stage: Stage, source: str) -> None:
+    ref = stage.deliver(1, source)
+    result = await move(stage, [ref], source, "ALL")
+    assert told(result.done[ref])[0] == ["ALL", source]
+
+
 @pytest.mark.parametrize("verb", [copy, move])
 async def test_what_was_seen_to_go_is_not_told_to_be_there(
     stage: Stage, verb: Callable[..., Awaitable[BatchResult]]
