@@ -11,22 +11,27 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 TEST_PACKAGES := dovecot-imapd cyrus-common cyrus-caldav sasl2-bin isync curl openssl
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench format lock servers e2e-client clean
+.PHONY: help demo test test-long lint bench format lock servers e2e-client clean
 
 help:
-	@echo "make demo     serve generated mail on 127.0.0.1:$(PORT), login demo, password demo (PORT=... moves it)"
-	@echo "make test     run the tests"
-	@echo "make lint     ruff, mypy and the import contracts"
-	@echo "make bench    time the gateway against the Dovecot behind it"
-	@echo "make format   let ruff format and mend what it can"
-	@echo "make lock     pin the newest allowed packages in requirements/ (needs uv)"
-	@echo "make clean    remove what the other targets made"
+	@echo "make demo       serve generated mail on 127.0.0.1:$(PORT), login demo, password demo (PORT=... moves it)"
+	@echo "make test       run the tests"
+	@echo "make test-long  random histories of many sessions, by the hundred"
+	@echo "make lint       ruff, mypy and the import contracts"
+	@echo "make bench      time the gateway against the Dovecot behind it"
+	@echo "make format     let ruff format and mend what it can"
+	@echo "make lock       pin the newest allowed packages in requirements/ (needs uv)"
+	@echo "make clean      remove what the other targets made"
 
 demo: $(VENV)/.runtime
 	@exec $(BIN)/imap-gateway demo --port $(PORT) --directory .demo
 
 test: $(VENV)/.dev servers e2e-client
 	$(BIN)/pytest -n auto
+
+test-long: $(VENV)/.dev
+	JMAP_HISTORIES=300 GMAIL_HISTORIES=300 $(BIN)/pytest -n auto tests/gateway/mailbox/test_model_jmap.py \
+		tests/gateway/mailbox/test_model_gmail.py
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

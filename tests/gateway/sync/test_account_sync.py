@@ -55,7 +55,8 @@ async def test_one_reading_serves_every_mailbox_that_waits(stack: Stack, setting
     backend.faults.release(Operation.CHANGES)
     assert await under_way
     assert all(await asyncio.gather(*waiting))
-    assert backend.faults.calls[Operation.CHANGES] - before == 1
+    # The first mailbox to get its turn may get it before the last has asked.
+    assert 1 <= backend.faults.calls[Operation.CHANGES] - before <= 2 < len(rows)
 
 
 @pytest.mark.parametrize("settings", SHAPES)
