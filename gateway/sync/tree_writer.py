@@ -57,11 +57,14 @@ async def rename_mailbox(context: AccountContext, row: MailboxRow, path: tuple[s
     connector = await _admin(context)
     async with context.tree_lock:
         lost: errors.OutcomeUnknown | None = None
+        made: MailboxInfo | None = None
         try:
-            await connector.rename_mailbox(ref_of(row), path)
+            made = await connector.rename_mailbox(ref_of(row), path)
         except errors.OutcomeUnknown as error:
             lost = error
         infos = await context.account.connector.list_mailboxes()
+        # What keeps its ref is known by it, even if others have given the name to another mailbox meanwhile.
+        is_kept = any(info.ref == row.ref for info in (infos if made is None else [made]))
         if lost is not None and not any(info.path == path for info in infos):
             raise errors.Unavailable(lost.operator_text) from lost
         account_id = context.account_id
@@ -74,7 +77,8 @@ async def rename_mailbox(context: AccountContext, row: MailboxRow, path: tuple[s
                 await mailboxes.update_mailbox(tx, mailbox_id, **changes)
             return [mailbox_id for mailbox_id, _ in moved]
 
-        context.changed(*await context.store.write(body))
+        if not is_kept:
+            context.changed(*await context.store.write(body))
         await sync_tree_locked(context)
 
 

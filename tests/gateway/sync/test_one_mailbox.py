@@ -8,14 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from connectors.api.connector import Connector
-from connectors.api.credentials import FixedCredential, PasswordCredential, Secret
-from connectors.jmap import SPEC
-from gateway.store.accounts import AccountRow
 from gateway.wire.commands import StoreAction
 from tests.fakes.jmap.options import FakeOptions
 from tests.fakes.jmap.server import FakeJmap, running_fake
-from tests.stack import PATIENT_S, Stack, message, running_stack, subjects, until_held
+from tests.gateway.sync.over_jmap import jmap_stack
+from tests.stack import PATIENT_S, Stack, message, subjects, until_held
 
 
 @pytest.fixture
@@ -26,14 +23,7 @@ async def fake() -> AsyncIterator[FakeJmap]:
 
 @pytest.fixture
 async def stack(tmp_path: Path, fake: FakeJmap) -> AsyncIterator[Stack]:
-    alice = fake.options.users[0]
-    credential = FixedCredential(PasswordCredential(alice.name, Secret(alice.password)))
-
-    def connect(_: AccountRow) -> Connector:
-        return SPEC.build(SPEC.check({"url": fake.url, "push": "off"}), credential)
-
-    async with running_stack(tmp_path, make_connector=connect) as running:
-        await running.start_account("work", "alex", "jmap", {})
+    async with jmap_stack(tmp_path, fake) as running:
         yield running
 
 
