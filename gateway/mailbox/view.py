@@ -366,7 +366,12 @@ class View:
         await self._mailbox.refresh()
         for uid in {*result.modified, *result.failed}:
             expected.pop(uid, None)
-        self._changed.difference_update(uid for uid, wanted in expected.items() if self._flag_number(uid) == wanted)
+        for uid, wanted in expected.items():
+            if self._flag_number(uid) == wanted:
+                self._changed.discard(uid)
+            else:
+                # A message that was away for a moment keeps its flags, while its client takes them for changed.
+                self._changed.add(uid)
         return StoreOutcome(result.modified, result.failed, from_connector(result.error) if result.error else None)
 
     def _expected(self, uids: Iterable[int], verb: FlagAction, flags: Sequence[str]) -> dict[int, int]:

@@ -16,7 +16,7 @@ from gateway.store import placements
 from gateway.store.transaction import Body
 from gateway.wire.commands import StoreAction
 from gateway.wire.sequence_set import SequenceSet
-from tests.stack import INBOX, Stack, eventually, message, next_changes
+from tests.stack import INBOX, Stack, eventually, message, next_changes, until_held
 
 T = TypeVar("T")
 
@@ -293,3 +293,23 @@ async def test_dates_no_client_can_show_are_replaced(stack: Stack) -> None:
     rows = [row async for block in view.fetch([1, 2], Needs()) for row in block]
     assert rows[0].internal_date == b'"13-Aug-1982 00:00:00 +0000"'
     assert rows[1].internal_date.startswith((b'"31-Dec-9999', b'"13-Aug-1982'))
+
+
+async def test_a_client_is_told_if_a_store_did_not_do_what_it_was_to(stack: Stack) -> None:
+    backend = await stack.add_account(layout="labels")
+    ref = backend.deliver(INBOX, message(1))
+    view = await stack.open()
+    await until_held(view, 1)
+    gate = backend.faults.hold(Operation.STORE_FLAGS)
+    backend.faults.hold(Operation.CHANGES)
+    storing = asyncio.create_task(view.store([1], StoreAction.ADD, ["\\Seen", "\\Deleted"]))
+    await gate.reached()
+    # It leaves and comes back, unseen by anybody but this command.
+    archive = backend.mailbox(("Archive",))
+    backend.move(backend.mailbox(INBOX), ref, archive)
+    gate.release()
+    await storing
+    backend.move(archive, ref, backend.mailbox(INBOX))
+    backend.faults.release(Operation.CHANGES)
+    (row,) = view.catch_up(allow_expunge=True).flagged
+    assert (row.uid, row.flags) == (1, b"(\\Recent)")
