@@ -105,7 +105,12 @@ class JmapHistory(History):
             self.under_way.subtract(keys)
         left_out = {*outcome.modified, *outcome.failed}
         is_marked = "\\Deleted" in names and action is not StoreAction.REMOVE
-        self.marks.update((key, is_marked) for key in keys if key[1] not in left_out)
+        for key in keys:
+            if key[1] not in left_out:
+                self.marks[key] = is_marked
+                if any(("\\Deleted" in row.flags.decode()) != is_marked for row in client.view.flag_rows([key[1]])):
+                    # It was away just then, or another client was later.
+                    self.unsure.add(key)
         return outcome
 
     async def copy_to(self, client: SimulatedClient, uids: list[int], name: str, *, is_move: bool) -> CopyOutcome:
