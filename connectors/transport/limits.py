@@ -11,18 +11,19 @@ from connectors.api.priority import Priority
 from connectors.transport.clock import Clock
 
 PATIENCE = 4
-"""After so many interactive requests in a row one that waits in the background has its turn, lest it wait for ever."""
+"""What waits in the background has its turn, lest it wait for ever, once interactive requests have had so many times as
+much as it asks for: so it never gets more than a fifth, be its requests ever so large."""
 
 _INSTANT_S = 1e-6
 """A shorter wait is none: it comes of rounding."""
 
 
 class _Ticket:
-    """One place in a queue."""
+    """One place in a queue; `units` is how much is asked for there."""
 
     __slots__ = ("turn", "units")
 
-    def __init__(self, units: float = 0.0) -> None:
+    def __init__(self, units: float = 1.0) -> None:
         self.units = units
         self.turn = asyncio.Event()
 
@@ -32,7 +33,7 @@ class _Queue:
 
     def __init__(self) -> None:
         self._lines: dict[Priority, deque[_Ticket]] = {Priority.INTERACTIVE: deque(), Priority.BACKGROUND: deque()}
-        self._in_a_row = 0
+        self._overtaken_by = 0.0
 
     def __bool__(self) -> bool:
         return any(self._lines.values())
@@ -40,7 +41,8 @@ class _Queue:
     @property
     def background_is_due(self) -> bool:
         """Whether the background has waited long enough to go before the interactive."""
-        return self._in_a_row >= PATIENCE and bool(self._lines[Priority.BACKGROUND])
+        waiting = self._lines[Priority.BACKGROUND]
+        return bool(waiting) and self._overtaken_by >= PATIENCE * waiting[0].units
 
     def join(self, ticket: _Ticket, priority: Priority) -> None:
         self._lines[priority.resolve()].append(ticket)
@@ -62,9 +64,9 @@ class _Queue:
         """Take out the ticket that `first` gave, as its turn has come."""
         self._lines[priority].popleft()
         if priority is Priority.BACKGROUND:
-            self._in_a_row = 0
+            self._overtaken_by = 0.0
         elif self._lines[Priority.BACKGROUND]:
-            self._in_a_row += 1
+            self._overtaken_by += ticket.units
 
 
 class ConcurrencyLimit:

@@ -181,6 +181,23 @@ async def test_interactive_spenders_overtake_but_do_not_starve_the_background() 
     assert order == ["0", "1", "2", "3", "background", "4", "5"]
 
 
+async def test_large_pieces_in_the_background_hold_small_interactive_ones_up_in_proportion() -> None:
+    clock = JumpingClock()
+    budget = QuotaBudget(100, 1.0, clock)
+    await budget.spend(100, Priority.INTERACTIVE)
+    order: list[str] = []
+
+    async def spend(name: str, units: float, priority: Priority) -> None:
+        await budget.spend(units, priority)
+        order.append(name)
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(spend("batch", 50, Priority.BACKGROUND))
+        for number in range(50):
+            group.create_task(spend(f"list {number}", 5, Priority.INTERACTIVE))
+    assert order.index("batch") == PATIENCE * 50 / 5
+
+
 async def test_nothing_is_spent_while_the_server_rejects() -> None:
     clock = JumpingClock()
     budget = QuotaBudget(60, 60.0, clock)
