@@ -29,9 +29,6 @@ _MAX_REPLIES = 200
 """Beyond that many replies, listing anew is cheaper, and a server that never comes to an end is left."""
 
 _PAGE = 1000
-_COUNTS = frozenset({"totalEmails", "unreadEmails", "totalThreads", "unreadThreads"})
-"""Properties of a mailbox that change with its messages; others are of the tree."""
-
 _EXPIRED = frozenset({"cannotCalculateChanges", "invalidArguments", "tooManyChanges"})
 """Errors that say that a state is too old, or none of the server's: some call that an invalid argument."""
 
@@ -245,14 +242,11 @@ async def _take_mailboxes(mail: Mail, results: Results, drained: _Drained) -> bo
         drained.tree_changed = True
         return False
     reply = results.get("boxes", ChangesReply)
-    is_counts_only = reply.updated_properties is not None and _COUNTS.issuperset(reply.updated_properties)
     if reply.created or reply.destroyed:
         drained.tree_changed = True
-    elif reply.updated and is_counts_only:
-        # One that was made and then filled may be told where its counts changed only, and not where it was made.
-        known = mail.listed or {}
-        drained.tree_changed = drained.tree_changed or any(MailboxRef(ref) not in known for ref in reply.updated)
     elif reply.updated and not drained.tree_changed:
+        # `updatedProperties` says too little: where a server tells each object where it changed last, a reply names one
+        # with nothing but its counts that was made or renamed within the stretch of the reply before.
         failure = results.error("altered")
         altered = results.get("altered", GetReply[Mailbox]).items if failure is None else ()
         drained.tree_changed = not _are_known(mail, reply.updated, altered)

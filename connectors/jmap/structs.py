@@ -182,7 +182,7 @@ class GetReply(msgspec.Struct, Generic[T], frozen=True, rename="camel"):
 
 
 class ChangesReply(msgspec.Struct, frozen=True, rename="camel"):
-    """Foo/changes. `updated_properties` is Mailbox/changes' (RFC 8621 section 2.2): None means any property."""
+    """Foo/changes."""
 
     new_state: str
     old_state: str = ""
@@ -190,7 +190,6 @@ class ChangesReply(msgspec.Struct, frozen=True, rename="camel"):
     created: list[str] | None = None
     updated: list[str] | None = None
     destroyed: list[str] | None = None
-    updated_properties: list[str] | None = None
 
 
 class QueryReply(msgspec.Struct, frozen=True, rename="camel"):

@@ -288,3 +288,12 @@ async def test_a_new_mailbox_of_which_only_the_counts_are_told_is_a_change_of_th
         stage.fake.move(ref, "New")
         stage.fake.remove(ref)
         assert any(page.mailboxes_changed for page in await follow(stage, cursor))
+
+
+async def test_a_rename_of_which_only_the_counts_are_told_is_a_change_of_the_tree() -> None:
+    async with staged(FakeOptions(changes_clamp=1, quirks=frozenset({Quirk.CHANGES_BY_LAST_CHANGE}))) as stage:
+        (ref,) = stage.fill(1)
+        cursor = await stage.connector.position(None)
+        stage.fake.rename_mailbox("Archive", "Renamed")
+        stage.fake.move(ref, "Renamed")
+        assert any(page.mailboxes_changed for page in await follow(stage, cursor))
