@@ -368,7 +368,7 @@ class AccountEngine(AccountWrites):
             progress.error = error
         except errors.Unavailable as error:
             # One mailbox that cannot be read must not keep all the others from being read: does the rest answer?
-            await self.context.account.connector.list_mailboxes()
+            await self._list_anew()
             log.warning("account %s: mailbox %s: %s", self.context.account.name, row.ref, error.operator_text)
             progress.error = error
             self._retry_later(row.id, progress.backoff.failed())
@@ -380,6 +380,13 @@ class AccountEngine(AccountWrites):
             self._follow_up(row, outcome)
             self.hydrator.wake()
         progress.end(number)
+
+    async def _list_anew(self) -> None:
+        """List the tree to see whether the backend answers. What it says is used: it may not tell of it again."""
+        known = {row.id for row in await self._rows()}
+        for row in await self._list_tree():
+            if row.is_selectable and row.id not in known:
+                self.request(row.id, self._urgency(row))
 
     def _retry_later(self, mailbox_id: int, pause_s: float) -> None:
         self._drop_retry(mailbox_id)

@@ -66,6 +66,7 @@ async def rename_mailbox(context: AccountContext, row: MailboxRow, path: tuple[s
         # What keeps its ref is known by it, even if others have given the name to another mailbox meanwhile.
         is_kept = any(info.ref == row.ref for info in (infos if made is None else [made]))
         if lost is not None and not any(info.path == path for info in infos):
+            await sync_tree_locked(context)
             raise errors.Unavailable(lost.operator_text) from lost
         account_id = context.account_id
 
