@@ -104,6 +104,7 @@ class Ledger:
         self.flagged: set[tuple[str, str]] = set()
         self.refilled: set[str] = set()
         self.appended: Counter[bytes] = Counter()
+        self.ever_appended: Counter[bytes] = Counter()
         self.joining: set[tuple[bytes, str]] = set()
         self.dropped: set[str] = set()
         self.imported: Counter[bytes] = Counter()
@@ -447,7 +448,7 @@ class OutsideJmap(Outside):
         return [email.id for email in self.account.emails.values() if digest_of(email.content.data) in digests]
 
     def refuted(self, data: bytes) -> bool:
-        if self.ledger.appended[digest_of(data)] > 1:
+        if self.ledger.ever_appended[digest_of(data)] > 1:
             return False
         held = [email.id for email in self.account.emails.values() if email.content.data == data]
         return any(email_id not in self.ledger.meddled for email_id in held)

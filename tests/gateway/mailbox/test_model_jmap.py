@@ -143,6 +143,7 @@ class JmapHistory(History):
         is_new = data not in self.asked
         self.asked.append(data)
         ledger.appended[digest] += 1
+        ledger.ever_appended[digest] += 1
         ledger.joining.add((digest, name))
         # Whoever hangs up or gets no answer does not learn what became of the message.
         self.unanswered.add(digest)
