@@ -41,7 +41,7 @@ class OutsideGmailApi(Outside):
     spec = GMAIL
     # Gmail takes no labels of these names; it has some of these mailboxes itself, elsewhere.
     renamed = MappingProxyType(
-        {"Archive": "Archives", "Drafts": "Sketches", "Junk": "Rubbish", "Sent": "Post", "Trash": "Bin"}
+        {"Archive": "Archives", "Drafts": "Sketches", "Junk": "Unwanted", "Sent": "Post", "Trash": "Bin"}
     )
 
     def __init__(self, fake: FakeGmail, api_root: str, *, is_pushed: bool = False) -> None:
