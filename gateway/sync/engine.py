@@ -142,7 +142,7 @@ class AccountEngine(AccountWrites):
         if progress.synced_at is not None and self.context.clock.monotonic() - progress.synced_at <= max_age_s:
             return
         begun = progress.begun
-        row = await self._any_mailbox() if self._has_told_tree else None
+        row = first_of(await self._rows()) if self._has_told_tree else None
         if row is not None:
             self.request(row.id, Urgency.WAITED_FOR)
         else:
@@ -287,9 +287,6 @@ class AccountEngine(AccountWrites):
         """Whether reading the account's changes tells of the tree too."""
         return self._has_account_cursor and self.context.account.capabilities.reports_tree
 
-    async def _any_mailbox(self) -> MailboxRow | None:
-        return first_of(await self._rows())
-
     def _is_to_be_listed(self, row: MailboxRow) -> bool:
         """Whether the mailbox, never listed yet, is listed though nobody waits for it."""
         is_due = not self.context.account.capabilities.lists_by_mailbox or row.id in self._interest or is_inbox(row)
@@ -311,7 +308,7 @@ class AccountEngine(AccountWrites):
         interval_s = self._settings.poll_interval_s or self.context.account.capabilities.poll_interval_s
         while True:
             await asyncio.sleep(interval_s)
-            row = await self._any_mailbox() if self._has_told_tree else None
+            row = first_of(await self._rows()) if self._has_told_tree else None
             if row is not None:
                 self.request(row.id, Urgency.POLLED)
             else:
@@ -500,4 +497,4 @@ class AccountEngine(AccountWrites):
             if row is not None:
                 return row
         # Of a mailbox that is new the account's changes tell, if there is anything in it.
-        return await self._any_mailbox() if self._has_account_cursor else None
+        return first_of(await self._rows()) if self._has_account_cursor else None
