@@ -33,6 +33,10 @@ class Capabilities:
     are needed at first; where all of them have been and have to be listed anew, the account is.
     `gmail_ids`: message refs and thread ids are Gmail's, 64-bit numbers in lower-case hex without leading zeros, and
     mailboxes are labels, so that X-GM-EXT-1 can be offered; needs `many_mailboxes`, and `NativeSearch` for X-GM-RAW.
+    `bodies_vary`: the backend keeps no octets but composes a message anew each time, so `fetch` may give other octets
+    from one call to the next, and others than `append` was given. The gateway then holds to the first copy it served,
+    what a client appended before all. `append` finds out by itself what became of a message whose answer was lost,
+    as the octets do not tell; it raises `OutcomeUnknown` only if that could not be seen.
     Known before `open`, like everything that does not depend on the backend's answer.
     """
 
@@ -49,3 +53,4 @@ class Capabilities:
     reports_tree: bool = False
     lists_by_mailbox: bool = False
     gmail_ids: bool = False
+    bodies_vary: bool = False

@@ -180,7 +180,9 @@ class DatedBytes(BytesContent):
 class Outline:
     """What a backend can tell of a message without handing over its body.
 
-    `header` is the raw header block, octet for octet, with its closing empty line.
+    `header` is the raw header block with its closing empty line: octet for octet that of the message, unless
+    `header_is_exact` is False. Then its fields and their values are right, but its octets need not be those that
+    `fetch` serves; it is good for ENVELOPE and dates only, and for the rest the message is read whole.
     `body_structure` is the extensible BODYSTRUCTURE in the grammar of RFC 9051 section 9 (`body`), given only by a
     backend that computes it over the very octets it serves.
     """
@@ -190,6 +192,7 @@ class Outline:
     size: int | None = None
     internal_date: datetime | None = None
     body_structure: bytes | None = None
+    header_is_exact: bool = True
 
 
 @dataclass(frozen=True, slots=True)
