@@ -6,6 +6,7 @@ import enum
 import heapq
 import itertools
 import random
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 
@@ -59,19 +60,21 @@ class Queue:
 
 @dataclass(slots=True)
 class Backoff:
-    """Growing pauses after failures: `first_s`, doubled each time up to `most_s`, with jitter of a quarter."""
+    """Growing pauses after failures: `first_s`, doubled each time up to `most_s`, with jitter of a quarter.
+
+    `chance` gives random numbers from 0 to 1.
+    """
 
     first_s: float = 1.0
     most_s: float = 300.0
-    random: random.Random = field(default_factory=random.Random)
+    chance: Callable[[], float] = random.random
     _failures: int = 0
 
     def failed(self, at_least_s: float = 0.0) -> float:
         """Count a failure and return how long to pause, in seconds; never shorter than what the backend asked for."""
-        pause = min(self.first_s * 2**self._failures, self.most_s)
+        pause: float = min(self.first_s * 2**self._failures, self.most_s)
         self._failures = min(self._failures + 1, 32)
-        jittered: float = pause * self.random.uniform(0.75, 1.25)
-        return max(at_least_s, jittered)
+        return max(at_least_s, pause * (0.75 + self.chance() / 2))
 
     def succeeded(self) -> None:
         """Begin anew."""

@@ -49,7 +49,7 @@ def test_a_mailbox_taken_can_wait_again() -> None:
 
 
 def test_pauses_double_up_to_the_most_with_jitter_of_a_quarter() -> None:
-    backoff = Backoff(first_s=1, most_s=8, random=random.Random(7))
+    backoff = Backoff(first_s=1, most_s=8, chance=random.Random(7).random)
     pauses = [backoff.failed() for _ in range(6)]
     for pause, nominal in zip(pauses, [1, 2, 4, 8, 8, 8], strict=True):
         assert nominal * 0.75 <= pause <= nominal * 1.25
