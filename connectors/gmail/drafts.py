@@ -9,36 +9,35 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Sequence
 
-from connectors.api.errors import NotFound
+from connectors.api.errors import NotFound, OutcomeUnknown
 from connectors.api.types import MessageContent, MessageRef, MessageState
 from connectors.gmail.batch import BatchCall
 from connectors.gmail.labels import DRAFTS, Tree
 from connectors.gmail.mail import MAX_RESULTS, Mail
 from connectors.gmail.methods import DRAFTS_CREATE, DRAFTS_DELETE, DRAFTS_LIST
 from connectors.gmail.relabel import Course
-from connectors.gmail.structs import Draft, DraftList, Message, NoReply
+from connectors.gmail.structs import Draft, DraftList, NoReply
 from connectors.transport.paging import pages
 
 _FIELDS = "drafts(id,message(id,threadId)),nextPageToken"
 
 
 async def create(mail: Mail, tree: Tree, content: MessageContent) -> MessageState:
-    """Make a draft of a message. Gmail adds what a draft lacks, as a Message-ID, so its size is another one."""
+    """Make a draft of a message. Gmail adds what a draft lacks, as a Message-ID, so its size is another one.
+
+    Raises:
+        OutcomeUnknown: the reply was lost, or does not tell which message it is. Gmail does not find a draft to be there
+            already, so whoever makes it again has two of it.
+    """
     since = mail.known.as_of
     draft = await mail.client.upload(DRAFTS_CREATE, {"message": {}}, content, reply=Draft)
-    message = draft.message if draft.message is not None else await _message_of(mail, draft.id)
+    message = draft.message
+    if message is None:
+        raise OutcomeUnknown(f"draft {draft.id} was made, and its message not told")
     mail.drafts[MessageRef(message.id)] = draft.id
     labels = message.labels | {DRAFTS}
     mail.known.learn(message.id, labels, since)
     return mail.state(tree, message, labels=labels)
-
-
-async def _message_of(mail: Mail, draft_id: str) -> Message:
-    await read_drafts(mail)
-    for ref, known in mail.drafts.items():
-        if known == draft_id:
-            return Message(ref)
-    raise NotFound(f"draft {draft_id} was just made and is gone")
 
 
 async def read_drafts(mail: Mail) -> None:

@@ -39,7 +39,7 @@ class AccountWrites(ABC):
     def __init__(self, context: AccountContext) -> None:
         self.context = context
         self.bodies = Bodies(context)
-        self.appender = Appender(context, self._resync, self.bodies.hash_of)
+        self.appender = Appender(context, self._resync, self.bodies.likeness_of)
         self._writes: set[asyncio.Task[Any]] = set()
         self._is_stopping = False
 
@@ -111,9 +111,21 @@ class AccountWrites(ABC):
     ) -> FlagOutcome:
         """Change flags; see `flag_writer.store_flags`."""
         row = await self.context.fresh(row)
-        outcome = await self._to_the_end(store_flags(self.context, row, uids, action, flags, unchanged_since))
+        return await self._to_the_end(self._store_flags(row, uids, action, flags, unchanged_since))
+
+    async def _store_flags(
+        self,
+        row: MailboxRow,
+        uids: Sequence[int],
+        action: FlagAction,
+        flags: Sequence[str],
+        unchanged_since: int | None,
+    ) -> FlagOutcome:
+        outcome = await store_flags(self.context, row, uids, action, flags, unchanged_since)
         if outcome.is_unknown:
             self.request(row.id, Urgency.WAITED_FOR)
+        for mailbox_id in outcome.unread:
+            self.request(mailbox_id, Urgency.PUSHED)
         return outcome
 
     async def copy(
@@ -132,6 +144,8 @@ class AccountWrites(ABC):
         if outcome.is_unknown:
             self.request(destination.id, Urgency.WAITED_FOR)
             self.request(source.id, Urgency.WAITED_FOR)
+        if outcome.is_contested:
+            self.request(source.id, Urgency.PUSHED)
         return outcome
 
     async def _find_unplaced(self, destination: MailboxRow, outcome: MoveOutcome) -> None:
@@ -154,9 +168,14 @@ class AccountWrites(ABC):
     async def expunge(self, row: MailboxRow, uids: Sequence[int]) -> ExpungeOutcome:
         """Remove messages from a mailbox; see `mover.expunge`."""
         row = await self.context.fresh(row)
-        outcome = await self._to_the_end(expunge(self.context, row, uids))
+        return await self._to_the_end(self._expunge(row, uids))
+
+    async def _expunge(self, row: MailboxRow, uids: Sequence[int]) -> ExpungeOutcome:
+        outcome = await expunge(self.context, row, uids)
         if outcome.is_unknown:
             self.request(row.id, Urgency.WAITED_FOR)
+        if outcome.is_contested:
+            self.request(row.id, Urgency.PUSHED)
         return outcome
 
     # -- the mailbox tree ---------------------------------------------------------------------------------------------

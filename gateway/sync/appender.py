@@ -1,14 +1,14 @@
 """APPEND: exactly once in effect, whatever happens to the connection or to this process.
 
-Before the backend is asked, an intent with the hash of the octets is recorded. If the outcome stays unknown, the
-mailbox is read again and the message is looked for among what is new; it is never sent a second time on suspicion. A
-client that repeats an APPEND whose answer it did not get is given the message that is there.
+Before the backend is asked, an intent with the message's likeness is recorded. If the outcome stays unknown, the
+mailbox is read again and the message is looked for among what is new, also as backends may have altered it on its way
+in; it is never sent a second time on suspicion. A client that repeats an APPEND whose answer it did not get is given
+the message that is there.
 """
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
@@ -16,6 +16,7 @@ from datetime import datetime
 
 from connectors.api import errors
 from connectors.api.types import MessageContent, MessageRef, MessageState
+from gateway.message.likeness import Likeness, Portrait
 from gateway.store import intents, messages, placements
 from gateway.store.database import Transaction
 from gateway.store.flags import FlagSet
@@ -42,17 +43,17 @@ Raises:
     ConnectorError: it could not be read.
 """
 
-HashOf = Callable[[MailboxRow, int, MessageRef], Awaitable[bytes]]
-"""Returns the SHA-256 of a message's octets, given its mailbox, message id and ref."""
+LikenessOf = Callable[[MailboxRow, int, MessageRef], Awaitable[Likeness]]
+"""Returns what a message is known again by, given its mailbox, message id and ref."""
 
 
 class Appender:
     """Appends to the mailboxes of one account and settles what was left open."""
 
-    def __init__(self, context: AccountContext, resync: Resync, hash_of: HashOf) -> None:
+    def __init__(self, context: AccountContext, resync: Resync, likeness_of: LikenessOf) -> None:
         self._context = context
         self._resync = resync
-        self._hash_of = hash_of
+        self._likeness_of = likeness_of
 
     async def append(
         self, row: MailboxRow, content: MessageContent, flags: Sequence[str], internal_date: datetime | None
@@ -63,14 +64,14 @@ class Appender:
             ConnectorError: it is not stored; for `OutcomeUnknown` that could not be found out.
         """
         context = self._context
-        digest = await _digest(content)
+        likeness = await _likeness(content)
         async with context.write_lock(row.id):
-            uid = await self._answered_before(row, digest)
+            uid = await self._answered_before(row, likeness.digest)
             if uid is not None:
                 await self._keep_flags(row, uid, flags)
                 return uid
             connector = await context.account.open()
-            intent = await self._record(row, digest, content.size, internal_date)
+            intent = await self._record(row, likeness, content.size, internal_date)
             policy = policy_of(row)
             with context.guard.receiving():
                 try:
@@ -107,9 +108,10 @@ class Appender:
         await self._context.store.write(body)
         self._context.changed(row.id)
 
-    async def _record(self, row: MailboxRow, digest: bytes, size: int, date: datetime | None) -> IntentRow:
-        account_id = self._context.account_id
+    async def _record(self, row: MailboxRow, likeness: Likeness, size: int, date: datetime | None) -> IntentRow:
+        account_id, digest = self._context.account_id, likeness.digest
         payload: dict[str, object] = {"mailbox": row.id, "uidnext": row.uidnext, "size": size}
+        payload["likeness"] = likeness.encode()
         if date is not None:
             payload["date"] = date.isoformat()
 
@@ -221,17 +223,26 @@ class Appender:
         return uid
 
     async def _find(self, row: MailboxRow, intent: IntentRow) -> int | None:
-        """Look for the octets among the messages that came since; sizes first, so that few have to be read."""
-        size, after_uid = _number(intent, "size"), _number(intent, "uidnext") - 1
+        """Look for the message among those that came since; sizes first, so that few have to be read.
+
+        The very octets are preferred to what a backend may have made of them.
+        """
+        assert intent.content_hash is not None, "an append has octets"
+        wanted = Likeness.decode(intent.content_hash, intent.payload.get("likeness"))
+        sizes, after_uid = wanted.possible_sizes(_number(intent, "size")), _number(intent, "uidnext") - 1
+        altered: int | None = None
         while candidates := await self._after(row, after_uid):
             refs = await self._refs(candidates)
             for uid, message_id, *_, known_size, is_exact, _saved, _hydration in candidates:
-                if known_size is not None and is_exact and known_size != size:
+                if known_size is not None and is_exact and known_size not in sizes:
                     continue
-                if await self._hash_of(row, message_id, MessageRef(refs[message_id])) == intent.content_hash:
+                found = await self._likeness_of(row, message_id, MessageRef(refs[message_id]))
+                if found.digest == wanted.digest:
                     return uid
+                if altered is None and wanted.became(found):
+                    altered = uid
             after_uid = candidates[-1][0]
-        return None
+        return altered
 
     async def _after(self, row: MailboxRow, uid: int) -> list[PlacementRow]:
         return await self._context.store.read_bulk(lambda tx: placements.load_range(tx, row.id, uid, 256))
@@ -262,9 +273,9 @@ def _number(intent: IntentRow, key: str) -> int:
     return value
 
 
-async def _digest(content: MessageContent) -> bytes:
-    digest = hashlib.sha256()
+async def _likeness(content: MessageContent) -> Likeness:
+    portrait = Portrait()
     async for chunk in content.chunks():
-        digest.update(chunk)
+        portrait.feed(chunk)
         await asyncio.sleep(0)
-    return digest.digest()
+    return portrait.finish()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import logging
 import mmap
 import tempfile
@@ -18,6 +17,7 @@ from connectors.api.abilities import BatchFetch
 from connectors.api.connector import Connector
 from connectors.api.priority import Priority, Turn, current_priority, current_turn
 from connectors.api.types import DatedContent, MessageContent, MessageRef
+from gateway.message.likeness import Likeness, Portrait
 from gateway.store import messages
 from gateway.store.body_cache import CacheWriter
 from gateway.store.mailboxes import MailboxRow
@@ -168,14 +168,14 @@ class Bodies:
         flights = self._take_off([item.message_id for item in wanted])
         return self._start(self._fetch_many(connector, row, wanted, flights))
 
-    async def hash_of(self, row: MailboxRow, message_id: int, ref: MessageRef) -> bytes:
-        """Return the SHA-256 of the message's octets; see `open` for what is raised."""
+    async def likeness_of(self, row: MailboxRow, message_id: int, ref: MessageRef) -> Likeness:
+        """Return what the message is known again by; see `open` for what is raised."""
         body = await self.open(row, message_id, ref)
         try:
-            digest = hashlib.sha256()
+            portrait = Portrait()
             for offset in range(0, body.size, IN_MEMORY_OCTETS):
-                digest.update(await body.read(offset, IN_MEMORY_OCTETS))
-            return digest.digest()
+                portrait.feed(await body.read(offset, IN_MEMORY_OCTETS))
+            return portrait.finish()
         finally:
             body.close()
 

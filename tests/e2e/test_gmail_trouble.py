@@ -215,3 +215,27 @@ def test_history_that_ends_while_mailboxes_are_listed_loses_nothing(line: Line) 
         line.server.fake.latency_s = 0.0
         line.settle(client)
         assert_kept(before, uids(client))
+
+
+@pytest.mark.parametrize("fault", [{"is_cut": True}, {"status": 503}])
+@pytest.mark.parametrize("is_repeated", [False, True])
+def test_a_draft_whose_answer_is_lost_is_there_once(line: Line, fault: dict[str, object], is_repeated: bool) -> None:
+    """Gmail gives it a Message-ID and other line ends, and does not know it again."""
+    draft = b"Subject: to do\n\nText\n"
+    drafts = "[Gmail]/Drafts"
+    with line.client() as client:
+        line.settle(client)
+        before = client.append(drafts, draft.replace(b"Text", b"Test"))
+        server, method = line.server, "gmail.users.drafts.create"
+        server.thread.call(lambda: server.fake.fail_next(method, is_after_work=True, **fault))
+        if is_repeated:
+            # The look at what has become of it fails too, so the client is told that it is not known.
+            server.thread.call(lambda: server.fake.fail_next("gmail.users.history.list", times=40, status=500))
+            assert not client.command(f'APPEND "{drafts}" {{}}', draft).is_ok
+            server.thread.call(server.fake.faults.clear)
+        uid = client.append(drafts, draft)
+        assert uid > before
+        client.select(drafts)
+        stored = {uid: row["BODY[]"] for uid, row in client.fetch("1:*", "(BODY.PEEK[])").items()}
+        assert [uid for uid, data in stored.items() if isinstance(data, bytes) and b"Text" in data] == [uid]
+        assert len(server.fake.mailbox.drafts) == 2

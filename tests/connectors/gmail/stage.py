@@ -53,14 +53,14 @@ class GmailRig(Rig):
         self._settings = settings
         self._scopes = scopes
         self._clock = clock
-        self._transport = transport
+        self.transport = transport
 
     def connector(self) -> GmailConnector:
         values = SPEC.check({"units_per_minute": 600_000.0, "timeout_s": 20.0, **self._settings})
         login = FixedCredential(BearerCredential("", Secret(self.fake.access_token(self._scopes))))
         puller = FixedCredential(BearerCredential("", Secret(self.fake.access_token([PUBSUB_SCOPE], user=""))))
         credentials = GmailCredentials(login, puller)
-        return GmailConnector(parse_settings(values), credentials, clock=self._clock, transport=self._transport)
+        return GmailConnector(parse_settings(values), credentials, clock=self._clock, transport=self.transport)
 
     async def deliver(self, path: Path, data: bytes) -> None:
         self.fake.deliver(data, [self.label(path), "UNREAD"])

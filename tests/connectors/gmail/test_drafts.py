@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
+import httpx
 import pytest
 
-from connectors.api.types import DRAFT, SEEN, MailboxRef, MessageRef
+from connectors.api.errors import OutcomeUnknown
+from connectors.api.types import DRAFT, SEEN, BytesContent, MailboxRef, MessageRef
 from tests.conformance.rig import mail
 from tests.connectors.gmail.stage import Stage, staged, told
 
@@ -30,6 +32,30 @@ async def test_what_a_draft_lacks_is_added_so_its_size_is_not_claimed(stage: Sta
     state = await stage.append("DRAFT", b"Subject: to do\r\n\r\n")
     assert state.size is None
     assert (await stage.probe("DRAFT").read(state.ref)).endswith(b"Subject: to do\r\n\r\n")
+
+
+async def test_a_draft_whose_message_is_not_told_has_to_be_looked_for(stage: Stage) -> None:
+    stage.rig.transport = _Silent(stage.rig.transport)
+    connector = stage.rig.connector()
+    await connector.open()
+    with pytest.raises(OutcomeUnknown):
+        await connector.append(MailboxRef("DRAFT"), BytesContent(mail(1)), frozenset(), None)
+    await connector.close()
+
+
+class _Silent(httpx.AsyncBaseTransport):
+    """Takes from replies to drafts.create what they say of the message."""
+
+    def __init__(self, inner: httpx.AsyncBaseTransport | None) -> None:
+        assert inner is not None
+        self._inner = inner
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        response = await self._inner.handle_async_request(request)
+        if not request.url.path.endswith("/drafts"):
+            return response
+        await response.aread()
+        return httpx.Response(response.status_code, json={"id": response.json()["id"]})
 
 
 async def test_an_edited_draft_is_another_message(stage: Stage) -> None:

@@ -17,11 +17,21 @@ from gateway.store import intents
 from tests.stack import INBOX, Stack, message, next_changes, running_stack, until_held
 
 DATE = datetime(2020, 5, 6, 7, 8, 9, tzinfo=UTC)
+DRAFT = b"Subject: to do\n\nText\n"
 LAYOUTS = ["folders", "items", "labels"]
 
 
 async def append(stack: Stack, number: int = 1, flags: tuple[str, ...] = ()) -> int:
     return (await (await stack.user()).append("INBOX", BytesContent(message(number)), flags, DATE)).uid
+
+
+async def append_octets(stack: Stack, data: bytes) -> int:
+    return (await (await stack.user()).append("INBOX", BytesContent(data), (), DATE)).uid
+
+
+def as_stored(data: bytes) -> bytes:
+    """Return what a backend makes of a message without Message-ID."""
+    return b"Message-ID: <CA1@mail.example>\r\n" + data.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
 
 
 async def open_intents(stack: Stack) -> list[intents.IntentRow]:
@@ -74,6 +84,56 @@ async def test_flags_are_kept_if_only_the_repetition_is_answered(stack: Stack) -
     assert len(backend.messages(INBOX)) == 1
     await until_held(view, 1)
     assert view.flag_rows([1])[0].flags == b"(\\Deleted \\Recent)"
+
+
+@pytest.mark.parametrize("is_down", [False, True])
+async def test_a_lost_answer_is_settled_though_the_backend_alters_the_message(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch, is_down: bool
+) -> None:
+    """As Gmail does with drafts: fields that are missing are added, and line ends are CRLF."""
+    backend = await stack.add_account("work", layout="labels")
+    backend.deliver(INBOX, message(0))
+    await stack.open()
+    add = MemoryBackend.add
+    monkeypatch.setattr(MemoryBackend, "add", lambda self, box, data, *rest: add(self, box, as_stored(data), *rest))
+    backend.faults.fail_after_doing(Operation.APPEND)
+    if is_down:
+        # Another one like it comes meanwhile.
+        backend.deliver(INBOX, DRAFT.replace(b"to do", b"to do soon"))
+        backend.faults.fail_next(Operation.CHANGES, *[errors.Unavailable("down")] * 50)
+        with pytest.raises(MailError):
+            await append_octets(stack, DRAFT)
+        backend.faults._before.clear()
+    uid = await append_octets(stack, DRAFT)
+    stored = [each.data for each in backend.messages(INBOX)]
+    assert stored.count(as_stored(DRAFT)) == 1
+    assert uid == len(stored)
+    assert await open_intents(stack) == []
+    # That one was answered: the next is a message of its own.
+    assert await append_octets(stack, DRAFT) == len(stored) + 1
+    assert await stack.check() == []
+
+
+async def test_another_message_is_not_taken_for_one_that_did_not_arrive(stack: Stack) -> None:
+    backend = await stack.add_account("work", layout="labels")
+    await stack.open()
+    for other in (DRAFT.replace(b"Text", b"Test"), b"To: bo@example.org\n" + DRAFT, DRAFT.replace(b" to do", b" done")):
+        backend.deliver(INBOX, as_stored(other))
+    backend.faults.fail_next(Operation.APPEND, errors.OutcomeUnknown("lost"))
+    with pytest.raises(MailError) as refused:
+        await append_octets(stack, DRAFT)
+    assert refused.value.kind is ErrorKind.UNAVAILABLE
+    assert await append_octets(stack, DRAFT) == 4
+    assert len(backend.messages(INBOX)) == 4
+
+
+async def test_of_two_that_could_be_it_the_very_same_octets_are_taken(stack: Stack) -> None:
+    backend = await stack.add_account("work", layout="labels")
+    await stack.open()
+    backend.deliver(INBOX, as_stored(DRAFT))
+    backend.faults.fail_after_doing(Operation.APPEND)
+    assert await append_octets(stack, DRAFT) == 2
+    assert [each.data for each in backend.messages(INBOX)] == [as_stored(DRAFT), DRAFT]
 
 
 async def test_an_append_that_did_not_arrive_is_refused_and_can_be_repeated(stack: Stack) -> None:
