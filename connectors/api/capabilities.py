@@ -36,7 +36,8 @@ class Capabilities:
     `bodies_vary`: the backend keeps no octets but composes a message anew each time, so `fetch` may give other octets
     from one call to the next, and others than `append` was given. The gateway then holds to the first copy it served,
     what a client appended before all. `append` finds out by itself what became of a message whose answer was lost,
-    as the octets do not tell; it raises `OutcomeUnknown` only if that could not be seen.
+    as the octets do not tell; it raises `OutcomeUnknown` only if that could not be seen. Sizes it tells of messages
+    are not exact (`MessageState.size_is_exact`), and it has no UIDs of its own.
     Known before `open`, like everything that does not depend on the backend's answer.
     """
 

@@ -125,7 +125,9 @@ class BatchResult:
     """The outcome of a write on several messages; the three groups together hold every ref that was asked for.
 
     `done` maps a ref to the state after the write: of the message itself for `store_flags`, of the copy for `copy` and
-    `move` (whose own `ref` may differ from the key), and None where there is nothing left to say (`expunge`).
+    `move` (whose own `ref` may differ from the key), and for `expunge` of a message that goes on in other mailboxes, if
+    that is known. It is None where there is nothing left to say. The gateway takes `mailboxes` of these states at their
+    word and does not wait for the changes to tell of a message that the write has put elsewhere as well.
     `missing` are refs that no longer exist. `failed` gives each other ref its reason.
     """
 

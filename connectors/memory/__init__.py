@@ -24,6 +24,10 @@ SPEC = ConnectorSpec(
         ),
         Setting("lists_account", bool, "with layout labels: all messages can be listed at once", default=False),
         Setting("reports_tree", bool, "with layout labels: changes tell of mailboxes too", default=False),
+        Setting(
+            "bodies_vary", bool, "messages are composed anew, in other octets, each time they are read", default=False
+        ),
+        Setting("exact_headers", bool, "headers read alone are those of the message, octet for octet", default=True),
         Setting("gmail_ids", bool, "with layout labels: ids and search are like Gmail's", default=False),
         Setting("backend", str, "name of a shared backend, where the process keeps such", default=""),
     ),

@@ -11,6 +11,7 @@ import enum
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import count
 
 from connectors.api.errors import (
     AlreadyExists,
@@ -131,9 +132,10 @@ class MemoryBackend:
     `is_sparse` makes listings carry ids, membership and flags only. With LABELS, `lists_account` lets all messages be
     listed at once and `reports_tree` lets changes tell of mailboxes; with `has_gmail_ids` ids are like Gmail's,
     there are mailboxes for starred and important messages, and it has a search language. Without `has_outlines`
-    headers and dates come with whole messages only, and without `keeps_dates` the date that a client asks for is not
-    kept. Limits are in octets; `page_size` and the batch limits are in messages. `clock` gives the date of a message
-    that comes without one.
+    headers and dates come with whole messages only, and without `has_exact_headers` headers alone come in other octets;
+    with `bodies_vary` so do messages at each of the `readings`. Without `keeps_dates` the date that a client asks for
+    is not kept. Limits are in octets; `page_size` and the batch limits are in messages. `clock` gives the date of a
+    message that comes without one.
     """
 
     layout: Layout = Layout.FOLDERS
@@ -144,6 +146,9 @@ class MemoryBackend:
     has_gmail_ids: bool = False
     has_outlines: bool = True
     keeps_dates: bool = True
+    has_exact_headers: bool = True
+    bodies_vary: bool = False
+    readings: Iterator[int] = field(default_factory=lambda: count(1))
     append_limit: int | None = None
     storage_limit: int | None = None
     page_size: int = 100
@@ -160,6 +165,8 @@ class MemoryBackend:
     def __post_init__(self) -> None:
         if self.has_uids and self.layout is not Layout.FOLDERS:
             raise ValueError("only a backend of folders has UIDs")
+        if self.has_uids and self.bodies_vary:
+            raise ValueError("the octets of a UID never change")
         if (self.lists_account or self.reports_tree or self.has_gmail_ids) and self.layout is not Layout.LABELS:
             raise ValueError("only a backend of labels has listings and changes for the whole account, or Gmail's ids")
         self.create_mailbox(INBOX, Role.INBOX)
@@ -368,6 +375,7 @@ class MemoryBackend:
             uid=int(ref) if self.has_uids else None,
             internal_date=None if is_sparse else message.internal_date,
             size=None if is_sparse else len(message.data),
+            size_is_exact=not self.bodies_vary,
             email_id=message.ident if self.has_gmail_ids else None,
             thread_id=message.thread,
         )

@@ -43,6 +43,7 @@ from connectors.api.types import (
 )
 from connectors.memory import SPEC, search
 from connectors.memory.backend import Entry, Layout, Mailbox, MemoryBackend, Message, Watcher
+from connectors.memory.composing import composed, header_block, retold_header
 from connectors.memory.faults import Operation
 
 T = TypeVar("T")
@@ -73,6 +74,8 @@ def make_backend(settings: Mapping[str, SettingValue]) -> MemoryBackend:
     for key in ("lists_account", "reports_tree", "gmail_ids"):
         if settings[key] and layout is not Layout.LABELS:
             raise SettingError(key, "goes with layout labels only")
+    if has_uids and settings["bodies_vary"]:
+        raise SettingError("bodies_vary", "goes without uids only")
     return MemoryBackend(
         layout,
         has_uids=has_uids,
@@ -80,6 +83,8 @@ def make_backend(settings: Mapping[str, SettingValue]) -> MemoryBackend:
         lists_account=bool(settings["lists_account"]),
         reports_tree=bool(settings["reports_tree"]),
         has_gmail_ids=bool(settings["gmail_ids"]),
+        has_exact_headers=bool(settings["exact_headers"]),
+        bodies_vary=bool(settings["bodies_vary"]),
     )
 
 
@@ -124,6 +129,7 @@ class MemoryConnector(Connector, MailboxAdmin, Subscriptions, Push, BatchFetch, 
             append_limit=backend.append_limit,
             reports_tree=backend.reports_tree,
             gmail_ids=backend.has_gmail_ids,
+            bodies_vary=backend.bodies_vary,
         )
 
     @property
@@ -197,7 +203,7 @@ class MemoryConnector(Connector, MailboxAdmin, Subscriptions, Push, BatchFetch, 
         for ref in refs:
             message = box.messages.get(ref)
             if message is not None:
-                yield Outline(ref, _header_block(message.data), len(message.data), message.internal_date)
+                yield self._outline(ref, message)
 
     async def fetch(self, mailbox: MailboxRef, ref: MessageRef) -> MessageContent:
         async with self._call(Operation.FETCH):
@@ -324,9 +330,14 @@ class MemoryConnector(Connector, MailboxAdmin, Subscriptions, Push, BatchFetch, 
             return [QuotaInfo("memory", self.backend.used_octets(), self.backend.storage_limit, used)]
 
     def _content(self, message: Message) -> MessageContent:
-        if self.backend.has_outlines:
-            return BytesContent(message.data)
-        return DatedBytes(message.data, message.internal_date)
+        varies = self.backend.bodies_vary
+        data = composed(message.data, next(self.backend.readings)) if varies else message.data
+        return BytesContent(data) if self.backend.has_outlines else DatedBytes(data, message.internal_date)
+
+    def _outline(self, ref: MessageRef, message: Message) -> Outline:
+        is_exact = self.backend.has_exact_headers
+        header = header_block(message.data) if is_exact else retold_header(message.data)
+        return Outline(ref, header, len(message.data), message.internal_date, header_is_exact=is_exact)
 
     # -- inside -------------------------------------------------------------------------------------------------------
 
@@ -411,14 +422,6 @@ def _pages(items: Sequence[T], size: int) -> Iterable[Sequence[T]]:
     rest = iter(items)
     while page := list(islice(rest, size)):
         yield page
-
-
-def _header_block(data: bytes) -> bytes:
-    """Return the octets up to and with the first empty line; all of them if there is none."""
-    if data.startswith(b"\r\n"):
-        return data[:2]
-    end = data.find(b"\r\n\r\n")
-    return data if end < 0 else data[: end + 4]
 
 
 def _with_changed_content(state: MessageState) -> MessageState:

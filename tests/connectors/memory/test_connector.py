@@ -282,3 +282,37 @@ async def test_a_backend_may_not_keep_the_date_asked_for() -> None:
     asked = datetime(2001, 1, 1, tzinfo=UTC)
     state = await connector.append(backend.mailbox(INBOX).ref, BytesContent(MAIL), NONE, asked)
     assert state.internal_date == now
+
+
+async def test_bodies_that_vary_are_the_same_mail_in_other_octets_each_time() -> None:
+    backend = MemoryBackend(Layout.ITEMS, bodies_vary=True)
+    ref = backend.deliver(("INBOX",), b"Subject: a\r\n\r\nText\r\n")
+    connector = connect(backend)
+    await connector.open()
+    assert connector.capabilities.bodies_vary
+    inbox = backend.mailbox(("INBOX",)).ref
+    first, second = [
+        b"".join([chunk async for chunk in (await connector.fetch(inbox, ref)).chunks()]) for _ in range(2)
+    ]
+    assert first != second
+    assert first.endswith(b"\r\nSubject: a\r\n\r\nText\r\n")
+    (state,) = await connector.states(inbox, [ref])
+    assert not state.size_is_exact
+
+
+async def test_headers_that_are_not_exact_have_the_fields_in_other_octets() -> None:
+    backend = MemoryBackend(Layout.ITEMS, has_exact_headers=False)
+    ref = backend.deliver(("INBOX",), b"Subject: a\r\n b\r\nno field\r\n\r\nText\r\n")
+    connector = connect(backend)
+    await connector.open()
+    (outline,) = [item async for item in connector.outlines(backend.mailbox(("INBOX",)).ref, [ref])]
+    assert (outline.header, outline.header_is_exact) == (b"SUBJECT: a\r\n b\r\nno field\r\n\r\n", False)
+
+
+def test_bodies_that_vary_do_not_go_with_uids() -> None:
+    with pytest.raises(SettingError, match="bodies_vary"):
+        make_backend(SPEC.check({"uids": True, "bodies_vary": True}))
+    with pytest.raises(ValueError, match="UID"):
+        MemoryBackend(has_uids=True, bodies_vary=True)
+    made = make_backend(SPEC.check({"layout": "items", "bodies_vary": True, "exact_headers": False}))
+    assert (made.bodies_vary, made.has_exact_headers) == (True, False)
