@@ -101,7 +101,7 @@ async def running_stack(
 
     `make_connector` is for accounts at something else than a memory backend.
     """
-    store = await Store.open(f"sqlite:///{directory}/gateway.db")
+    store = await Store.open(f"sqlite:///{directory}/gateway.db", clock=clock)
     cache = BodyCache(directory / "cache", 64 << 20)
     cache.load()
     held = backends if backends is not None else {}

@@ -6,6 +6,7 @@ Others act whenever the gateway calls a method: before it is carried out, and be
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 
@@ -17,7 +18,7 @@ from gateway.store.mailboxes import MailboxRow
 from gateway.store.placements import PlacementRow
 from tests.connectors.gmail.rig import InProcess
 from tests.fakes.gmail.fake import FakeGmail
-from tests.fakes.gmail.labels import PLACES
+from tests.fakes.gmail.labels import PLACES, Label, LabelBook
 from tests.fakes.gmail.mailbox import Mailbox, Message
 from tests.fakes.gmail.options import Clock, FakeOptions, Quirks
 from tests.gateway.mailbox.history import DOWN, Outside
@@ -65,13 +66,22 @@ REFUSED = (("rateLimitExceeded", 429), ("userRateLimitExceeded", 403), ("backend
 class Ledger:
     """What clients have asked for, and what the gateway did that nobody had asked for (`wrongs`)."""
 
-    def __init__(self, there: Callable[[], Set[str]], *, last_is_trashed: bool, last_is_deleted: bool) -> None:
-        """Begin; `there` tells the ids of the labels that there are."""
+    def __init__(
+        self,
+        there: Callable[[], Set[str]],
+        named: Callable[[str], Set[str]],
+        *,
+        last_is_trashed: bool,
+        last_is_deleted: bool,
+    ) -> None:
+        """Begin; `there` tells the ids of the labels that there are, `named` of those that were so named of late."""
         self.there = there
+        self.named = named
         self.is_outside = True
         self.wrongs: list[str] = []
         self.leaving: set[tuple[str, str]] = set()
         self.entering: set[tuple[str, str]] = set()
+        """By the name of the mailbox, as a client gives it: which one has it is only clear when that is looked up."""
         self.flagged: set[str] = set()
         self.joining: set[bytes] = set()
         self.meddled: set[str] = set()
@@ -89,7 +99,7 @@ class Ledger:
             return
         is_joining = message.content().header("Subject").encode() in self.joining
         left = {label for one, label in self.leaving if one == ref}
-        entered = {label for one, label in self.entering if one == ref}
+        entered = {label for one, name in self.entering if one == ref for label in self.named(name)}
         for label in after - before:
             is_thrown_away = label == "TRASH" and left and (self._last_is_trashed or left & {"ALL", "SENT", "DRAFT"})
             is_asked = label in entered or (label in {"UNREAD", "STARRED"} and ref in self.flagged)
@@ -123,10 +133,33 @@ class Ledger:
             asked.clear()
 
 
+class WatchedLabels(LabelBook):
+    """Remembers what names each user label has had since `forget`."""
+
+    def __init__(self, quirks: Quirks, limit: int) -> None:
+        super().__init__(quirks, limit)
+        self._had: defaultdict[str, set[str]] = defaultdict(set)
+
+    def ever_named(self, name: str) -> set[str]:
+        """Return the ids of the labels that had the name at any time."""
+        return {label_id for label_id, names in self._had.items() if name in names}
+
+    def forget(self) -> None:
+        self._had = defaultdict(set, {label.id: {label.name} for label in self if not label.is_system})
+
+    def _put(self, label: Label) -> None:
+        super()._put(label)
+        self._had[label.id].add(label.name)
+
+
 class WatchedMailbox(Mailbox):
     """Tells a ledger of every change of a message that was there."""
 
     ledger: Ledger | None = None
+
+    def __init__(self, address: str, options: FakeOptions, clock: Clock) -> None:
+        super().__init__(address, options, clock)
+        self.labels: WatchedLabels = WatchedLabels(options.quirks, options.label_limit)
 
     def relabel(self, message: Message, add: frozenset[str], remove: frozenset[str]) -> None:
         taken = remove | (PLACES - add if add & PLACES else frozenset())
@@ -204,6 +237,7 @@ class OutsideGmail(Outside):
         self.mailbox = mailbox
         self.ledger = Ledger(
             lambda: {label.id for label in mailbox.labels},
+            lambda name: {SYSTEM[name]} if name in SYSTEM else mailbox.labels.ever_named(name),
             last_is_trashed=self.expunge == "trash",
             last_is_deleted=self.expunge == "delete",
         )
@@ -366,6 +400,11 @@ class OutsideGmail(Outside):
     def wrongs(self) -> list[str]:
         """Return what the gateway did there that it should not have."""
         return self.fake.violations + self.ledger.wrongs
+
+    def forget(self) -> None:
+        """Once all is quiet nothing is being asked for any more."""
+        self.ledger.forget()
+        self.mailbox.labels.forget()
 
     def refuted(self, data: bytes) -> bool:
         subject = data.split(b"Subject: ")[1].split(b"\r\n")[0].decode()

@@ -81,9 +81,7 @@ class GmailHistory(History):
 
     async def copy_to(self, client: SimulatedClient, uids: list[int], name: str, *, is_move: bool) -> CopyOutcome:
         ledger, source, refs = self.outside.ledger, client.view._mailbox.row, await self.refs(client, uids)
-        destination = await self.row(name)
-        if destination is not None:
-            ledger.entering.update((ref, destination.ref) for ref in refs)
+        ledger.entering.update((ref, name) for ref in refs)
         if is_move:
             ledger.leaving.update((ref, source.ref) for ref in refs)
         return await super().copy_to(client, uids, name, is_move=is_move)
@@ -143,7 +141,7 @@ class GmailHistory(History):
         assert sorted("/".join(row.path) for row in await self.rows() if row.is_selectable) == outside.present()
         await super().check()
         assert not outside.wrongs(), outside.wrongs()
-        outside.ledger.forget()
+        outside.forget()
 
 
 @pytest.mark.parametrize("seed", SEEDS)
