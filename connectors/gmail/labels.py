@@ -61,6 +61,8 @@ _CATEGORIES: Mapping[str, str] = {
 _FLAGS = frozenset({SEEN, FLAGGED})
 _DRAFT_FLAGS = frozenset({SEEN, DRAFT})
 """A draft cannot be given labels, so not be starred; \\Draft is there because it is a draft."""
+_MIXED_FLAGS = _FLAGS | _DRAFT_FLAGS
+"""Of mailboxes with drafts among other messages: which of them are drafts is for Gmail to say there too."""
 
 _IMPLIED = "/"
 
@@ -144,7 +146,7 @@ def user_path(name: str) -> Path:
 
 
 def _system_info(label_id: str, path: Path, role: Role | None) -> MailboxInfo:
-    flags = _DRAFT_FLAGS if label_id == DRAFTS else _FLAGS
+    flags = _DRAFT_FLAGS if label_id == DRAFTS else _MIXED_FLAGS if label_id in VIEWS | ASIDE else _FLAGS
     return MailboxInfo(
         MailboxRef(label_id),
         path,

@@ -19,7 +19,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from connectors.api.errors import Unsupported
-from connectors.api.types import FLAGGED, SEEN, BatchResult, MailboxRef, MessageRef
+from connectors.api.types import DRAFT, FLAGGED, SEEN, BatchResult, MailboxRef, MessageRef
 from connectors.gmail.labels import ALL, ASIDE, DRAFTS, INBOX, LASTING, PLACES, SENT, STARRED, UNREAD, Labels, Tree
 from connectors.gmail.mail import Mail
 from connectors.gmail.relabel import Course, relabel
@@ -33,17 +33,32 @@ _FULL = frozenset({SENT, DRAFTS})
 async def store_flags(
     mail: Mail, mailbox: MailboxRef, refs: Sequence[MessageRef], add: frozenset[str], remove: frozenset[str]
 ) -> BatchResult:
-    """Set and remove \\Seen and \\Flagged; a thousand messages cost 50 units. \\Draft is what a draft has.
+    """Set and remove \\Seen and \\Flagged; a thousand messages cost 50 units.
 
     A message of such a large set that has just been deleted by somebody else passes as done: it is gone at the next
-    look anyway.
+    look anyway. \\Draft is what a draft has, whatever is asked for; so where it is, the flags are told in any case, and
+    read at 20 units a message where they are not known.
     """
     tree = await mail.require(mailbox)
     given = (_NONE if FLAGGED not in add else frozenset({STARRED})) | (_NONE if SEEN not in remove else {UNREAD})
     taken = (_NONE if FLAGGED not in remove else frozenset({STARRED})) | (_NONE if SEEN not in add else {UNREAD})
-    if not given and not taken:
-        return BatchResult({ref: mail.state_known(tree, ref) for ref in refs})
-    return (await relabel(mail, tree, refs, given, taken, named=[mailbox])).result()
+    if given or taken:
+        result = (await relabel(mail, tree, refs, given, taken, named=[mailbox])).result()
+    else:
+        result = BatchResult({ref: mail.state_known(tree, ref) for ref in refs})
+    return await _with_flags(mail, tree, result) if DRAFT in add | remove else result
+
+
+async def _with_flags(mail: Mail, tree: Tree, result: BatchResult) -> BatchResult:
+    """Read what the result does not tell of the flags; messages that turn out to be gone are missing."""
+    untold = [ref for ref, state in result.done.items() if state is None or state.flags is None]
+    if not untold:
+        return result
+    labels = await mail.labels_of(untold)
+    told = {ref: mail.state(tree, Message(ref), labels=labels[ref]) for ref in untold if ref in labels}
+    gone = frozenset(untold) - told.keys()
+    done = {ref: told.get(ref, state) for ref, state in result.done.items() if ref not in gone}
+    return BatchResult(done, result.missing | gone, result.failed)
 
 
 async def copy(mail: Mail, source: MailboxRef, refs: Sequence[MessageRef], destination: MailboxRef) -> BatchResult:

@@ -281,10 +281,24 @@ async def test_a_draft_can_be_flagged_where_gmail_lets_it() -> None:
         assert told(result.done[draft])[1] == [DRAFT, FLAGGED, SEEN]
 
 
-async def test_that_a_draft_is_one_cannot_be_changed(stage: Stage) -> None:
+@pytest.mark.parametrize("where", ["DRAFT", "ALL"])
+async def test_that_a_draft_is_one_cannot_be_changed_and_is_told(stage: Stage, where: str) -> None:
     (draft,) = map(MessageRef, _draft_messages(stage))
     stage.clear()
-    result = await stage.connector.store_flags(MailboxRef("DRAFT"), [draft], NONE, frozenset({DRAFT}))
-    assert result.done.keys() == {draft}
+    result = await stage.connector.store_flags(MailboxRef(where), [draft], NONE, frozenset({DRAFT}))
+    assert told(result.done[draft])[1] == [DRAFT, SEEN]
+    # Its labels, which were not known: a client that takes the flag off would be told that it is gone.
+    assert stage.units == 20
+    stage.clear()
+    result = await stage.connector.store_flags(MailboxRef(where), [draft], NONE, frozenset({DRAFT}))
+    assert told(result.done[draft])[1] == [DRAFT, SEEN]
     assert stage.units == 0
-    assert told(await stage.probe("DRAFT").state(draft))[1] == [DRAFT, SEEN]
+
+
+async def test_nothing_becomes_a_draft_by_being_called_one(stage: Stage) -> None:
+    refs = stage.fill(11, "UNREAD")
+    gone = stage.deliver(11)
+    stage.fake.delete(gone)
+    result = await stage.connector.store_flags(MailboxRef("ALL"), [*refs, gone], frozenset({SEEN, DRAFT}), NONE)
+    assert {ref: told(state)[1] for ref, state in result.done.items()} == dict.fromkeys(refs, [SEEN])
+    assert result.missing == {gone}
