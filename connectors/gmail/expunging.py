@@ -30,7 +30,7 @@ _TO_TRASH = (frozenset({TRASH}), PLACES - {TRASH})
 
 
 async def expunge(mail: Mail, mailbox: MailboxRef, refs: Sequence[MessageRef]) -> BatchResult:
-    """Take the messages out of the mailbox.
+    """Take the messages out of the mailbox; the states of those that go on elsewhere say where.
 
     Raises:
         NotFound: no such mailbox.
@@ -49,7 +49,6 @@ async def expunge(mail: Mail, mailbox: MailboxRef, refs: Sequence[MessageRef]) -
         course = await _take_off(mail, tree, mailbox, wanted, frozenset(), frozenset({str(mailbox)}))
     else:
         course = await _take_last(mail, mailbox, wanted)
-    course.done = dict.fromkeys(course.done)
     return course.result()
 
 

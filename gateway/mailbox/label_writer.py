@@ -125,6 +125,7 @@ class LabelWriter:
     async def _add(self, holder: MailboxRow, uids: Sequence[int]) -> Failure:
         self.touched.update((holder.id, self._row.id))
         outcome = await self._engine.copy(self._row, sorted(uids), holder, is_move=False)
+        self.touched |= outcome.touched
         return outcome.failed, outcome.error
 
     async def _remove(self, holder: MailboxRow, ids: Sequence[int], uids: Mapping[int, int]) -> Failure:
@@ -132,6 +133,7 @@ class LabelWriter:
         rows = await self._engine.context.store.read_bulk(lambda tx: placements.by_message_ids(tx, ids))
         there = {uid: uids[message_id] for mailbox_id, uid, message_id, *_ in rows if mailbox_id == holder.id}
         outcome = await self._engine.expunge(holder, sorted(there))
+        self.touched |= outcome.touched
         return [there[uid] for uid in outcome.failed], outcome.error
 
 

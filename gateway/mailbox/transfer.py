@@ -28,13 +28,15 @@ CHUNK = 256 << 10
 class CopyOutcome:
     """`pairs` are (source UID, destination UID), ascending by source; `uidvalidity` is the destination's.
 
-    `failed` source UIDs were not copied, and `error` says why. Messages that were gone are in neither.
+    `failed` source UIDs were not copied, and `error` says why. Messages that were gone are in neither. `touched` are
+    the mailboxes that were altered.
     """
 
     uidvalidity: int
     pairs: list[tuple[int, int]] = field(default_factory=list)
     failed: list[int] = field(default_factory=list)
     error: MailError | None = None
+    touched: set[int] = field(default_factory=set)
 
 
 class Transfer(ABC):
@@ -78,7 +80,7 @@ async def copy_within(
     """
     result = await engine.copy(source, uids, destination, is_move=is_move)
     error = from_connector(result.error) if result.error else None
-    return CopyOutcome(destination.uidvalidity, result.pairs, result.failed, error)
+    return CopyOutcome(destination.uidvalidity, result.pairs, result.failed, error, result.touched)
 
 
 async def copy_across(
@@ -116,6 +118,7 @@ async def copy_across(
             outcome.error = from_connector(error)
         else:
             outcome.error = from_connector(removed.error) if removed.error is not None else outcome.error
+            outcome.touched |= removed.touched
     return outcome
 
 

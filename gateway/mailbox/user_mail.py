@@ -447,7 +447,7 @@ class UserMail(Transfer):
             raise MailError(ErrorKind.NO_SUCH_DESTINATION, error.client_text, error.operator_text) from error
         except errors.ConnectorError as error:
             raise from_connector(error) from error
-        await self._service.refresh_mailbox(target.id)
+        await self.written({target.id, *outcome.touched})
         return outcome
 
     async def written(self, mailbox_ids: Iterable[int]) -> None:

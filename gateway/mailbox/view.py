@@ -364,6 +364,7 @@ class View:
         except ConnectorError as error:
             raise from_connector(error) from error
         await self._mailbox.refresh()
+        await self._transfer.written(result.touched)
         for uid in {*result.modified, *result.failed}:
             expected.pop(uid, None)
         for uid, wanted in expected.items():
@@ -441,6 +442,7 @@ class View:
         except ConnectorError as error:
             raise from_connector(error) from error
         await self._mailbox.refresh()
+        await self._transfer.written(result.touched)
         return ExpungeOutcome(result.removed, result.failed, from_connector(result.error) if result.error else None)
 
     def _deleted(self) -> set[int]:

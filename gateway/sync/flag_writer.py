@@ -10,14 +10,16 @@ from dataclasses import dataclass, field
 
 from connectors.api.connector import Connector
 from connectors.api.errors import ConnectorError
-from connectors.api.types import BatchResult, MessageRef, MessageState
+from connectors.api.types import FLAGGED, BatchResult, MessageRef, MessageState, Role
 from gateway.store import mailboxes, placements
 from gateway.store.database import Transaction
 from gateway.store.flags import FlagSet
 from gateway.store.mailboxes import MailboxRow
 from gateway.sync.batches import Outcome, in_batches
 from gateway.sync.context import AccountContext, policy_of, ref_of
+from gateway.sync.guard import ReadMark
 from gateway.sync.reconcile import FlagPolicy, respelled
+from gateway.sync.spread import Spread, spread
 from gateway.sync.targets import Target, read_targets
 
 
@@ -42,12 +44,20 @@ class FlagAction(enum.Enum):
 
 @dataclass(slots=True)
 class FlagOutcome:
-    """`modified` are UIDs left alone, since they changed; `failed` those the backend refused, and `error` why."""
+    """`modified` are UIDs left alone, since they changed; `failed` those the backend refused, and `error` why.
+
+    `touched` are the mailboxes that were altered, and `unread` those of which a reading has to tell the rest.
+    """
 
     modified: list[int] = field(default_factory=list)
     failed: list[int] = field(default_factory=list)
     error: ConnectorError | None = None
     is_unknown: bool = False
+    touched: set[int] = field(default_factory=set)
+    unread: set[int] = field(default_factory=set)
+
+
+_After = Callable[[FlagSet, FlagSet, frozenset[str] | None], FlagSet]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +95,7 @@ async def store_flags(
             targets = [target for target in targets if target.modseq <= unchanged_since]
         change = _remembering(action, flags)
         groups = _group(targets, change, policy)
-        with context.guard.writing(key(target.ref) for target in targets):
+        with context.guard.reading() as mark, context.guard.writing(key(target.ref) for target in targets):
             results = Outcome()
             if any(groups):
                 connector = await context.account.open()
@@ -96,7 +106,9 @@ async def store_flags(
             outcome.failed = [target.uid for target in targets if target.ref in failed]
             outcome.error, outcome.is_unknown = results.error, results.is_unknown
             done = [t for t in targets if t.ref not in failed and t.ref not in results.missing]
-            await _commit(context, row, done, read_at, change, results.done, policy)
+            told = await _commit(context, row, done, read_at, _after(change, policy), results.done, mark)
+            outcome.touched = told.touched
+            outcome.unread = await _unread(context, row, groups, results, told)
     return outcome
 
 
@@ -155,45 +167,69 @@ async def _commit(
     row: MailboxRow,
     targets: Sequence[Target],
     read_at: int,
-    change: Callable[[FlagSet], FlagSet],
+    after: _After,
     states: Mapping[MessageRef, MessageState | None],
-    policy: FlagPolicy,
-) -> None:
+    mark: ReadMark,
+) -> Spread:
     """Record what was done to the targets, which were read at the mod-sequence `read_at` or after it.
 
     The flags of a message of which the backend said nothing follow from what the store has by now: a reading may have
     changed them after it was worked out what to tell the backend.
     """
     if not targets:
-        return
-    is_shared = context.account.capabilities.many_mailboxes
-    after_one = _after(change, policy)
+        return Spread()
 
-    async def body(tx: Transaction) -> set[int]:
+    async def body(tx: Transaction) -> Spread:
         now = {target.uid: target.flags for target in targets}
         fresh = await mailboxes.mailbox_by_id(tx, row.id)
         if fresh is None or fresh.highestmodseq != read_at:
             rows = await placements.by_uids(tx, row.id, list(now))
             now = {uid: FlagSet(bits, keywords) for uid, _, _, bits, keywords, _ in rows}
-        after: dict[int, FlagSet] = {}
+        # Only what the backend has just confirmed: a listing may have been further with another mailbox than with this.
+        told: dict[int, MessageState] = {}
+        flags: dict[int, FlagSet] = {}
         changes: list[tuple[int, int, str]] = []
         for target in targets:
             if target.uid not in now:
                 continue
             state = states.get(target.ref)
-            flags = after_one(target.flags, now[target.uid], state.flags if state is not None else None)
+            here = after(target.flags, now[target.uid], state.flags if state is not None else None)
             if target.ref in states:
-                after[target.message_id] = flags
-            changes.append((target.uid, flags.bits, flags.keywords))
+                flags[target.message_id] = here
+                told[target.message_id] = state if state is not None else MessageState(target.ref)
+            changes.append((target.uid, here.bits, here.keywords))
         await placements.set_flags(tx, row.id, changes)
-        return {row.id, *await _spread(tx, row, after)} if is_shared else {row.id}
+        result = await spread(tx, context, mark, told, flags)
+        result.touched.add(row.id)
+        return result
 
-    context.changed(*await context.store.write(body))
+    result = await context.store.write(body)
+    context.changed(*result.touched)
+    return result
 
 
-def _after(
-    change: Callable[[FlagSet], FlagSet], policy: FlagPolicy
-) -> Callable[[FlagSet, FlagSet, frozenset[str] | None], FlagSet]:
+async def _unread(
+    context: AccountContext,
+    row: MailboxRow,
+    groups: Iterable[_Delta | None],
+    results: Outcome,
+    told: Spread,
+) -> set[int]:
+    """Return the mailboxes that have to be read, since the backend's answers do not tell all that was changed there.
+
+    A mailbox of what is \\Flagged (RFC 6154 section 2) has changed with that flag. It is read for those who have it
+    open; the others look when they open it.
+    """
+    unread = {row.id} if told.is_contested else set()
+    has_flagged = any(delta is not None and FLAGGED in delta.add | delta.remove for delta in groups)
+    if has_flagged and any(state is None or state.mailboxes is None for state in results.done.values()):
+        rows = await context.store.read(lambda tx: mailboxes.mailboxes_of(tx, context.account_id))
+        open_ones = context.bus.interest()
+        unread |= {other.id for other in rows if other.role is Role.FLAGGED and other.id in open_ones}
+    return unread
+
+
+def _after(change: Callable[[FlagSet], FlagSet], policy: FlagPolicy) -> _After:
     """Return what becomes of a message's flags: those it had, those it has by now, those the backend told if it did.
 
     Worked out once for each of the few combinations.
@@ -207,26 +243,3 @@ def _after(
         return policy.merge(told, change(has))
 
     return after
-
-
-async def _spread(tx: Transaction, row: MailboxRow, after: Mapping[int, FlagSet]) -> set[int]:
-    """Give the flags that belong to the message itself to its placements in other mailboxes.
-
-    Only what the backend has just confirmed: a listing may have been further with another mailbox than with this one.
-    """
-    elsewhere: defaultdict[int, list[tuple[int, int, str]]] = defaultdict(list)
-    policies: dict[int, FlagPolicy] = {}
-    for mailbox_id, uid, message_id, bits, keywords in await placements.by_message_ids(tx, list(after)):
-        if mailbox_id == row.id:
-            continue
-        if mailbox_id not in policies:
-            other = await mailboxes.mailbox_by_id(tx, mailbox_id)
-            if other is None:
-                continue
-            policies[mailbox_id] = policy_of(other)
-        policy = policies[mailbox_id]
-        flags = policy.merge(policy.split(after[message_id].names()), FlagSet(bits, keywords))
-        elsewhere[mailbox_id].append((uid, flags.bits, flags.keywords))
-    for mailbox_id, changes in elsewhere.items():
-        await placements.set_flags(tx, mailbox_id, changes)
-    return set(elsewhere)

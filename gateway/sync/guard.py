@@ -95,6 +95,13 @@ class WriteGuard:
         """Whether what was read since `mark` may be older than what we wrote."""
         return key in self._in_flight or self._last_write.get(key, 0) > mark.start
 
+    def is_contested(self, mark: ReadMark, key: Hashable) -> bool:
+        """Whether a message that is being written was, since `mark`, written by somebody else too.
+
+        Of two such writes nobody knows whose outcome is the later one.
+        """
+        return self._in_flight.get(key, 0) > 1 or self._last_write.get(key, 0) > mark.start
+
     def is_younger(self, mark: ReadMark, key: Hashable) -> bool:
         """Whether the message was made since `mark`, so that what does not name it does not say that it is gone."""
         return self._made.get(key, 0) > mark.start

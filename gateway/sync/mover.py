@@ -17,7 +17,9 @@ from gateway.store.messages import MessageRow
 from gateway.sync.apply import known_by_refs, place_made
 from gateway.sync.batches import Outcome, in_batches
 from gateway.sync.context import AccountContext, policy_of, ref_of
+from gateway.sync.guard import ReadMark
 from gateway.sync.reconcile import respelled
+from gateway.sync.spread import Spread, spread
 from gateway.sync.targets import Target, read_targets
 
 log = logging.getLogger(__name__)
@@ -29,7 +31,7 @@ class MoveOutcome:
 
     `failed` are UIDs the backend refused, and `error` why. `unplaced` are (UID and message id in the source, ref in the
     destination or None) of what was done but can be placed only by reading the destination. `is_unknown`: both have to
-    be read.
+    be read. `touched` are the mailboxes that were altered; with `is_contested` a reading has to tell the rest.
     """
 
     pairs: list[tuple[int, int]] = field(default_factory=list)
@@ -37,16 +39,23 @@ class MoveOutcome:
     error: ConnectorError | None = None
     unplaced: list[tuple[int, int, MessageRef | None]] = field(default_factory=list)
     is_unknown: bool = False
+    touched: set[int] = field(default_factory=set)
+    is_contested: bool = False
 
 
 @dataclass(slots=True)
 class ExpungeOutcome:
-    """`removed` UIDs are gone; `failed` are still there, and `error` says why."""
+    """`removed` UIDs are gone; `failed` are still there, and `error` says why.
+
+    `touched` are the mailboxes that were altered; with `is_contested` a reading has to tell the rest.
+    """
 
     removed: list[int] = field(default_factory=list)
     failed: list[int] = field(default_factory=list)
     error: ConnectorError | None = None
     is_unknown: bool = False
+    touched: set[int] = field(default_factory=set)
+    is_contested: bool = False
 
 
 async def copy(
@@ -87,15 +96,19 @@ async def _copy(
         return await _unmarked(connector, destination, result, marked) if marked else result
 
     present = await _present(context, destination, targets)
-    with context.guard.receiving(), context.guard.writing([here(target.ref) for target in targets]):
+    keys = [here(target.ref) for target in targets]
+    with context.guard.receiving(), context.guard.reading() as mark, context.guard.writing(keys):
         outcome = await in_batches([t.ref for t in targets], context.account.capabilities.batch_limit, call)
         if outcome.error is not None:
             await context.failed(source, outcome.error)
             if isinstance(outcome.error, NotFound) and not outcome.done:
                 raise outcome.error
         context.guard.made([there(state.ref) for state in outcome.done.values() if state is not None])
-        placed = await _commit_copy(context, source, targets, destination, outcome, present, is_move=is_move)
+        placed, told = await _commit_copy(
+            context, source, targets, destination, outcome, present, mark, is_move=is_move
+        )
     result = MoveOutcome(error=outcome.error, is_unknown=outcome.is_unknown)
+    result.touched, result.is_contested = told.touched, told.is_contested
     for target in targets:
         if target.ref in outcome.failed:
             result.failed.append(target.uid)
@@ -144,17 +157,18 @@ async def _commit_copy(
     destination: MailboxRow,
     outcome: Outcome,
     present: Collection[MessageRef],
+    mark: ReadMark,
     *,
     is_move: bool,
-) -> dict[MessageRef, int]:
-    """Record what was done; return the UID in the destination by the ref in the source."""
+) -> tuple[dict[MessageRef, int], Spread]:
+    """Record what was done; return the UID in the destination by the ref in the source, and what it meant elsewhere."""
     done = [target for target in targets if target.ref in outcome.done]
     gone = [target.uid for target in targets if target.ref in outcome.missing]
     if is_move:
         gone += [target.uid for target in done if not _stayed(source, destination, target, outcome)]
     needs_uid = context.account.capabilities.has_uids
 
-    async def body(tx: Transaction) -> dict[MessageRef, int]:
+    async def body(tx: Transaction) -> tuple[dict[MessageRef, int], Spread]:
         rows = await messages.message_rows(tx, [target.message_id for target in done])
         states: dict[MessageRef, MessageState] = {}
         for target in done:
@@ -164,11 +178,19 @@ async def _commit_copy(
         placed = await _place(tx, context, destination, done, states, present)
         if gone:
             await placements.remove_placements(tx, source.id, sorted(gone))
-        return placed
+        told = await spread(tx, context, mark, _same_messages(done, outcome))
+        told.touched |= {destination.id, source.id}
+        return placed, told
 
-    placed = await context.store.write(body)
-    context.changed(destination.id, source.id)
-    return placed
+    placed, told = await context.store.write(body)
+    context.changed(*told.touched)
+    return placed, told
+
+
+def _same_messages(targets: Sequence[Target], outcome: Outcome) -> dict[int, MessageState]:
+    """Return the states of those messages that are the same ones after the write, by message id."""
+    states = ((target, outcome.done.get(target.ref)) for target in targets)
+    return {target.message_id: state for target, state in states if state is not None and state.ref == target.ref}
 
 
 def _stayed(source: MailboxRow, destination: MailboxRow, target: Target, outcome: Outcome) -> bool:
@@ -266,13 +288,38 @@ async def expunge(context: AccountContext, row: MailboxRow, uids: Sequence[int])
         async def call(batch: Sequence[MessageRef]) -> BatchResult:
             return await connector.expunge(ref_of(row), batch)
 
-        with context.guard.writing([key(target.ref) for target in targets]):
+        with context.guard.reading() as mark, context.guard.writing([key(target.ref) for target in targets]):
             outcome = await in_batches([t.ref for t in targets], context.account.capabilities.batch_limit, call)
             if outcome.error is not None:
                 await context.failed(row, outcome.error)
-            gone = [target.uid for target in targets if target.ref not in outcome.failed]
-            if gone:
-                await context.store.write(lambda tx: placements.remove_placements(tx, row.id, gone))
-                context.changed(row.id)
+            gone = [target for target in targets if target.ref not in outcome.failed]
+            told = await _commit_expunge(context, row, gone, outcome, mark)
+    removed = [target.uid for target in gone]
     failed = [target.uid for target in targets if target.ref in outcome.failed]
-    return ExpungeOutcome(gone, failed, outcome.error, outcome.is_unknown)
+    return ExpungeOutcome(
+        removed, failed, outcome.error, outcome.is_unknown, touched=told.touched, is_contested=told.is_contested
+    )
+
+
+async def _commit_expunge(
+    context: AccountContext, row: MailboxRow, gone: Sequence[Target], outcome: Outcome, mark: ReadMark
+) -> Spread:
+    """Take the messages out, and note where else those are that go on elsewhere."""
+    if not gone:
+        return Spread()
+    # Whatever the backend says, these UIDs are not there any more.
+    states = {key: _without(state, row) for key, state in _same_messages(gone, outcome).items()}
+
+    async def body(tx: Transaction) -> Spread:
+        await placements.remove_placements(tx, row.id, [target.uid for target in gone])
+        told = await spread(tx, context, mark, states)
+        told.touched.add(row.id)
+        return told
+
+    told = await context.store.write(body)
+    context.changed(*told.touched)
+    return told
+
+
+def _without(state: MessageState, row: MailboxRow) -> MessageState:
+    return replace(state, mailboxes=state.mailboxes - {row.ref}) if state.mailboxes is not None else state

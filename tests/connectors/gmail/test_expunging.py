@@ -27,6 +27,22 @@ def labels(stage: Stage, ref: MessageRef) -> set[str] | None:
         return GONE
 
 
+def holders(after: set[str] | None) -> set[str] | None:
+    """Return the mailboxes that a message with these labels is in, or None if it is gone for good."""
+    if after is None:
+        return None
+    return {"TRASH"} if "TRASH" in after else {"ALL", *after} - {"UNREAD"}
+
+
+def told_holders(result: BatchResult, ref: MessageRef) -> frozenset[MailboxRef] | None:
+    """Return where a message goes on by what the connector says, or None if it says that it does not."""
+    state = result.done[ref]
+    if state is None:
+        return None
+    assert state.mailboxes is not None
+    return state.mailboxes
+
+
 @pytest.mark.parametrize(
     ("setting", "has", "mailbox", "after"),
     [
@@ -58,8 +74,9 @@ async def test_expunge(setting: str, has: set[str], mailbox: str, after: set[str
     async with staged(expunge=setting) as stage:
         stage.fake.new_label("Work")
         ref, other = stage.deliver(1, *has), stage.deliver(2, *has)
+        await stage.connector.list_mailboxes()
         result = await expunge(stage, mailbox, ref)
-        assert result.done == {ref: None}
+        assert told_holders(result, ref) == holders(after)
         assert labels(stage, ref) == after
         assert labels(stage, other) == has, "exactly those that are named"
         assert ref not in await stage.probe(mailbox).refs()
@@ -73,12 +90,17 @@ async def test_many_are_expunged_at_once(setting: str, last: set[str] | None, co
         only = [stage.deliver(number, "INBOX") for number in range(count)]
         both = [stage.deliver(number + 100, "INBOX", WORK) for number in range(count)]
         gone = stage.deliver(99, "INBOX")
+        await stage.connector.list_mailboxes()
         await stage.probe().listing()
         stage.fake.delete(gone)
         result = await expunge(stage, "INBOX", *only, *both, gone)
         assert result.done.keys() == {*only, *both}
         assert result.missing == {gone}
         assert all(labels(stage, ref) == last for ref in only)
+        for ref in only:
+            assert told_holders(result, ref) == holders(last)
+        for ref in both:
+            assert told_holders(result, ref) == holders({WORK})
         assert all(labels(stage, ref) == {WORK} for ref in both)
 
 
@@ -133,7 +155,7 @@ async def test_a_draft_is_discarded_or_thrown_away(setting: str, after: set[str]
         draft = stage.fake.new_draft(mail(1))
         ref = MessageRef(stage.fake.mailbox.messages[stage.fake.mailbox.drafts[draft]].id)
         result = await expunge(stage, "DRAFT", ref)
-        assert result.done == {ref: None}
+        assert told_holders(result, ref) == holders(after)
         assert labels(stage, ref) == after
 
 
@@ -169,9 +191,10 @@ async def test_messages_can_be_expunged_as_soon_as_they_are_marked() -> None:
             stage.deliver(3, "INBOX"),
         )
         stage.fake.delete(gone)
+        await stage.connector.list_mailboxes()
         mailbox = MailboxRef("INBOX")
         result = await stage.connector.store_flags(mailbox, [ref, gone], frozenset({DELETED, SEEN}), frozenset())
-        assert result.done == {ref: None}
+        assert told_holders(result, ref) == holders({WORK})
         assert result.missing == {gone}
         assert labels(stage, ref) == {WORK}
         result = await stage.connector.store_flags(mailbox, [other], frozenset(), frozenset({DELETED}))

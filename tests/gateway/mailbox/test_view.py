@@ -313,3 +313,17 @@ async def test_a_client_is_told_if_a_store_did_not_do_what_it_was_to(stack: Stac
     backend.faults.release(Operation.CHANGES)
     (row,) = view.catch_up(allow_expunge=True).flagged
     assert (row.uid, row.flags) == (1, b"(\\Recent)")
+
+
+async def test_a_flag_is_known_in_every_mailbox_once_it_is_acknowledged(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backend = await stack.add_account(layout="labels")
+    backend.deliver(INBOX, message(1))
+    inbox = await stack.open()
+    await inbox.copy([1], "Archive", is_move=False)
+    archive = await stack.open("Archive")
+    # Whoever learns of it by the change bus does so later.
+    monkeypatch.setattr(stack.service.bus, "publish", lambda _: None)
+    await archive.store([1], StoreAction.ADD, ["\\Seen"])
+    assert [row.flags for row in inbox.catch_up(allow_expunge=True).flagged] == [b"(\\Seen \\Recent)"]

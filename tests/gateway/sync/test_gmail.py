@@ -39,7 +39,8 @@ class Line:
 
 
 @asynccontextmanager
-async def _line(directory: Path, options: FakeOptions) -> AsyncIterator[Line]:
+async def gmail_line(directory: Path, options: FakeOptions) -> AsyncIterator[Line]:
+    """Serve a stand-in with these options; nobody looks for changes unless a test has it done."""
     store = await Store.open(f"sqlite:///{directory}/gateway.db")
     cache = BodyCache(directory / "cache", 64 << 20)
     cache.load()
@@ -64,7 +65,7 @@ async def _line(directory: Path, options: FakeOptions) -> AsyncIterator[Line]:
 
 
 async def test_a_mailbox_can_be_opened_before_the_account_is_listed(tmp_path: Path) -> None:
-    async with _line(tmp_path, FakeOptions(messages=20_000, labels=10)) as line:
+    async with gmail_line(tmp_path, FakeOptions(messages=20_000, labels=10)) as line:
         view = await line.user.open("INBOX", is_read_only=False)
         assert len(view.uids) == len([m for m in line.fake.mailbox.messages.values() if "INBOX" in m.labels])
         # All of them have some 540 ids for every 500 messages to be told.
@@ -73,7 +74,7 @@ async def test_a_mailbox_can_be_opened_before_the_account_is_listed(tmp_path: Pa
 
 
 async def test_uids_outlive_the_end_of_the_history(tmp_path: Path) -> None:
-    async with _line(tmp_path, FakeOptions()) as line:
+    async with gmail_line(tmp_path, FakeOptions()) as line:
         for number in range(5):
             line.fake.deliver(mail(number))
         view = await line.user.open("INBOX", is_read_only=False)
@@ -86,7 +87,7 @@ async def test_uids_outlive_the_end_of_the_history(tmp_path: Path) -> None:
 
 
 async def test_what_nobody_opens_is_not_listed(tmp_path: Path) -> None:
-    async with _line(tmp_path, FakeOptions(messages=2_000, labels=10)) as line:
+    async with gmail_line(tmp_path, FakeOptions(messages=2_000, labels=10)) as line:
         view = await line.user.open("INBOX", is_read_only=False)
         here = len(view.uids)
         listed = line.fake.stats.calls["gmail.users.messages.list"]
@@ -97,7 +98,7 @@ async def test_what_nobody_opens_is_not_listed(tmp_path: Path) -> None:
 
 
 async def test_a_mailbox_opened_late_has_its_messages_in_their_order(tmp_path: Path) -> None:
-    async with _line(tmp_path, FakeOptions(messages=200)) as line:
+    async with gmail_line(tmp_path, FakeOptions(messages=200)) as line:
         view = await line.user.open("INBOX", is_read_only=False)
         here = len(view.uids)
         line.fake.deliver(mail(1))
@@ -112,7 +113,7 @@ async def test_a_mailbox_opened_late_has_its_messages_in_their_order(tmp_path: P
 
 
 async def test_what_is_moved_out_of_sent_mail_stays_there_under_its_uid(tmp_path: Path) -> None:
-    async with _line(tmp_path, FakeOptions()) as line:
+    async with gmail_line(tmp_path, FakeOptions()) as line:
         line.fake.new_label("Work")
         line.fake.deliver(mail(1), ["SENT"])
         view = await line.user.open("[Gmail]/Sent Mail", is_read_only=False)

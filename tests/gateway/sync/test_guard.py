@@ -81,3 +81,26 @@ def test_nothing_is_remembered_when_nobody_reads() -> None:
         with guard.writing([number]):
             pass
     assert not guard._last_write
+
+
+def test_a_message_that_two_write_at_once_is_contested_for_both() -> None:
+    guard = WriteGuard()
+    with guard.reading() as first_mark, guard.reading() as second_mark:
+        first, second = guard.writing(["a", "b"]), guard.writing(["a"])
+        first.__enter__()
+        assert not guard.is_contested(first_mark, "a")
+        second.__enter__()
+        assert guard.is_contested(first_mark, "a")
+        assert not guard.is_contested(first_mark, "b")
+        first.__exit__(None, None, None)
+        assert guard.is_contested(second_mark, "a")
+        second.__exit__(None, None, None)
+
+
+def test_a_message_written_before_is_not_contested() -> None:
+    guard = WriteGuard()
+    with guard.reading():
+        with guard.writing(["a"]):
+            pass
+        with guard.reading() as mark, guard.writing(["a"]):
+            assert not guard.is_contested(mark, "a")
