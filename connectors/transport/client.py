@@ -64,10 +64,11 @@ class StreamedReply:
 
 
 class _Turn:
-    """A permit that is given back once the last of those who share it has left."""
+    """Permits that are given back once the last of those who share them has left."""
 
-    def __init__(self, limit: ConcurrencyLimit | None) -> None:
+    def __init__(self, limit: ConcurrencyLimit | None, permits: int = 1) -> None:
         self._limit = limit
+        self._permits = permits
         self._sharers = 1
 
     def share(self) -> None:
@@ -76,7 +77,7 @@ class _Turn:
     def leave(self) -> None:
         self._sharers -= 1
         if self._sharers == 0 and self._limit is not None:
-            self._limit.release()
+            self._limit.release(self._permits)
 
 
 @dataclass(slots=True)
@@ -239,10 +240,11 @@ class HttpClient:
                 raise Unavailable(f"{call.what}: the client is closed")
             if call.request.is_long_lived:
                 return _Turn(None)
-            await self._waiting(call, self._limit.acquire(call.priority), 1.0)
+            permits = call.request.permits
+            await self._waiting(call, self._limit.acquire(call.priority, permits), 1.0)
             if self._hold.remaining_s <= 0 and not self._is_closed:
-                return _Turn(self._limit)
-            self._limit.release()
+                return _Turn(self._limit, permits)
+            self._limit.release(permits)
 
     async def _spend(self, call: _Call) -> None:
         """Pay for an attempt; the server counts those that fail too."""

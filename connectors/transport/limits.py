@@ -91,23 +91,28 @@ class ConcurrencyLimit:
         self._limit = max(limit, 1)
         self._grant()
 
-    async def acquire(self, priority: Priority) -> None:
-        """Wait for a permit. Cancelled while waiting, it leaves none behind."""
-        ticket = _Ticket()
+    async def acquire(self, priority: Priority, permits: int = 1) -> None:
+        """Wait for as many permits, which are given together. Cancelled while waiting, it leaves none behind.
+
+        Who asks for more than `limit` gets them once nobody else has any, and nobody else does meanwhile.
+        """
+        ticket = _Ticket(max(permits, 1))
         self._queue.join(ticket, priority)
         self._grant()
         try:
             await ticket.turn.wait()
         except BaseException:
             if ticket.turn.is_set():
-                self.release()
+                self.release(permits)
             else:
                 self._queue.leave(ticket)
+                # What it asked for may have been too much, and what is behind it not.
+                self._grant()
             raise
 
-    def release(self) -> None:
-        """Give a permit back."""
-        self._held -= 1
+    def release(self, permits: int = 1) -> None:
+        """Give permits back, as many as were acquired together."""
+        self._held -= max(permits, 1)
         self._grant()
 
     @contextlib.asynccontextmanager
@@ -125,8 +130,10 @@ class ConcurrencyLimit:
             if following is None:
                 return
             ticket, priority = following
+            if self._held > 0 and self._held + ticket.units > self._limit:
+                return
             self._queue.serve(ticket, priority)
-            self._held += 1
+            self._held += int(ticket.units)
             ticket.turn.set()
 
 

@@ -66,6 +66,7 @@ class Request:
     `accept` are the statuses handed back; any other is raised as an error of the contract.
     `max_reply_octets` bounds the body of a reply that is read whole, after decompression.
     `timeout_s` replaces `TransportOptions.timeout_s`. `cost` is in the units of the client's quota budget.
+    `permits` is how many requests it counts for among those under way, if it holds several; at least 1.
     `is_authorised` false sends no credential wherever it goes (upload addresses that are secrets themselves).
     `is_long_lived` marks a stream that is meant to stay open: it takes nobody's turn, see `HttpClient.stream`.
     """
@@ -80,6 +81,7 @@ class Request:
     max_reply_octets: int = field(default=16 * 1024 * 1024, kw_only=True)
     timeout_s: float | None = field(default=None, kw_only=True)
     cost: int = field(default=0, kw_only=True)
+    permits: int = field(default=1, kw_only=True)
     content_octets: int | None = field(default=None, kw_only=True)
     is_authorised: bool = field(default=True, kw_only=True)
     is_long_lived: bool = field(default=False, kw_only=True)

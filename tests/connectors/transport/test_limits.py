@@ -19,9 +19,9 @@ class Users:
         self.served: list[str] = []
         self.tasks: dict[str, asyncio.Task[None]] = {}
 
-    async def ask(self, name: str, priority: Priority) -> None:
+    async def ask(self, name: str, priority: Priority, permits: int = 1) -> None:
         async def hold() -> None:
-            await self.limit.acquire(priority)
+            await self.limit.acquire(priority, permits)
             self.served.append(name)
 
         self.tasks[name] = asyncio.create_task(hold())
@@ -101,6 +101,57 @@ async def test_a_permit_granted_to_one_just_cancelled_goes_on_to_the_next() -> N
     users.tasks["b"].cancel()
     await settle()
     assert users.served == ["a", "c"]
+
+
+async def test_several_permits_are_given_together() -> None:
+    users = Users(ConcurrencyLimit(4))
+    await users.ask("one", INTERACTIVE)
+    await users.ask("four", INTERACTIVE, 4)
+    await users.ask("another", INTERACTIVE)
+    assert users.served == ["one"]
+    users.limit.release()
+    await settle()
+    assert users.served == ["one", "four"]
+    assert users.limit.held == 4
+    users.limit.release(4)
+    await settle()
+    assert users.served == ["one", "four", "another"]
+    assert users.limit.held == 1
+
+
+async def test_who_asks_for_more_permits_than_there_are_gets_them_alone() -> None:
+    users = Users(ConcurrencyLimit(2))
+    await users.ask("one", INTERACTIVE)
+    await users.ask("four", INTERACTIVE, 4)
+    await users.ask("another", INTERACTIVE)
+    users.limit.release()
+    await settle()
+    assert users.served == ["one", "four"]
+    users.limit.release(4)
+    await settle()
+    assert users.served == ["one", "four", "another"]
+
+
+async def test_giving_up_on_several_permits_lets_those_behind_through() -> None:
+    users = Users(ConcurrencyLimit(4))
+    await users.ask("one", INTERACTIVE)
+    await users.ask("four", INTERACTIVE, 4)
+    await users.ask("another", INTERACTIVE)
+    users.tasks["four"].cancel()
+    await settle()
+    assert users.served == ["one", "another"]
+    assert users.limit.held == 2
+
+
+async def test_permits_granted_to_one_just_cancelled_are_all_given_back() -> None:
+    users = Users(ConcurrencyLimit(4))
+    await users.ask("four", INTERACTIVE, 4)
+    await users.ask("three", INTERACTIVE, 3)
+    users.limit.release(4)
+    users.tasks["three"].cancel()
+    await settle()
+    assert users.served == ["four"]
+    assert users.limit.held == 0
 
 
 async def test_a_permit_is_given_back_after_an_error() -> None:
