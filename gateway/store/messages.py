@@ -138,10 +138,11 @@ _BY_HASH = select(messages.c.id, messages.c.ref).where(
     messages.c.account_id == bindparam("account_id"), messages.c.content_hash == bindparam("content_hash")
 )
 _RENAME = update(messages).where(messages.c.id == bindparam("message_id")).values(ref=bindparam("new_ref"))
+_RETIRED = "retired\n"
 _RETIRE = (
     update(messages)
-    .where(is_in(messages.c.id, "ids"), messages.c.ref.not_like("retired\n%"))
-    .values(ref=literal("retired\n").concat(cast(messages.c.id, Text)))
+    .where(is_in(messages.c.id, "ids"), messages.c.ref.not_like(f"{_RETIRED}%"))
+    .values(ref=literal(_RETIRED).concat(cast(messages.c.id, Text)))
 )
 _OBJECT_IDS = (
     select(messages.c.id, messages.c.email_id, messages.c.thread_id, accounts.c.object_tag, accounts.c.has_plain_ids)
@@ -387,6 +388,11 @@ async def retire(tx: Transaction, ids: Iterable[int]) -> None:
     The rows stay until no session needs them any more; UIDs and octets are bound for ever.
     """
     await tx.execute(_RETIRE, ids=list(ids))
+
+
+def is_retired(ref: str) -> bool:
+    """Whether `retire` has put this in the place of a message's ref."""
+    return ref.startswith(_RETIRED)
 
 
 async def orphaned_messages(tx: Transaction, account_id: int, limit: int) -> list[int]:

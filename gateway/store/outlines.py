@@ -1,11 +1,15 @@
-"""What FETCH asks for again and again, kept ready in narrow tables: ENVELOPE, BODYSTRUCTURE, header block, preview."""
+"""What FETCH asks for again and again, kept ready in narrow tables: ENVELOPE, BODYSTRUCTURE, header block, preview.
+
+An ENVELOPE stays as it was stored first, since clients keep it (RFC 9051 section 2.3.5), though it may have come from a
+header whose octets are not the message's.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Executable, Table, and_, bindparam, case, select, update
+from sqlalchemy import Executable, Table, and_, bindparam, case, delete, select, update
 from sqlalchemy.dialects import sqlite
 
 from gateway.store import tables
@@ -20,7 +24,8 @@ class OutlineValues:
     """What reading a message (or its header) gave; None keeps what is stored.
 
     `header` is the block with its closing empty line, `envelope` and `body_structure` finished wire bytes,
-    `part_index` the encoded part tree, `preview` at most 200 characters.
+    `part_index` the encoded part tree, `preview` at most 200 characters. Unless `header_is_exact`, the fields of the
+    header and their values are right, but its octets need not be the message's.
     """
 
     message_id: int
@@ -30,13 +35,16 @@ class OutlineValues:
     part_index: bytes | None = None
     preview: str | None = None
     hydration: Hydration = Hydration.HEADER
+    header_is_exact: bool = True
 
 
 MissingRow = tuple[int, int, str]
 """(uid, message id, ref)"""
 
 _SAVE_HEADER = upsert(tables.headers, ["message_id"], "block")
-_SAVE_ENVELOPE = upsert(tables.envelopes, ["message_id"], "data")
+_SAVE_HEADER_VALUES = upsert(tables.header_values, ["message_id"], "block")
+_DROP_HEADER_VALUES = delete(tables.header_values).where(is_in(tables.header_values.c.message_id, "ids"))
+_SAVE_ENVELOPE = upsert(tables.envelopes, ["message_id"], data=lambda _: tables.envelopes.c.data)
 _SAVE_STRUCTURE = upsert(
     tables.structures,
     ["message_id"],
@@ -62,6 +70,10 @@ _PART_INDEXES = select(tables.structures.c.message_id, tables.structures.c.part_
     is_in(tables.structures.c.message_id, "ids"), tables.structures.c.part_index.is_not(None)
 )
 _HEADERS = select(tables.headers.c.message_id, tables.headers.c.block).where(is_in(tables.headers.c.message_id, "ids"))
+_HEADER_VALUES = select(tables.header_values.c.message_id, tables.header_values.c.block).where(
+    is_in(tables.header_values.c.message_id, "ids")
+)
+_WITH_HEADER = select(tables.headers.c.message_id).where(is_in(tables.headers.c.message_id, "ids"))
 _PREVIEWS = select(tables.previews.c.message_id, tables.previews.c.text).where(
     is_in(tables.previews.c.message_id, "ids")
 )
@@ -81,15 +93,24 @@ _MISSING_NEWEST = (
 )
 
 
-def _copy_of(table: Table) -> Executable:
+def _copy_of(table: Table, into: Table | None = None) -> Executable:
+    target = table if into is None else into
     columns = [column for column in table.columns if column.name != "message_id"]
     source = select(bindparam("target_id", type_=table.c.message_id.type), *columns)
     source = source.where(table.c.message_id == bindparam("source_id"))
-    statement = sqlite.insert(table).from_select(["message_id", *(column.name for column in columns)], source)
+    statement = sqlite.insert(target).from_select(["message_id", *(column.name for column in columns)], source)
     return portable(statement.on_conflict_do_nothing(index_elements=["message_id"]))
 
 
-_COPY = tuple(_copy_of(table) for table in (tables.headers, tables.envelopes, tables.structures, tables.previews))
+_COPY_VALUES = (
+    _copy_of(tables.envelopes),
+    _copy_of(tables.headers, tables.header_values),
+    _copy_of(tables.header_values),
+)
+_COPY = tuple(
+    _copy_of(table)
+    for table in (tables.headers, tables.header_values, tables.envelopes, tables.structures, tables.previews)
+)
 _source = messages.alias("source")
 _source_hydration = select(_source.c.hydration).where(_source.c.id == bindparam("source_id")).scalar_subquery()
 _COPY_HYDRATION = (
@@ -97,15 +118,32 @@ _COPY_HYDRATION = (
     .where(messages.c.id == bindparam("target_id"), messages.c.hydration < _source_hydration)
     .values(hydration=_source_hydration)
 )
+_COPY_OUTLINED = (
+    update(messages)
+    .where(
+        messages.c.id == bindparam("target_id"),
+        messages.c.hydration < int(Hydration.HEADER),
+        _source_hydration >= int(Hydration.HEADER),
+    )
+    .values(hydration=int(Hydration.HEADER))
+)
 
 
 async def save_outlines(tx: Transaction, outlines: Iterable[OutlineValues]) -> None:
     """Keep outlines, and raise the messages' hydration; it never falls. Messages that are gone are passed over."""
     given = {outline.message_id: outline for outline in outlines}
     kept = [given[row[0]] for row in await tx.rows(_EXISTING, ids=list(given))]
-    await tx.execute_many(
-        _SAVE_HEADER, [{"message_id": outline.message_id, "block": outline.header} for outline in kept]
-    )
+    for statement, is_exact in ((_SAVE_HEADER, True), (_SAVE_HEADER_VALUES, False)):
+        await tx.execute_many(
+            statement,
+            [
+                {"message_id": outline.message_id, "block": outline.header}
+                for outline in kept
+                if outline.header_is_exact is is_exact
+            ],
+        )
+    if exact := [outline.message_id for outline in kept if outline.header_is_exact]:
+        await tx.execute(_DROP_HEADER_VALUES, ids=exact)
     await tx.execute_many(
         _SAVE_ENVELOPE, [{"message_id": outline.message_id, "data": outline.envelope} for outline in kept]
     )
@@ -142,6 +180,13 @@ async def copy_outlines(tx: Transaction, pairs: Sequence[tuple[int, int]]) -> No
         await tx.execute_many(statement, rows)
 
 
+async def copy_envelopes(tx: Transaction, pairs: Sequence[tuple[int, int]]) -> None:
+    """Give each second message ENVELOPE and header values of the first, whose octets are others than its own."""
+    rows = [{"source_id": source, "target_id": target} for source, target in pairs if source != target]
+    for statement in (*_COPY_VALUES, _COPY_OUTLINED):
+        await tx.execute_many(statement, rows)
+
+
 async def envelopes(tx: Transaction, ids: Iterable[int]) -> dict[int, bytes]:
     """Return ENVELOPE as wire bytes by message id; messages without one are left out."""
     return dict(await tx.rows(_ENVELOPES, ids=list(ids)))
@@ -155,6 +200,17 @@ async def structures(tx: Transaction, ids: Iterable[int]) -> dict[int, bytes]:
 async def header_blocks(tx: Transaction, ids: Iterable[int]) -> dict[int, bytes]:
     """Return header blocks by message id; messages without one are left out."""
     return dict(await tx.rows(_HEADERS, ids=list(ids)))
+
+
+async def with_header_block(tx: Transaction, ids: Iterable[int]) -> set[int]:
+    """Return those of the messages whose header block is known octet for octet."""
+    return {row[0] for row in await tx.rows(_WITH_HEADER, ids=list(ids))}
+
+
+async def header_values(tx: Transaction, ids: Iterable[int]) -> dict[int, bytes]:
+    """Return header blocks by message id that are good for the values of fields, if not always for their octets."""
+    wanted = list(ids)
+    return dict(await tx.rows(_HEADER_VALUES, ids=wanted)) | dict(await tx.rows(_HEADERS, ids=wanted))
 
 
 async def part_index(tx: Transaction, ids: Iterable[int]) -> dict[int, bytes]:

@@ -3,7 +3,8 @@
     users -< app_passwords
     users -< accounts -< mailboxes -< placements >- messages >- accounts
                                    -< tombstones
-    messages -< envelopes, structures, headers, previews      one row each, in narrow tables: a bulk read touches one
+    messages -< envelopes, structures, headers,               one row each, in narrow tables: a bulk read touches one
+                header_values, previews
     accounts -< intents, set_aside
 
 Booleans are integers 0 and 1; times are unix seconds in UTC; sizes are octets; paths, settings and payloads are JSON
@@ -151,6 +152,7 @@ messages = Table(
     _integer("size_is_exact"),
     _integer("hydration"),
     Column("content_hash", LargeBinary),
+    Column("kept_id", _Big),
     UniqueConstraint("account_id", "scope_mailbox_id", "ref"),
     Index(
         "ix_messages_content_hash",
@@ -173,10 +175,18 @@ messages = Table(
         sqlite_where=text("thread_id IS NOT NULL"),
         postgresql_where=text("thread_id IS NOT NULL"),
     ),
+    Index(
+        "ix_messages_kept_id",
+        "account_id",
+        "kept_id",
+        sqlite_where=text("kept_id IS NOT NULL"),
+        postgresql_where=text("kept_id IS NOT NULL"),
+    ),
     sqlite_autoincrement=True,
 )
 """`scope_mailbox_id` is 0 where the backend's refs count in the whole account, else the mailbox they count in.
-`email_id` and `thread_id` are EMAILID and THREADID as they are told; without an `email_id` one is made of `id`."""
+`email_id` and `thread_id` are EMAILID and THREADID as they are told; without an `email_id` one is made of `id`.
+`content_hash` and `kept_id` say which octets it has where the backend's vary (see `gateway.store.contents`)."""
 
 placements = Table(
     "placements",
@@ -227,6 +237,16 @@ headers = Table(
     _message_key(),
     Column("block", LargeBinary, nullable=False),
 )
+
+"""Header blocks, octet for octet."""
+
+header_values = Table(
+    "header_values",
+    metadata,
+    _message_key(),
+    Column("block", LargeBinary, nullable=False),
+)
+"""Header blocks of which only fields and values are right: those of messages whose own block has not been read."""
 
 previews = Table(
     "previews",
