@@ -300,5 +300,5 @@ async def test_nothing_becomes_a_draft_by_being_called_one(stage: Stage) -> None
     gone = stage.deliver(11)
     stage.fake.delete(gone)
     result = await stage.connector.store_flags(MailboxRef("ALL"), [*refs, gone], frozenset({SEEN, DRAFT}), NONE)
-    assert {ref: told(state)[1] for ref, state in result.done.items()} == dict.fromkeys(refs, [SEEN])
+    assert {ref: told(state)[1] for ref, state in result.done.items()} == {ref: [SEEN] for ref in refs}
     assert result.missing == {gone}
