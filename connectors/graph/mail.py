@@ -1,0 +1,138 @@
+"""What the parts of the connector share: the client, the folders, and what is known of messages."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from typing import Final
+from urllib.parse import quote
+
+import msgspec
+
+from connectors.api.errors import ConnectorError, NotFound
+from connectors.api.types import MailboxRef, MessageRef, MessageState
+from connectors.graph.categories import Categories
+from connectors.graph.client import BatchItem, GraphClient
+from connectors.graph.errors import Refused
+from connectors.graph.flags import EXPAND, SELECT, flags_of, size_of
+from connectors.graph.folders import Folder, Tree, WellKnown, build_tree, read_folders, read_places
+from connectors.graph.items import decode_item
+from connectors.graph.known import Known
+from connectors.graph.settings import GraphSettings
+from connectors.graph.structs import MailFolder, Message
+
+PLACES_TTL_S: Final = 3600.0
+"""For so long it is taken for granted which folders are well-known; one that was made since then gets its role late."""
+
+STATE_QUERY: Final = (("$select", SELECT), ("$expand", EXPAND))
+"""What `Mail.state` needs of a message."""
+
+
+class Mail:
+    """One mailbox at Graph, in use by one connector."""
+
+    def __init__(self, client: GraphClient, settings: GraphSettings) -> None:
+        self.client = client
+        self.settings = settings
+        self.categories = Categories(settings.labels)
+        self.known = Known()
+        self.clock = client.clock
+        self._tree: Tree | None = None
+        self._readings = 0
+        self._reading = asyncio.Lock()
+        self._places: dict[WellKnown, MailFolder] | None = None
+        self._places_until = 0.0
+
+    # -- folders ------------------------------------------------------------------------------------------------------
+
+    async def read_tree(self) -> Tree:
+        """Read the folders anew: a request for each level of them, and now and then one for the well-known."""
+        async with self._reading:
+            folders = await read_folders(self.client, hidden=self.settings.hidden)
+            there = {folder.id for folder in folders}
+            if self._tree is None or not there >= set(self._tree.folders):
+                # A folder that is gone may have been made anew under another id.
+                self._places = None
+            places = await self._read_places()
+            self._readings += 1
+            tree = build_tree(folders, places, self._readings)
+            for ref in set(self._tree.folders if self._tree is not None else ()) - set(tree.folders):
+                self.known.forget_mailbox(ref)
+            self._tree = tree
+            return tree
+
+    async def _read_places(self) -> dict[WellKnown, MailFolder]:
+        if self._places is None or self.clock.monotonic() >= self._places_until:
+            self._places = await read_places(self.client)
+            self._places_until = self.clock.monotonic() + PLACES_TTL_S
+        return self._places
+
+    async def tree(self) -> Tree:
+        """Return the folders as they were last read, or read them."""
+        return self._tree or await self.read_tree()
+
+    def forget_tree(self) -> None:
+        """Have the folders read anew when they are asked for next."""
+        self._tree = None
+
+    async def require(self, mailbox: MailboxRef) -> Folder:
+        """Return the folder, as it was last seen.
+
+        Raises:
+            NotFound: there is none.
+        """
+        folder = (await self.tree()).folders.get(mailbox) or (await self.read_tree()).folders.get(mailbox)
+        if folder is None:
+            raise NotFound(f"there is no folder {mailbox!r} in {self.client.root}")
+        return folder
+
+    async def place(self, name: WellKnown) -> MailboxRef | None:
+        """Return the id of a well-known folder; None if the mailbox has no such folder."""
+        return (await self.tree()).places.get(name)
+
+    async def is_place(self, mailbox: MailboxRef, *names: WellKnown) -> bool:
+        """Whether the folder is one of these well-known ones."""
+        places = (await self.tree()).places
+        return mailbox in {places.get(name) for name in names}
+
+    # -- messages -----------------------------------------------------------------------------------------------------
+
+    def state(self, message: Message) -> MessageState:
+        """Return the state of a message that was told with `STATE_QUERY`."""
+        return MessageState(
+            MessageRef(message.id),
+            flags=flags_of(message, self.categories) if message.is_read is not None else None,
+            internal_date=message.received_date_time,
+            size=size_of(message),
+            size_is_exact=False,
+        )
+
+    async def read_messages(
+        self, refs: Iterable[MessageRef], query: Sequence[tuple[str, str]] = STATE_QUERY
+    ) -> dict[MessageRef, Message]:
+        """Ask for messages, wherever they are, in batches; those that are gone are left out.
+
+        Raises:
+            ConnectorError: one of them could not be had, but is not gone.
+        """
+        wanted = list(dict.fromkeys(refs))
+        items = [BatchItem("GET", message_path(ref), query) for ref in wanted]
+        found: dict[MessageRef, Message] = {}
+        for ref, result in zip(wanted, await self.client.batch(items, msgspec.Raw) if items else (), strict=True):
+            if not isinstance(result, ConnectorError):
+                found[ref] = decode_item(bytes(result), Message) or Message(ref)
+            elif not is_gone(result):
+                raise result
+        return found
+
+
+def message_path(ref: str) -> str:
+    """Return the path of a message at Graph, wherever it is."""
+    return f"/messages/{quote(ref, safe='')}"
+
+
+def is_gone(error: ConnectorError) -> bool:
+    """Tell whether a call failed because there is no such message: an id that cannot be one is refused otherwise."""
+    if isinstance(error, NotFound):
+        return True
+    return isinstance(error, Refused) and error.refusal.has_code("ErrorInvalidIdMalformed", "ErrorItemNotFound")
