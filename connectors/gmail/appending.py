@@ -19,11 +19,11 @@ from connectors.api.errors import ConnectorError, Rejected
 from connectors.api.types import FLAGGED, SEEN, MailboxRef, MessageContent, MessageRef, MessageState
 from connectors.gmail import drafts
 from connectors.gmail.labels import ALL, ASIDE, DRAFTS, SENT, STARRED, UNREAD, Tree
+from connectors.gmail.lists import find
 from connectors.gmail.mail import Mail
 from connectors.gmail.methods import MESSAGES_IMPORT, MESSAGES_INSERT
 from connectors.gmail.relabel import relabel
 from connectors.gmail.settings import AppendBy
-from connectors.gmail.skeleton import find
 from connectors.gmail.structs import Message
 
 _HEADER_OCTETS: Final = 256 * 1024

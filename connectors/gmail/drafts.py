@@ -26,8 +26,8 @@ async def create(mail: Mail, tree: Tree, content: MessageContent) -> MessageStat
     """Make a draft of a message. Gmail adds what a draft lacks, as a Message-ID, so its size is another one.
 
     Raises:
-        OutcomeUnknown: the reply was lost, or does not tell which message it is. Gmail does not find a draft to be there
-            already, so whoever makes it again has two of it.
+        OutcomeUnknown: the reply was lost, or does not tell which message it is. Gmail has a draft twice that is made
+            twice, so it is to be looked for.
     """
     since = mail.known.as_of
     draft = await mail.client.upload(DRAFTS_CREATE, {"message": {}}, content, reply=Draft)

@@ -1,23 +1,26 @@
 """What happened after a position in the mailbox's history, and whether the labels are still those that were told.
 
 The history tells of messages and never of labels that are made, renamed or deleted, so each look lists those too: both
-together cost 3 units. A message inside a record may come with its labels or without; without them the record is a
-change to what is known, and only where nothing is known the message is asked for.
+together cost 3 units. A message inside a record may come with its labels or without, and does if it has none; without
+them the record is a change to what is known. Where nothing is known, marks that the gateway has set itself are no news,
+and else messages are asked for: each by itself, or if they are many by the lists of all labels.
 Source: Google, "Synchronize clients with Gmail"; reference of users.history.list.
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Final
 
 import msgspec
 
 from connectors.api.errors import CursorExpired, NotFound, Rejected, Unavailable
 from connectors.api.types import ChangePage, Cursor, MessageRef, MessageState
-from connectors.gmail.labels import Labels, Tree, flags_of
+from connectors.gmail.labels import UNREAD, Labels, Tree, flags_of
+from connectors.gmail.lists import labels_by_lists
 from connectors.gmail.mail import MAX_RESULTS, Mail, position_of
 from connectors.gmail.methods import HISTORY_LIST
 from connectors.gmail.structs import History, HistoryList, Message
@@ -116,6 +119,8 @@ class _Replay:
     labels: dict[MessageRef, Labels | None] = field(default_factory=dict)
     threads: dict[MessageRef, str] = field(default_factory=dict)
     gone: dict[MessageRef, None] = field(default_factory=dict)
+    marks: dict[MessageRef, bool | None] = field(default_factory=dict)
+    """Whether a message was last marked as unread or as read; None if anything else has happened to it too."""
 
 
 async def _replay(mail: Mail, after: int) -> _Replay:
@@ -166,6 +171,8 @@ def _take(mail: Mail, replay: _Replay, record: History) -> None:
         replay.threads[ref] = message.thread_id
         before = message.labels if message.label_ids is not None else replay.labels.get(ref, mail.known.labels(ref))
         replay.labels[ref] = None if before is None else (before - remove) | add
+        is_mark = add | remove == {UNREAD} and replay.marks.get(ref, True) is not None
+        replay.marks[ref] = UNREAD in add if is_mark else None
     for deleted in record.messages_deleted:
         ref = MessageRef(deleted.message.id)
         replay.labels.pop(ref, None)
@@ -183,25 +190,53 @@ def _changes_in(record: History) -> Iterator[tuple[Message, Labels, Labels]]:
 
 
 async def _settle(mail: Mail, replay: _Replay, tree: Tree) -> tuple[list[MessageState], tuple[MessageRef, ...]]:
-    """Return the states of what was changed and what is gone, having asked for messages whose labels are not known."""
+    """Return the states of what was changed and what is gone, having found out about labels that are not known."""
     unknown = [ref for ref, labels in replay.labels.items() if labels is None]
-    read = await mail.read_messages(unknown)
+    own = {
+        ref for ref in unknown if (mark := replay.marks[ref]) is not None and mail.known.is_marked(ref, is_unread=mark)
+    }
+    mail.known.unmark(ref for ref in replay.labels if ref not in own)
+    found = await _found_out(mail, [ref for ref in unknown if ref not in own], tree)
     changed: list[MessageState] = []
     for ref, told in replay.labels.items():
-        labels = told if told is not None else (read[ref].labels if ref in read else None)
+        thread = replay.threads[ref] or None
+        if ref in own:
+            # Named all the same: while our own write is not stored, the cursor must not move past it.
+            changed.append(MessageState(ref, email_id=ref, thread_id=thread))
+            continue
+        labels = told if told is not None else found.get(ref, _NOTHING).labels
         if labels is None:
             # Gone between its record and now.
             replay.gone[ref] = None
             continue
-        received = read[ref].received if ref in read else None
         changed.append(
             MessageState(
                 ref,
                 mailboxes=tree.holders(labels),
                 flags=flags_of(labels),
-                internal_date=received,
+                internal_date=found.get(ref, _NOTHING).received,
                 email_id=ref,
-                thread_id=replay.threads[ref] or None,
+                thread_id=thread,
             )
         )
     return changed, tuple(replay.gone)
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What was found out about a message; nothing if it is gone."""
+
+    labels: Labels | None = None
+    received: datetime | None = None
+
+
+_NOTHING: Final = _Found()
+
+
+async def _found_out(mail: Mail, refs: Sequence[MessageRef], tree: Tree) -> dict[MessageRef, _Found]:
+    """Find out the labels of messages, in whichever way costs less."""
+    listed = await labels_by_lists(mail, tree, refs)
+    if listed is not None:
+        return {ref: _Found(labels) for ref, labels in listed.items()}
+    read = await mail.read_messages(refs)
+    return {ref: _Found(message.labels, message.received) for ref, message in read.items()}

@@ -18,9 +18,9 @@ from connectors.api.abilities import TextQuery
 from connectors.api.errors import Rejected
 from connectors.api.types import BytesContent, MailboxRef, MessageRef
 from connectors.gmail.labels import ALL, ASIDE
+from connectors.gmail.lists import find
 from connectors.gmail.mail import Mail
 from connectors.gmail.reading import fetch_many
-from connectors.gmail.skeleton import find
 
 MAX_READ: Final = 20
 """So many messages at most are read to see whether a term is in the body too, and not in the header only."""

@@ -7,32 +7,18 @@ before.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Sequence
 
 from connectors.api.errors import CursorExpired, Rejected
 from connectors.api.types import MailboxRef, MessageRef, MessageState
 from connectors.gmail.history import catch_up
 from connectors.gmail.labels import ALL, ASIDE, CHAT, DRAFTS, STARRED, UNREAD, VIEWS, Labels, flags_of
-from connectors.gmail.mail import MAX_RESULTS, Mail
-from connectors.gmail.methods import MESSAGES_LIST
-from connectors.gmail.structs import MessageList
-from connectors.transport.paging import pages
+from connectors.gmail.lists import Listed, each_list, listed_with, telling
+from connectors.gmail.mail import Mail
 
 PAGE = 2000
 """States in one page that is yielded."""
-
-_FIELDS = "messages(id,threadId),nextPageToken"
-
-
-@dataclass(frozen=True, slots=True)
-class Listed:
-    """A message as a list names it."""
-
-    id: str
-    thread: str
 
 
 async def listing(mail: Mail, mailbox: MailboxRef) -> AsyncIterator[Sequence[MessageState]]:
@@ -51,7 +37,7 @@ async def listing(mail: Mail, mailbox: MailboxRef) -> AsyncIterator[Sequence[Mes
         with contextlib.suppress(CursorExpired):
             await catch_up(mail)
     try:
-        listed = await _ids(mail, labels, with_aside=with_aside)
+        listed = await listed_with(mail, labels, with_aside=with_aside)
         known = {each.id: held for each in listed if (held := mail.known.labels(each.id)) is not None}
         if len(known) != len(listed):
             known = await _marked(mail, mailbox, labels, listed, with_aside=with_aside)
@@ -59,6 +45,7 @@ async def listing(mail: Mail, mailbox: MailboxRef) -> AsyncIterator[Sequence[Mes
         raise await mail.refused(error, mailbox) from error
     left_out = {CHAT} if mailbox == ALL else set()
     states = [_seen_in(each, known[each.id]) for each in reversed(listed) if left_out.isdisjoint(known[each.id])]
+    mail.known.unmark(each.id for each in listed)
     del listed, known
     for start in range(0, len(states), PAGE):
         yield states[start : start + PAGE]
@@ -79,7 +66,7 @@ async def _marked(
     found = dict.fromkeys((each.id for each in listed), labels)
     for mark in marks:
         if mark not in labels:
-            for each in await _ids(mail, labels | {mark}, with_aside=with_aside):
+            for each in await listed_with(mail, labels | {mark}, with_aside=with_aside):
                 if each.id in found:
                     found[each.id] |= {mark}
     return found
@@ -93,17 +80,18 @@ async def list_account(mail: Mail) -> AsyncIterator[Sequence[MessageState]]:
     """
     since = mail.known.as_of
     tree = await mail.read_tree()
-    labels = sorted((tree.shown | {UNREAD, STARRED, CHAT}) - {ALL})
-    everything = await _ids(mail, frozenset(), with_aside=True)
+    labels = telling(tree)
+    everything = await listed_with(mail, frozenset(), with_aside=True)
     held: dict[str, Labels] = dict.fromkeys((each.id for each in everything), frozenset())
     # Few sets of labels stand for all messages.
     larger: dict[tuple[Labels, str], Labels] = {}
-    async with contextlib.aclosing(_lists(mail, labels)) as lists:
+    async with contextlib.aclosing(each_list(mail, labels)) as lists:
         async for label, ids in lists:
             for message_id in ids:
                 before = held.get(message_id)
                 if before is not None:
                     held[message_id] = larger.setdefault((before, label), before | {label})
+    mail.known.unmark()
     for start in range(len(everything), 0, -PAGE):
         page = everything[max(start - PAGE, 0) : start]
         states = []
@@ -120,58 +108,3 @@ async def list_account(mail: Mail) -> AsyncIterator[Sequence[MessageState]]:
                 )
             )
         yield states
-
-
-async def _lists(mail: Mail, labels: Sequence[str]) -> AsyncGenerator[tuple[str, list[str]], None]:
-    """Yield each label with the ids of the messages that have it, in any order; several are read at a time."""
-    tasks = [asyncio.create_task(_labelled(mail, label)) for label in labels]
-    try:
-        for done in asyncio.as_completed(tasks):
-            yield await done
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-
-async def _labelled(mail: Mail, label: str) -> tuple[str, list[str]]:
-    try:
-        return label, [each.id for each in await _ids(mail, frozenset({label}), with_aside=True)]
-    except Rejected as error:
-        tree = await mail.read_tree()
-        if label not in tree.shown | {UNREAD, STARRED}:
-            # Deleted since the labels were listed; the next look at them tells.
-            return label, []
-        raise error
-
-
-async def ids_with(mail: Mail, label: str) -> frozenset[MessageRef]:
-    """Return the messages that have a label now, wherever they are."""
-    return frozenset(MessageRef(each.id) for each in await _ids(mail, frozenset({label}), with_aside=True))
-
-
-async def find(mail: Mail, query: str, labels: Iterable[str] = (), *, with_aside: bool = False) -> list[MessageRef]:
-    """Return the messages that have the labels and that Gmail finds with `query`, newest first."""
-    return [MessageRef(each.id) for each in await _ids(mail, frozenset(labels), with_aside=with_aside, search=query)]
-
-
-async def _ids(mail: Mail, labels: Labels, *, with_aside: bool, search: str = "") -> list[Listed]:
-    """Return the messages that have all the labels, newest first."""
-    query = [("maxResults", str(MAX_RESULTS)), ("fields", _FIELDS)]
-    query += [("labelIds", label) for label in sorted(labels)]
-    query += [("includeSpamTrash", "true")] if with_aside else []
-    query += [("q", search)] if search else []
-
-    async def page(token: str | None) -> tuple[MessageList, str | None]:
-        more = [("pageToken", token)] if token is not None else []
-        reply = await mail.client.call(MESSAGES_LIST, query=[*query, *more], reply=MessageList)
-        return reply, reply.next_page_token
-
-    found: dict[str, Listed] = {}
-    async with contextlib.aclosing(pages(page)) as replies:
-        async for reply in replies:
-            for message in reply.messages:
-                # A thread is mostly named like its first message: one string does for both.
-                thread = message.id if message.thread_id == message.id else message.thread_id
-                found.setdefault(message.id, Listed(message.id, thread))
-    return list(found.values())

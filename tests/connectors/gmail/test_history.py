@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from connectors.api.errors import CursorExpired, Unavailable
-from connectors.api.types import FLAGGED, SEEN, ChangePage, Cursor, MessageState
+from connectors.api.types import FLAGGED, SEEN, ChangePage, Cursor, MailboxRef, MessageRef, MessageState
 from connectors.gmail.history import PAGE
 from tests.conformance.rig import mail
 from tests.connectors.gmail.stage import Stage, staged, told
@@ -88,6 +88,128 @@ async def test_a_message_is_asked_for_only_where_nothing_else_tells() -> None:
         assert told(found[fresh])[0] == ["ALL", "INBOX"]
         assert len(found) == 2
         assert stage.calls("messages.get") == 2
+
+
+# -- what messages without labels cost ---------------------------------------------------------------------------------
+
+
+async def archived(stage: Stage, count: int = 1000) -> list[MessageRef]:
+    """Return messages that have no label, of which a look has told nothing yet."""
+    refs = stage.fill(count)
+    await stage.connector.close()
+    await stage.connector.open()
+    return refs
+
+
+async def marked(stage: Stage, refs: list[MessageRef], add: frozenset[str], remove: frozenset[str]) -> None:
+    result = await stage.connector.store_flags(MailboxRef("ALL"), refs, add, remove)
+    assert result.done.keys() == set(refs)
+
+
+SEEN_ONLY, NO_FLAGS = frozenset({SEEN}), frozenset[str]()
+
+
+async def test_the_look_after_our_own_marks_costs_no_more_than_any(stage: Stage) -> None:
+    refs = await archived(stage)
+    await marked(stage, refs, NO_FLAGS, SEEN_ONLY)
+    cursor = await stage.connector.position(None)
+    stage.clear()
+    await marked(stage, refs, SEEN_ONLY, NO_FLAGS)
+    assert stage.units == 50
+    found = await states(stage, cursor)
+    # Two pages of history, and the labels.
+    assert stage.units == 50 + 2 * 2 + 1
+    assert found.keys() == set(refs)
+    assert {(state.flags, state.mailboxes) for state in found.values()} == {(None, None)}
+
+
+async def test_marks_of_our_own_that_were_undone_by_others_are_told(stage: Stage) -> None:
+    refs = await archived(stage, 20)
+    await marked(stage, refs, NO_FLAGS, SEEN_ONLY)
+    cursor = await stage.connector.position(None)
+    await marked(stage, refs, SEEN_ONLY, NO_FLAGS)
+    for ref in refs[:5]:
+        stage.fake.relabel(ref, add={"UNREAD"})
+    for ref in refs[:2]:
+        stage.fake.relabel(ref, remove={"UNREAD"})
+    found = await states(stage, cursor)
+    assert [found[ref].flags for ref in refs] == [SEEN_ONLY] * 2 + [NO_FLAGS] * 3 + [None] * 15
+
+
+async def test_a_mark_like_our_own_is_told_if_others_came_between_two_looks(stage: Stage) -> None:
+    refs = await archived(stage, 20)
+    await marked(stage, refs, SEEN_ONLY, NO_FLAGS)
+    cursor = await stage.connector.position(None)
+    for is_seen in (False, True):
+        for ref in refs:
+            stage.fake.relabel(ref, **{"remove" if is_seen else "add": {"UNREAD"}})
+        (page,) = await pages(stage, cursor)
+        assert page.cursor is not None
+        cursor = page.cursor
+        assert {state.flags for state in page.changed} == {SEEN_ONLY if is_seen else NO_FLAGS}
+
+
+async def test_a_star_beside_our_own_mark_is_told(stage: Stage) -> None:
+    refs = await archived(stage, 20)
+    await marked(stage, refs, NO_FLAGS, SEEN_ONLY)
+    cursor = await stage.connector.position(None)
+    await marked(stage, refs, SEEN_ONLY, NO_FLAGS)
+    stage.fake.relabel(refs[0], add={"STARRED"})
+    stage.fake.relabel(refs[1], add={"STARRED"})
+    stage.fake.relabel(refs[1], remove={"STARRED"})
+    found = await states(stage, cursor)
+    assert [found[ref].flags for ref in refs[:3]] == [{SEEN, FLAGGED}, {SEEN}, None]
+
+
+async def test_a_listing_is_later_word_than_our_own_marks(stage: Stage) -> None:
+    refs = await archived(stage, 20)
+    await marked(stage, refs, SEEN_ONLY, NO_FLAGS)
+    for ref in refs:
+        stage.fake.relabel(ref, add={"UNREAD"})
+    cursor = await stage.connector.position(None)
+    assert {state.flags for state in await stage.probe("ALL").listing()} == {NO_FLAGS}
+    for ref in refs:
+        stage.fake.relabel(ref, remove={"UNREAD"})
+    assert {state.flags for state in (await states(stage, cursor)).values()} == {SEEN_ONLY}
+
+
+async def test_many_messages_are_found_out_about_by_the_lists_of_labels(stage: Stage) -> None:
+    """A thousand are archived in the browser: nothing is known of them, and they have no label then."""
+    work = stage.fake.new_label("Work")
+    kept = stage.fill(700, work, "INBOX", "STARRED")
+    refs = stage.fill(1000, "INBOX")
+    cursor = await stage.connector.position(None)
+    for ref in refs:
+        stage.fake.relabel(ref, remove={"INBOX"})
+    stage.fake.quirks.set("absent_label_ids", True)
+    for ref in kept[:10]:
+        stage.fake.relabel(ref, add={"UNREAD"})
+    stage.fake.trash(kept[10])
+    stage.clear()
+    found = await states(stage, cursor)
+    assert not stage.calls("messages.get")
+    labels = stage.calls("labels.get")
+    assert stage.units == 2 * 3 + 1 + labels + 5 * stage.calls("messages.list")
+    assert stage.calls("messages.list") <= labels + 5
+    for ref in refs:
+        assert told(found[ref]) == (["ALL"], [SEEN])
+    for ref in kept[:10]:
+        assert told(found[ref]) == (["ALL", "INBOX", work, "STARRED"], [FLAGGED])
+    assert told(found[kept[10]]) == (["TRASH"], [FLAGGED, SEEN])
+    assert len(found) == 1011
+
+
+async def test_where_lists_are_long_a_few_messages_are_read_each(stage: Stage) -> None:
+    stage.fill(5000, "INBOX", "UNREAD")
+    refs = stage.fill(5, "INBOX")
+    cursor = await stage.connector.position(None)
+    for ref in refs:
+        stage.fake.relabel(ref, remove={"INBOX"})
+    stage.clear()
+    found = await states(stage, cursor)
+    assert {tuple(told(state)[0]) for state in found.values()} == {("ALL",)}
+    assert stage.calls("messages.get") == 5
+    assert not stage.calls("messages.list")
 
 
 async def test_a_message_that_goes_before_it_is_asked_for_is_gone() -> None:
