@@ -199,7 +199,7 @@ async def _commit(
                 told[target.message_id] = state if state is not None else MessageState(target.ref)
             changes.append((target.uid, here.bits, here.keywords))
         await placements.set_flags(tx, row.id, changes)
-        result = await spread(tx, context, mark, told, flags)
+        result = await spread(tx, context, mark, told, flags, policy_of(row))
         result.touched.add(row.id)
         return result
 

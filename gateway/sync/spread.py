@@ -20,6 +20,9 @@ from gateway.store.mailboxes import MailboxRow
 from gateway.sync.context import AccountContext, policy_of
 from gateway.sync.guard import ReadMark
 from gateway.sync.membership import apply_account_page
+from gateway.sync.reconcile import FlagPolicy
+
+_Merged = Callable[[int, FlagSet, FlagSet], FlagSet]
 
 
 @dataclass(slots=True)
@@ -36,12 +39,14 @@ async def spread(
     mark: ReadMark,
     told: Mapping[int, MessageState],
     flags: Mapping[int, FlagSet] | None = None,
+    policy: FlagPolicy | None = None,
 ) -> Spread:
     """Bring all mailboxes in line with the states that a write, begun at `mark`, has ended with, by message id.
 
-    `flags` are those of the messages if more is known of them than the states say; what a mailbox's backend does not
-    hold is not taken from them. A mailbox that was never listed gets no messages: its listing brings them in order. Of
-    a message that somebody else was writing to as well, nothing is taken over.
+    `flags` are those of the messages in a mailbox of `policy`, if more is known of them than the states say; what the
+    backend does not hold there, or does not hold elsewhere, is not taken from them. A mailbox that was never listed
+    gets no messages: its listing brings them in order. Of a message that somebody else was writing to as well, nothing
+    is taken over.
     """
     result = Spread()
     if not told or not context.account.capabilities.many_mailboxes:
@@ -51,7 +56,7 @@ async def spread(
     if flags is None:
         flags = {key: FlagSet.of(state.flags) for key, state in states.items() if state.flags is not None}
     rows = await mailboxes.mailboxes_of(tx, context.account_id)
-    placed = await _spread_flags(tx, rows, list(states), flags, result.touched)
+    placed = await _spread_flags(tx, _merging(rows, policy), list(states), flags, result.touched)
     by_ref = {row.ref: row for row in rows}
     moved = [state for key, state in states.items() if _has_moved(state, placed[key], by_ref)]
     if moved:
@@ -65,13 +70,12 @@ async def spread(
 
 async def _spread_flags(
     tx: Transaction,
-    rows: Sequence[MailboxRow],
+    merged: _Merged,
     message_ids: Sequence[int],
     flags: Mapping[int, FlagSet],
     touched: set[int],
 ) -> defaultdict[int, set[int]]:
     """Give the flags to all placements of the messages; return in which mailboxes each is."""
-    merged = _merging(rows)
     placed: defaultdict[int, set[int]] = defaultdict(set)
     changes: defaultdict[int, list[tuple[int, int, str]]] = defaultdict(list)
     for mailbox_id, uid, message_id, bits, keywords in await placements.by_message_ids(tx, message_ids):
@@ -88,17 +92,21 @@ async def _spread_flags(
     return placed
 
 
-def _merging(rows: Sequence[MailboxRow]) -> Callable[[int, FlagSet, FlagSet], FlagSet]:
+def _merging(rows: Sequence[MailboxRow], told_by: FlagPolicy | None) -> _Merged:
     """Return what becomes of the flags in a mailbox, given those of the message and those it has there.
 
-    Worked out once for each of the few combinations.
+    A flag is that of the message where the backend holds it both there and where it was told, by `told_by`; None is for
+    what the backend itself has told. Worked out once for each of the few combinations.
     """
     policies = {row.id: policy_of(row) for row in rows}
 
     @functools.cache
     def merged(mailbox_id: int, told: FlagSet, here: FlagSet) -> FlagSet:
         policy = policies[mailbox_id]
-        return policy.merge(policy.split(told.names()), here)
+        theirs = policy.split(told.names())
+        if told_by is not None:
+            theirs = told_by.split(theirs) | (policy.split(here.names()) - told_by.split(here.names()))
+        return policy.merge(theirs, here)
 
     return merged
 

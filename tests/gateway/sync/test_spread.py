@@ -155,3 +155,14 @@ async def test_of_two_writes_at_once_the_later_answer_does_not_undo_the_other(st
         return flags(inbox)
 
     await eventually(inbox, shown, lambda found: found == [b"(\\Flagged \\Seen \\Recent)"])
+
+
+async def test_a_flag_that_only_the_gateway_holds_stays_where_it_was_given(line: Line) -> None:
+    line.fake.new_draft(mail(2))
+    drafts, everything = await open_all(line, "[Gmail]/Drafts", "[Gmail]/All Mail")
+    (draft,) = drafts.uids
+    # Gmail does not flag drafts, so this is kept here; then an answer tells what the draft has there.
+    await drafts.store([draft], StoreAction.ADD, ["\\Flagged"])
+    await drafts.store([draft], StoreAction.REMOVE, ["\\Draft"])
+    assert flags(drafts) == [b"(\\Draft \\Flagged \\Seen \\Recent)"]
+    assert flags(everything)[-1] == b"(\\Draft \\Seen \\Recent)"
