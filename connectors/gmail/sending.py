@@ -26,6 +26,7 @@ from connectors.transport.limits import QuotaBudget
 from connectors.transport.messages import SUCCESS, Content, Effect, Reply, Request
 from connectors.transport.options import TransportOptions
 from connectors.transport.retry import RetryPolicy
+from connectors.transport.window import Window
 
 T = TypeVar("T")
 
@@ -45,7 +46,8 @@ MAX_WAIT_S: Final = 90.0
 """How long a call waits for its turn: the quota is counted by the minute, so a minute has to be borne, and more."""
 
 _BURST: Final = 3
-"""A third of a minute's units may be spent at once. After all of them, what comes in meanwhile would be refused."""
+"""A third of a minute's units may be spent at once. After all of them, what comes in meanwhile would have to wait for
+a minute. In any minute there are never more than Google allows for one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +84,8 @@ class Sender:
         self.burst = settings.units_per_minute / _BURST
         """As many units can be spent at once."""
         self._costs = cost_table(settings.costs, settings.cost_overrides)
-        self._budget = QuotaBudget(self.burst, 60.0 / _BURST, self.clock)
+        minute = Window(settings.units_per_minute, 60.0, self.clock)
+        self._budget = QuotaBudget(self.burst, 60.0 / _BURST, self.clock, minute)
         self._transport = transport
         self._chance = chance
         self._is_closed = False

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 
 from connectors.api.priority import Priority
 from connectors.transport.clock import Clock
+from connectors.transport.window import Window
 
 PATIENCE = 4
 """What waits in the background has its turn, lest it wait for ever, once interactive requests have had so many times as
@@ -140,13 +141,14 @@ class ConcurrencyLimit:
 class QuotaBudget:
     """A token bucket: `units` per `interval_s` seconds, spent in the order of priority.
 
-    The bucket holds one interval's worth and is full at first. While the background is served it leaves a quarter of
-    the bucket for who may come interactively.
+    The bucket holds one interval's worth and is full at first, so two of them may be spent in the first interval; with
+    a `window`, never more than that allows. While the background is served it leaves a quarter of the bucket for who
+    may come interactively, and as much of the window.
     """
 
     RESERVE = 0.25
 
-    def __init__(self, units: float, interval_s: float, clock: Clock) -> None:
+    def __init__(self, units: float, interval_s: float, clock: Clock, window: Window | None = None) -> None:
         if units <= 0 or interval_s <= 0:
             raise ValueError("a budget has more than 0 units in more than 0 seconds")
         self._capacity = float(units)
@@ -155,6 +157,7 @@ class QuotaBudget:
         self._level = self._capacity
         self._level_at = clock.monotonic()
         self._closed_until = self._level_at
+        self._window = window
         self._queue = _Queue()
 
     def reject(self, seconds: float) -> None:
@@ -166,10 +169,12 @@ class QuotaBudget:
     def delay(self, units: float, priority: Priority) -> float:
         """Return in how many seconds `units` could be spent if nobody else did."""
         self._refill()
-        needed = self._needed(units, priority.resolve())
+        reserve = self._reserve(priority.resolve())
+        needed = min(min(units, self._capacity) + reserve, self._capacity)
         refilled_from = max(self._closed_until, self._level_at)
         missing = max(needed - self._level, 0.0)
-        return refilled_from - self._level_at + missing / self._rate
+        delay_s = refilled_from - self._level_at + missing / self._rate
+        return delay_s if self._window is None else max(delay_s, self._window.delay(units + reserve))
 
     async def spend(self, units: float, priority: Priority) -> None:
         """Wait until `units` can be spent, and spend them; what exceeds the bucket counts as a full bucket.
@@ -181,30 +186,31 @@ class QuotaBudget:
         ticket = _Ticket(min(units, self._capacity))
         self._queue.join(ticket, priority)
         try:
-            await self._until_spent(ticket)
+            await self._until_spent(ticket, units)
         finally:
             self._queue.leave(ticket)
             self._wake()
 
-    async def _until_spent(self, ticket: _Ticket) -> None:
+    async def _until_spent(self, ticket: _Ticket, units: float) -> None:
         while True:
             following = self._queue.first()
             if following is None or following[0] is not ticket:
                 ticket.turn.clear()
                 await ticket.turn.wait()
                 continue
-            delay = self.delay(ticket.units, following[1])
+            delay = self.delay(units, following[1])
             if delay < _INSTANT_S:
                 self._level -= ticket.units
+                if self._window is not None:
+                    self._window.note(units)
                 self._queue.serve(ticket, following[1])
                 return
             await self._clock.sleep(delay)
 
-    def _needed(self, units: float, priority: Priority) -> float:
-        units = min(units, self._capacity)
-        if priority is Priority.BACKGROUND and not self._queue.background_is_due:
-            return min(units + self.RESERVE * self._capacity, self._capacity)
-        return units
+    def _reserve(self, priority: Priority) -> float:
+        """Return how much is left alone in spending with that priority."""
+        is_modest = priority is Priority.BACKGROUND and not self._queue.background_is_due
+        return self.RESERVE * self._capacity if is_modest else 0.0
 
     def _refill(self) -> None:
         now = self._clock.monotonic()
