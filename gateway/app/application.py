@@ -19,7 +19,7 @@ from gateway.app.declared import apply_declared
 from gateway.app.event_loop import new_event_loop
 from gateway.app.resealing import reseal
 from gateway.app.settings import imap_settings, mail_settings, sync_settings
-from gateway.app.storage import open_vault, opened_store
+from gateway.app.storage import kept_bodies, open_vault, opened_store
 from gateway.auth.errors import VaultError
 from gateway.auth.users import UserDirectory
 from gateway.auth.vault import Vault
@@ -113,7 +113,8 @@ class Application:
     async def _open_cache(self, vault: Vault) -> BodyCache:
         settings = self._config.cache
         key = vault.derive(_CACHE_KEY_PURPOSE) if settings.seal else None
-        cache = BodyCache(settings.directory, settings.max_size, key)
+        kept = await asyncio.to_thread(kept_bodies, self._config, vault)
+        cache = BodyCache(settings.directory, settings.max_size, key, kept=kept)
         try:
             await asyncio.to_thread(cache.load)
         except OSError as exc:

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from gateway.auth.vault import Vault, create_key_file, read_key_file, vault_from_text
+from gateway.auth.vault import KEY_OCTETS, Vault, create_key_file, read_key_file, vault_from_text
 from gateway.config import Config, read_secret
+from gateway.errors import OperatorError
 from gateway.store.database import Store
+from gateway.store.kept_bodies import KeptBodies
+
+_KEPT_KEY_CONTEXT = b"kept bodies"
 
 
 def database_path(config: Config) -> Path:
@@ -33,6 +39,50 @@ def open_vault(config: Config) -> Vault:
         return vault_from_text(text, f"environment variable {config.secrets.key_env}")
     path = key_path(config)
     return read_key_file(path) if path.exists() else create_key_file(path)
+
+
+def kept_bodies(config: Config, vault: Vault) -> KeptBodies:
+    """Return the folder of the octets that are kept for good, beside the database they belong to; not loaded yet.
+
+    It is sealed if the cache is, with a key of its own, which the vault seals: so the vault's keys may change.
+
+    Raises:
+        VaultError: the folder's key cannot be opened.
+        OperatorError: the folder cannot be used.
+    """
+    directory = database_path(config).with_suffix(".bodies")
+    try:
+        key = _kept_key(directory / "key", vault, is_wanted=config.cache.seal)
+    except OSError as exc:
+        raise OperatorError(f"{directory} cannot be used: {exc.strerror or exc}", key="store.url") from exc
+    return KeptBodies(directory, key if config.cache.seal else None, other_key=key)
+
+
+def _kept_key(path: Path, vault: Vault, *, is_wanted: bool) -> bytes | None:
+    """Return the key in the file, made if it is wanted; sealed anew if the vault has another first key now."""
+    key = os.urandom(KEY_OCTETS) if is_wanted else None
+    if path.exists():
+        sealed = path.read_bytes()
+        key = vault.open(sealed, _KEPT_KEY_CONTEXT)
+        if vault.is_current(sealed):
+            return key
+    if key is not None:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _write_durably(path, vault.seal(key, _KEPT_KEY_CONTEXT))
+    return key
+
+
+def _write_durably(path: Path, data: bytes) -> None:
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=path.name)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(name, path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
 
 
 @asynccontextmanager

@@ -75,7 +75,9 @@ class MailService:
 
     async def start(self) -> None:
         """Begin to synchronise every account."""
-        for row in await self.store.read(accounts.all_accounts):
+        rows = await self.store.read(accounts.all_accounts)
+        await asyncio.to_thread(self._cache.kept.keep_accounts, {row.id for row in rows})
+        for row in rows:
             await self.engine_of(row)
 
     async def close(self) -> None:

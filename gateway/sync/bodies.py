@@ -19,7 +19,7 @@ from connectors.api.priority import Priority, Turn, current_priority, current_tu
 from connectors.api.types import DatedContent, MessageContent, MessageRef
 from gateway.message.likeness import Likeness, Portrait
 from gateway.store import messages
-from gateway.store.body_cache import CacheWriter
+from gateway.store.body_folder import BodyWriter
 from gateway.store.mailboxes import MailboxRow
 from gateway.sync.context import AccountContext, ref_of
 from gateway.sync.learner import Learner
@@ -325,7 +325,7 @@ async def _read_uncached(content: MessageContent) -> Opener:
     return lambda: MappedBody(mapped)
 
 
-async def _copy_to(writer: CacheWriter, content: MessageContent) -> bool:
+async def _copy_to(writer: BodyWriter, content: MessageContent) -> bool:
     """Write the content into the cache; False if the disk does not take it. Errors of the backend go through."""
     is_written = False
     try:

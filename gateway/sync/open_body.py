@@ -7,7 +7,7 @@ import mmap
 from abc import ABC, abstractmethod
 
 from gateway.message.octets import Buffer
-from gateway.store.body_cache import CachedBody
+from gateway.store.body_folder import StoredBody
 
 
 class OpenBody(ABC):
@@ -66,7 +66,7 @@ class MappedBody(OpenBody):
 class CacheBody(OpenBody):
     """A message in the cache."""
 
-    def __init__(self, cached: CachedBody) -> None:
+    def __init__(self, cached: StoredBody) -> None:
         self._cached = cached
         self.size = cached.size
 
