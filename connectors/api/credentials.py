@@ -174,12 +174,15 @@ class CredentialRecord:
 
     `values` holds every field that was given, by its key. `settings` are the checked settings of the account.
     `save` keeps values that have changed, a refreshed token for instance, beside the others; they are sealed, and on
-    disk when it returns. It may raise `Unavailable` if that cannot be done now.
+    disk when it returns. It may raise `Unavailable` if that cannot be done now, or something else was saved meanwhile.
+    `read`, if there is one, gives what is kept now: another process may have saved something, or a person have logged
+    in anew. What is saved after that replaces what was read. It may raise `Unavailable` too.
     """
 
     values: Mapping[str, Secret[str]]
     settings: Mapping[str, SettingValue]
     save: Callable[[Mapping[str, Secret[str]]], Awaitable[None]]
+    read: Callable[[], Awaitable[Mapping[str, Secret[str]]]] | None = None
 
 
 Login = Callable[

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from joserfc.jwk import RSAKey
 
 from connectors.api.credentials import BearerCredential, Credential, CredentialRecord, CredentialSource, Secret
-from connectors.api.errors import AuthExpired
+from connectors.api.errors import AuthExpired, ConnectorError, Unavailable
 from connectors.gmail.settings import GmailSettings, parse_settings
 from connectors.gmail.token_endpoint import TokenEndpoint, TokenRefused, TokenReply
 from connectors.transport.clock import Clock, LoopClock
@@ -107,32 +107,54 @@ class TokenSource(ABC):
 
 
 class ConsentSource(TokenSource):
-    """Tokens by a user's refresh token. A new refresh token is on disk before anything is done with the reply."""
+    """Tokens by a user's refresh token. A new refresh token is on disk before anything is done with the reply.
+
+    Another process may change it too. So before the login counts as ended, what is stored is read once and tried.
+    """
 
     def __init__(self, record: CredentialRecord, endpoint: TokenEndpoint, clock: Clock) -> None:
         super().__init__(clock)
         self._record = record
         self._endpoint = endpoint
-        self._refresh_token = record.values["refresh_token"]
+        self._values = record.values
         self._unsaved: TokenReply | None = None
 
     async def ask(self) -> TokenReply:
+        try:
+            return await self._ask()
+        except (TokenRefused, Unavailable):
+            if not await self._is_changed():
+                raise
+        return await self._ask()
+
+    async def _ask(self) -> TokenReply:
         reply = self._unsaved
         if reply is None:
-            fields: dict[str, Secret[str] | str] = {
-                "client_id": self._record.values["client_id"],
-                "refresh_token": self._refresh_token,
-            }
-            if "client_secret" in self._record.values:
-                fields["client_secret"] = self._record.values["client_secret"]
+            names = ("client_id", "client_secret", "refresh_token")
+            fields = {name: self._values[name] for name in names if name in self._values}
             reply = await self._endpoint.ask("refresh_token", fields, Effect.IDEMPOTENT_WRITE)
-        if reply.refresh_token is not None and Secret(reply.refresh_token) != self._refresh_token:
+        changed = {"refresh_token": Secret(reply.refresh_token)} if reply.refresh_token is not None else {}
+        if changed and changed["refresh_token"] != self._values["refresh_token"]:
             # Kept here meanwhile, as the old one may be of no use any more.
             self._unsaved = reply
-            await self._record.save({"refresh_token": Secret(reply.refresh_token)})
-            self._refresh_token = Secret(reply.refresh_token)
+            await self._record.save(changed)
+            self._values = {**self._values, **changed}
         self._unsaved = None
         return reply
+
+    async def _is_changed(self) -> bool:
+        """Read what is stored and use it from now on; tell whether it is something else."""
+        if self._record.read is None:
+            return False
+        try:
+            values = await self._record.read()
+        except ConnectorError:
+            return False
+        is_changed = dict(values) != dict(self._values)
+        if is_changed:
+            # A reply that was not saved was for what is no longer stored.
+            self._values, self._unsaved = values, None
+        return is_changed
 
 
 class KeyFile(msgspec.Struct, frozen=True):

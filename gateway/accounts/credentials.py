@@ -89,7 +89,7 @@ def credential_source(
         form = spec.form_named(keeper.credentials.form)
     except SettingError as error:
         raise OperatorError(f"{error}; give the credentials anew", key=account_name) from None
-    return form.build(CredentialRecord(keeper.credentials.values, settings, keeper.save))
+    return form.build(CredentialRecord(keeper.credentials.values, settings, keeper.save, keeper.read))
 
 
 class CredentialKeeper:
@@ -122,6 +122,18 @@ class CredentialKeeper:
 
             await self._store.write(body)
             self.credentials = changed
+
+    async def read(self) -> Values:
+        """Return what is stored now, which may have been changed by another process; what cannot be read is as it was.
+
+        Credentials of another form are not for this keeper's connector: it will be made anew for them.
+        """
+        async with self._saving:
+            row = await self._store.read(lambda tx: account_by_id(tx, self._account_id))
+            stored = self._stored(row.credentials) if row is not None and row.credentials is not None else None
+            if stored is not None and stored.form == self.credentials.form:
+                self.credentials = stored
+            return self.credentials.values
 
     def _stored(self, sealed: bytes) -> AccountCredentials | None:
         try:

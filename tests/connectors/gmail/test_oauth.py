@@ -32,13 +32,25 @@ class Record:
     def __init__(self, values: Mapping[str, str]) -> None:
         self.saved: list[dict[str, str]] = []
         self.is_read_only = False
-        secret = {key: Secret(value) for key, value in values.items()}
-        self.record = CredentialRecord(secret, SETTINGS, self.save)
+        self.stored = dict(values)
+        self.reads = 0
+        self.record = CredentialRecord(_hidden(values), SETTINGS, self.save, self.read)
+
+    async def read(self) -> Mapping[str, Secret[str]]:
+        self.reads += 1
+        if self.is_read_only:
+            raise Unavailable("the disk is gone")
+        return _hidden(self.stored)
 
     async def save(self, values: Mapping[str, Secret[str]]) -> None:
         if self.is_read_only:
             raise Unavailable("the disk is full")
         self.saved.append({key: value.reveal() for key, value in values.items()})
+        self.stored.update(self.saved[-1])
+
+
+def _hidden(values: Mapping[str, str]) -> dict[str, Secret[str]]:
+    return {key: Secret(value) for key, value in values.items()}
 
 
 def consent(fake: FakeGmail, **changes: str) -> Record:
@@ -235,6 +247,68 @@ async def test_a_changed_refresh_token_is_saved_though_nobody_waits(fake: FakeGm
     await asyncio.gather(waiting, return_exceptions=True)
     await settle()
     assert given.saved == [{"refresh_token": "refresh-1"}]
+
+
+async def test_a_refresh_token_that_another_process_has_changed_is_read_anew(
+    fake: FakeGmail, clock: JumpingClock
+) -> None:
+    given = consent(fake, refresh_token="refresh-0")
+    network = Rotating("refresh-0")
+    source = oauth_source(given.record, clock=clock, transport=network)
+    other = oauth_source(given.record, clock=clock, transport=network)
+    assert await token(other) == "access-1"
+    assert await token(source) == "access-2"
+    assert given.reads == 1
+    # And the other way round, as often as it happens.
+    clock.advance(4000)
+    assert await token(other) == "access-3"
+    assert await token(source) == "access-4"
+    assert given.stored["refresh_token"] == "refresh-4"
+
+
+async def test_a_login_given_anew_is_taken_whole(fake: FakeGmail, clock: JumpingClock, network: InProcess) -> None:
+    given = consent(fake, client_id="unknown", refresh_token="1//nonsense")
+    source = oauth_source(given.record, clock=clock, transport=network)
+    given.stored = consent(fake).stored
+    assert await token(source)
+    assert len(network.requests) == 2
+
+
+@pytest.mark.parametrize("is_lost", [False, True])
+async def test_a_login_that_has_ended_is_asked_for_once_if_the_store_has_no_other(
+    fake: FakeGmail, clock: JumpingClock, network: InProcess, is_lost: bool
+) -> None:
+    given = consent(fake)
+    source = oauth_source(given.record, clock=clock, transport=network)
+    fake.revoke_token()
+    given.is_read_only = is_lost
+    with pytest.raises(AuthExpired, match="log in anew"):
+        await source.get()
+    assert (given.reads, len(network.requests)) == (1, 1)
+
+
+async def test_a_token_from_the_store_that_is_no_good_either_is_the_end(fake: FakeGmail, clock: JumpingClock) -> None:
+    given = consent(fake, refresh_token="refresh-0")
+    given.stored["refresh_token"] = "refresh-bad"
+    source = oauth_source(given.record, clock=clock, transport=Rotating("refresh-good"))
+    with pytest.raises(AuthExpired):
+        await source.get()
+    assert given.reads == 1
+
+
+async def test_who_was_overtaken_takes_what_the_other_has_saved(fake: FakeGmail, clock: JumpingClock) -> None:
+    """Both processes ask at once, and the other one's refresh token is in the store first."""
+    given, network = consent(fake, refresh_token="refresh-0"), Rotating("refresh-0")
+
+    async def save(values: Mapping[str, Secret[str]]) -> None:
+        if given.stored["refresh_token"] == "refresh-0":
+            given.stored["refresh_token"] = network.good = "refresh-of-the-other"
+            raise Unavailable("was set up anew")
+        await given.save(values)
+
+    record = CredentialRecord(given.record.values, SETTINGS, save, given.read)
+    assert await token(oauth_source(record, clock=clock, transport=network)) == "access-2"
+    assert given.stored["refresh_token"] == "refresh-2"
 
 
 # -- service accounts -------------------------------------------------------------------------------------------------

@@ -158,3 +158,27 @@ async def test_a_new_key_does_not_keep_changes_from_being_saved(store: Store) ->
     assert account is not None
     assert account.credentials is not None
     assert unseal_credentials(vault, "work", account.credentials).values["token"] == Secret("t2")
+
+
+async def test_what_another_process_has_saved_is_read_and_can_be_replaced(store: Store) -> None:
+    account_id = await add(store, GIVEN)
+    keeper = CredentialKeeper(VAULT, store, account_id, "work", GIVEN)
+    other = CredentialKeeper(VAULT, store, account_id, "work", GIVEN)
+    await other.save({"token": Secret("t2")})
+    with pytest.raises(Unavailable, match="set up anew"):
+        await keeper.save({"token": Secret("t3")})
+    assert (await keeper.read())["token"] == Secret("t2")
+    await keeper.save({"token": Secret("t3")})
+    kept = await stored(store, account_id)
+    assert kept.values["token"] == Secret("t3")
+    assert kept.is_from(GIVEN)
+
+
+@pytest.mark.parametrize("sealed", [None, b"junk", seal_credentials(VAULT, "work", PASSWORD)])
+async def test_what_cannot_be_read_or_is_of_another_form_is_as_it_was(store: Store, sealed: bytes | None) -> None:
+    account_id = await add(store, GIVEN)
+    keeper = CredentialKeeper(VAULT, store, account_id, "work", GIVEN)
+    await store.write(lambda tx: set_credentials(tx, account_id, sealed))
+    assert await keeper.read() == GIVEN.values
+    with pytest.raises(Unavailable, match="set up anew"):
+        await keeper.save({"token": Secret("t2")})
