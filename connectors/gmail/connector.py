@@ -104,7 +104,10 @@ class GmailConnector(Connector, AccountListing, MailboxAdmin, Push, BatchFetch, 
         await self._client.close()
 
     async def list_mailboxes(self) -> Sequence[MailboxInfo]:
-        return (await self._opened().read_tree()).infos
+        mail = self._opened()
+        tree = await mail.read_tree()
+        mail.listed = tree.digest
+        return tree.infos
 
     # -- reading ------------------------------------------------------------------------------------------------------
 

@@ -40,6 +40,7 @@ async def position(mail: Mail) -> Cursor:
     """Return the newest position (2 units)."""
     _, newest = await mail.profile()
     mail.known.begin_at(newest)
+    mail.listed = None
     tree = await mail.read_tree()
     return _encode(mail, newest, tree)
 
@@ -56,7 +57,10 @@ async def changes(mail: Mail, cursor: Cursor) -> AsyncIterator[ChangePage]:
     # After the history: a label that a record names is there now, or has gone again.
     tree = await mail.read_tree()
     changed, removed = await _settle(mail, replay, tree)
-    tree_changed = tree.digest != told
+    # They may have been listed between two looks, and have changed back since.
+    tree_changed = tree.digest != told or mail.listed not in (None, tree.digest)
+    if tree_changed:
+        mail.listed = None
     newest = max(replay.newest, after)
     if not (changed or removed or tree_changed or newest > after):
         return

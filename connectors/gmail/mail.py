@@ -30,6 +30,10 @@ class Mail:
         self.address = ""
         self.drafts: dict[MessageRef, str] = {}
         """The draft that a message is the present content of."""
+        self.deletes_for_good = True
+        """Whether the login includes deleting for good, as far as is known."""
+        self.listed: str | None = None
+        """The digest of the mailboxes that the gateway has been given since it was last told to list them."""
         self._tree: Tree | None = None
 
     async def profile(self) -> tuple[str, int]:

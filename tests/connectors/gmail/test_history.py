@@ -323,6 +323,18 @@ async def test_labels_made_renamed_hidden_and_deleted_are_told_once(stage: Stage
     assert await is_told()
 
 
+async def test_a_label_that_was_listed_and_has_gone_again_since_the_last_look_is_told(stage: Stage) -> None:
+    cursor = await stage.connector.position(None)
+    label = stage.fake.new_label("Work")
+    await stage.connector.list_mailboxes()
+    stage.fake.delete_label(label)
+    # The labels are those of the last look, and not those that the gateway has.
+    (page,) = await pages(stage, cursor)
+    assert page.mailboxes_changed
+    await stage.connector.list_mailboxes()
+    assert await pages(stage, page.cursor or cursor) == []
+
+
 async def test_what_another_process_read_meanwhile_does_not_mislead() -> None:
     async with staged(FakeOptions(quirks=Quirks(absent_label_ids=True))) as stage:
         ref = stage.deliver(1, "INBOX", "UNREAD")
