@@ -9,12 +9,12 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Sequence
 
-from connectors.api.errors import NotFound, OutcomeUnknown
+from connectors.api.errors import Denied, OutcomeUnknown
 from connectors.api.types import MessageContent, MessageRef, MessageState
 from connectors.gmail.batch import BatchCall
 from connectors.gmail.labels import DRAFTS, Tree
-from connectors.gmail.mail import MAX_RESULTS, Mail
-from connectors.gmail.methods import DRAFTS_CREATE, DRAFTS_DELETE, DRAFTS_LIST
+from connectors.gmail.mail import MAX_RESULTS, Mail, is_gone
+from connectors.gmail.methods import DRAFTS_CREATE, DRAFTS_DELETE, DRAFTS_LIST, MESSAGES_DELETE
 from connectors.gmail.relabel import Course
 from connectors.gmail.structs import Draft, DraftList, NoReply
 from connectors.transport.paging import pages
@@ -57,20 +57,44 @@ async def read_drafts(mail: Mail) -> None:
 
 
 async def discard(mail: Mail, refs: Sequence[MessageRef]) -> Course:
-    """Delete drafts for good, as Gmail does with those that are discarded; one that was changed meanwhile is not."""
-    # A draft's id stays while its content changes: it must still be the content that was to go.
+    """Delete drafts for good, as Gmail does with those that are discarded; one that was changed meanwhile is not.
+
+    A draft's id stays while its content changes, and the id of its message does not: so it is the message that is
+    deleted, which is no longer there if the draft was changed. For that the login must include deleting for good.
+    Without, it is the draft, right after a look whether the message is still its content: what somebody saves in the
+    instant between is deleted with it, as the API has no way to name both.
+    """
     await read_drafts(mail)
     course = Course(missing={ref for ref in refs if ref not in mail.drafts})
     there = [ref for ref in refs if ref in mail.drafts]
+    if mail.deletes_for_good:
+        calls = [BatchCall(MESSAGES_DELETE, {"id": ref}) for ref in there]
+        there = await _delete(mail, course, there, calls)
+        if there:
+            mail.deletes_for_good = False
+            await read_drafts(mail)
+            course.missing |= {ref for ref in there if ref not in mail.drafts}
+            there = [ref for ref in there if ref in mail.drafts]
     calls = [BatchCall(DRAFTS_DELETE, {"id": mail.drafts[ref]}) for ref in there]
-    for ref, result in zip(there, await mail.client.batch(calls, NoReply) if calls else (), strict=True):
-        if isinstance(result, NoReply):
-            course.done[ref] = None
-        elif isinstance(result, NotFound):
-            course.missing.add(ref)
-        else:
-            course.failed[ref] = result
-    for ref in course.done:
-        mail.drafts.pop(ref, None)
+    denied = await _delete(mail, course, there, calls)
+    course.fail(denied, Denied("the login does not include deleting drafts"))
     mail.known.forget(course.done)
     return course
+
+
+async def _delete(
+    mail: Mail, course: Course, refs: Sequence[MessageRef], calls: Sequence[BatchCall]
+) -> list[MessageRef]:
+    """Delete by one call for each message, and note what became of them; return those for which that is not allowed."""
+    denied: list[MessageRef] = []
+    for ref, result in zip(refs, await mail.client.batch(calls, NoReply) if calls else (), strict=True):
+        if isinstance(result, NoReply):
+            course.done[ref] = None
+            mail.drafts.pop(ref, None)
+        elif is_gone(result):
+            course.missing.add(ref)
+        elif isinstance(result, Denied):
+            denied.append(ref)
+        else:
+            course.failed[ref] = result
+    return denied
