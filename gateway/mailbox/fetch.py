@@ -14,6 +14,7 @@ from gateway.errors import from_connector
 from gateway.mailbox import labelling
 from gateway.mailbox.columns import UNKNOWN, Entry
 from gateway.mailbox.completer import Completer, Needs
+from gateway.mailbox.label_listing import have_listed
 from gateway.mailbox.labelling import GmailIds
 from gateway.message.index import decode_index
 from gateway.message.octets import Buffer
@@ -143,6 +144,8 @@ class FetchReader:
             self._refs = await self._completer.refs(entries)
         if await self._completer.complete(entries, needs):
             block = [(number, self._mailbox.find(entry.uid) or entry, flags) for number, entry, flags in block]
+        if needs.labels and self._has_gmail_ids:
+            await have_listed(self._engine)
         ids = [entry.message_id for _, entry, _ in block]
         envelopes: dict[int, bytes] = {}
         structures: dict[int, bytes] = {}

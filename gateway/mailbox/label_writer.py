@@ -8,6 +8,7 @@ from typing import Any
 from connectors.api import errors
 from gateway.errors import ErrorKind, MailError, from_connector
 from gateway.mailbox import labelling, names
+from gateway.mailbox.label_listing import have_listed
 from gateway.store import mailboxes, placements
 from gateway.store.database import Transaction
 from gateway.store.mailboxes import MailboxRow
@@ -54,6 +55,7 @@ class LabelWriter:
         if not self._engine.context.account.capabilities.gmail_ids:
             raise MailError(ErrorKind.UNSUPPORTED, "The messages of this account have no labels.")
         wanted = dict.fromkeys(labels)
+        await have_listed(self._engine, None if action is StoreAction.REPLACE else wanted)
         account_id = self._row.account_id
 
         async def read(tx: Transaction) -> dict[int, list[Label]]:

@@ -16,6 +16,7 @@ from gateway.mailbox import labelling
 from gateway.mailbox.columns import UNKNOWN, Columns
 from gateway.mailbox.completer import Completer, Needs
 from gateway.mailbox.flag_sets import RECENT
+from gateway.mailbox.label_listing import have_listed
 from gateway.message.octets import Buffer
 from gateway.message.scan import scan
 from gateway.message.text import all_header_text, body_text, header_text, normalise, sent_date
@@ -225,6 +226,7 @@ class Searcher:
             case keys.GmailThreadIs(number):
                 return among & frozenset(await store.read_bulk(lambda tx: labelling.with_thread_id(tx, row, number)))
             case keys.HasLabel(label):
+                await have_listed(self._engine, [label])
                 ids = await store.read_bulk(lambda tx: labelling.with_label(tx, row, label))
                 return frozenset(uid for message_id, uid in self._message_ids(among).items() if message_id in ids)
 
