@@ -14,10 +14,12 @@ from connectors.api.types import MailboxRef, MessageRef, MessageState
 from connectors.graph.categories import Categories
 from connectors.graph.client import BatchItem, GraphClient
 from connectors.graph.errors import Refused
+from connectors.graph.finding import Unsettled
 from connectors.graph.flags import EXPAND, SELECT, flags_of, size_of
 from connectors.graph.folders import Folder, Tree, WellKnown, build_tree, read_folders, read_places
 from connectors.graph.items import decode_item
 from connectors.graph.known import Known
+from connectors.graph.looks import Looks
 from connectors.graph.settings import GraphSettings
 from connectors.graph.structs import MailFolder, Message
 
@@ -36,7 +38,9 @@ class Mail:
         self.settings = settings
         self.categories = Categories(settings.labels)
         self.known = Known()
+        self.unsettled = Unsettled()
         self.clock = client.clock
+        self.looks = Looks(client.clock, settings.poll_interval_s)
         self._tree: Tree | None = None
         self._readings = 0
         self._reading = asyncio.Lock()
@@ -58,6 +62,7 @@ class Mail:
             tree = build_tree(folders, places, self._readings)
             for ref in set(self._tree.folders if self._tree is not None else ()) - set(tree.folders):
                 self.known.forget_mailbox(ref)
+                self.looks.forget(ref)
             self._tree = tree
             return tree
 
@@ -115,15 +120,40 @@ class Mail:
         Raises:
             ConnectorError: one of them could not be had, but is not gone.
         """
+        found, failed = await self.read_each(refs, query)
+        for error in failed.values():
+            raise error
+        return found
+
+    async def read_each(
+        self, refs: Iterable[MessageRef], query: Sequence[tuple[str, str]] = STATE_QUERY
+    ) -> tuple[dict[MessageRef, Message], dict[MessageRef, ConnectorError]]:
+        """As `read_messages`, but return beside those that were found why others could not be had."""
         wanted = list(dict.fromkeys(refs))
         items = [BatchItem("GET", message_path(ref), query) for ref in wanted]
         found: dict[MessageRef, Message] = {}
+        failed: dict[MessageRef, ConnectorError] = {}
         for ref, result in zip(wanted, await self.client.batch(items, msgspec.Raw) if items else (), strict=True):
             if not isinstance(result, ConnectorError):
                 found[ref] = decode_item(bytes(result), Message) or Message(ref)
             elif not is_gone(result):
-                raise result
-        return found
+                failed[ref] = result
+        return found, failed
+
+    def learn_whole(self, mailbox: MailboxRef, refs: Sequence[MessageRef]) -> None:
+        """Remember that the gateway was told that these are all messages of the folder."""
+        self.learn(mailbox, refs, ())
+        self.known.listed(refs, mailbox)
+
+    def learn(self, mailbox: MailboxRef, here: Iterable[MessageRef], gone: Iterable[MessageRef]) -> None:
+        """Remember that the gateway was told that messages are in the folder, and that others are not."""
+        for ref in here:
+            before = self.known.folder_of(ref)
+            if before is not None and before != mailbox:
+                # That folder may never say that it has gone.
+                self.known.stray(ref, before)
+            self.known.put([ref], mailbox)
+        self.known.drop(gone, mailbox)
 
 
 def message_path(ref: str) -> str:

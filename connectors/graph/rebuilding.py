@@ -72,7 +72,7 @@ class Fidelity(enum.Enum):
 class Rebuilt:
     """What to send: the fields of Graph's `message`, the parts to attach in the same request, and those for later.
 
-    `message_id` is its Message-ID as it stands in the header, None if it has none that is one.
+    `message_id` is the Message-ID that it gets, as it stands in the header; None leaves that to Exchange.
     """
 
     fields: Mapping[str, object]
@@ -123,8 +123,8 @@ def rebuild(
             {"id": key, "value": value} for key, value in {**set_properties, **properties}.items()
         ],
     }
-    message_id = _message_id(root)
-    if message_id is not None and fidelity is Fidelity.FULL:
+    message_id = _message_id(root) if is_full else None
+    if message_id is not None:
         fields["internetMessageId"] = message_id
     together, later = _shared_out(fields, parts)
     return Rebuilt(fields, together, later, message_id)

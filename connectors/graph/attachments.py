@@ -1,0 +1,73 @@
+"""Files attached to a message that is there already: small ones in one request, large ones by an upload session.
+
+Source: Microsoft, "Attach large files to Outlook messages or events": from 3 MB up by a session, below that not.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from connectors.api.errors import Rejected, TooLarge, Unavailable
+from connectors.graph.client import GraphClient
+from connectors.graph.errors import Refused
+from connectors.graph.mail import message_path
+from connectors.graph.parts import Part
+from connectors.graph.structs import UploadSession
+from connectors.transport.messages import Effect
+
+MAX_OCTETS: Final = 150_000_000
+"""Of one attachment, by whatever way."""
+
+_DIRECT_OCTETS: Final = 2_900_000
+"""In base64 this is below the 4 MB of a request."""
+
+_TOO_SMALL: Final = "ErrorAttachmentSizeShouldNotBeLessThanMinimumSize"
+
+
+async def attach(client: GraphClient, message: str, part: Part) -> None:
+    """Attach a file to the message of that id.
+
+    Raises:
+        OutcomeUnknown: it may be attached or not; to try again could attach it twice.
+        TooLarge: the file is larger than Exchange takes.
+    """
+    if part.octets.size > MAX_OCTETS:
+        raise TooLarge(f"an attachment of {part.octets.size} octets; Graph takes {MAX_OCTETS}")
+    path = f"{message_path(message)}/attachments"
+    if part.octets.size <= _DIRECT_OCTETS:
+        await _post(client, path, part)
+        return
+    try:
+        url = await _session(client, path, part)
+    except Rejected as error:
+        if not (isinstance(error, Refused) and error.refusal.has_code(_TOO_SMALL)):
+            raise
+        await _post(client, path, part)
+    else:
+        await client.upload(url, part.octets)
+
+
+async def _post(client: GraphClient, path: str, part: Part) -> None:
+    await client.call("POST", path, body=part.as_json(), effect=Effect.WRITE, accept=frozenset({201}))
+
+
+async def _session(client: GraphClient, path: str, part: Part) -> str:
+    item: dict[str, object] = {
+        "attachmentType": "file",
+        "name": part.name,
+        "size": part.octets.size,
+        "contentType": part.content_type,
+        "isInline": part.is_inline,
+    }
+    if part.content_id:
+        item["contentId"] = part.content_id
+    session = await client.call(
+        "POST",
+        f"{path}/createUploadSession",
+        body={"AttachmentItem": item},
+        reply=UploadSession,
+        effect=Effect.IDEMPOTENT_WRITE,
+    )
+    if not session.upload_url:
+        raise Unavailable("Graph made an upload session and does not say where")
+    return session.upload_url
