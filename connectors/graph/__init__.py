@@ -83,9 +83,9 @@ SPEC = ConnectorSpec(
             "append",
             str,
             "how messages are stored that are no drafts: rebuild makes them anew from their parts, draft leaves them "
-            "drafts, imap hands them to the server's own IMAP, refuse stores none",
+            "drafts, refuse stores none",
             default="rebuild",
-            choices=("rebuild", "draft", "refuse", "imap"),
+            choices=("rebuild", "draft", "refuse"),
         ),
         Setting(
             "expunge",

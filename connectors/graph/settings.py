@@ -26,7 +26,6 @@ class AppendBy(enum.Enum):
     REBUILD = "rebuild"
     DRAFT = "draft"
     REFUSE = "refuse"
-    IMAP = "imap"
 
 
 class ExpungeTo(enum.Enum):
