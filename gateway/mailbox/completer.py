@@ -62,15 +62,19 @@ class Completer:
         """
         sizeless = [entry for entry in entries if entry.size == UNKNOWN]
         dateless = [entry for entry in entries if entry.internal_date == UNKNOWN]
+        if needs.size and sizeless:
+            # Only the whole message tells its exact size where the listing does not; it tells the rest too.
+            await self._hydrate(sizeless, structure=True)
         if needs.outline:
             ids = [entry.message_id for entry in entries]
             lacking = await self._store.read_bulk(lambda tx: self._lacking(tx, ids, needs))
-            await self._hydrate([entry for entry in entries if entry.message_id in lacking], structure=needs.structure)
+            await self._hydrate(
+                [entry for entry in entries if entry.message_id in lacking],
+                structure=needs.structure,
+                header=needs.header,
+            )
         if needs.date and dateless:
             await self._hydrate(dateless, date=True)
-        if needs.size and sizeless:
-            # Only the whole message tells its exact size where the listing does not.
-            await self._hydrate(sizeless, structure=True)
         incomplete = [entry for entry in entries if UNKNOWN in (entry.internal_date, entry.size)]
         if incomplete and needs != Needs():
             await self._learn(incomplete)
@@ -78,10 +82,18 @@ class Completer:
         return False
 
     async def _lacking(self, tx: Transaction, ids: list[int], needs: Needs) -> set[int]:
-        have = set(await outlines.structures(tx, ids)) if needs.structure else set(await outlines.envelopes(tx, ids))
+        have = set(ids)
+        if needs.structure:
+            have &= (await outlines.structures(tx, ids)).keys()
+        if needs.header:
+            have &= await outlines.with_header_block(tx, ids)
+        if not needs.structure and not needs.header:
+            have &= (await outlines.envelopes(tx, ids)).keys()
         return set(ids) - have
 
-    async def _hydrate(self, entries: Sequence[Entry], *, structure: bool = False, date: bool = False) -> None:
+    async def _hydrate(
+        self, entries: Sequence[Entry], *, structure: bool = False, header: bool = False, date: bool = False
+    ) -> None:
         if not entries:
             return
         refs = await self.refs(entries)
@@ -90,7 +102,7 @@ class Completer:
             for entry in entries
             if entry.message_id in refs
         ]
-        await self._engine.hydrator.outlines(self._mailbox.row, wanted, structure=structure, date=date)
+        await self._engine.hydrator.outlines(self._mailbox.row, wanted, structure=structure, header=header, date=date)
 
     async def _learn(self, entries: Sequence[Entry]) -> None:
         ids = [entry.message_id for entry in entries]

@@ -70,7 +70,7 @@ class ReadAhead:
             store = self._engine.context.store
             refs = await store.read(lambda tx: messages.refs_by_ids(tx, ids))
             wanted = [Wanted(message_id, MessageRef(refs[message_id])) for message_id in ids if message_id in refs]
-            self._engine.bodies.read_ahead(self._mailbox.row, wanted)
+            await self._engine.bodies.read_ahead(self._mailbox.row, wanted)
 
     def _light(self, uids: Sequence[int]) -> list[int]:
         """Return the messages that fit into the window's weight."""

@@ -273,13 +273,13 @@ class Searcher:
 
     async def _header_blocks(self, ids: list[int]) -> dict[int, bytes]:
         store = self._engine.context.store
-        blocks = await store.read_bulk(lambda tx: outlines.header_blocks(tx, ids))
+        blocks = await store.read_bulk(lambda tx: outlines.header_values(tx, ids))
         missing = [key for key in ids if key not in blocks]
         if missing:
             refs = await store.read_bulk(lambda tx: messages.refs_by_ids(tx, missing))
             wanted = [Wanted(key, MessageRef(ref)) for key, ref in refs.items()]
             await self._engine.hydrator.outlines(self._mailbox.row, wanted)
-            blocks |= await store.read_bulk(lambda tx: outlines.header_blocks(tx, missing))
+            blocks |= await store.read_bulk(lambda tx: outlines.header_values(tx, missing))
         return blocks
 
     # -- what only the whole text answers -----------------------------------------------------------------------------
@@ -289,10 +289,9 @@ class Searcher:
         if not text:
             return among
         by_message = self._message_ids(among)
-        at_hand: list[int] = []
-        rest: list[int] = []
-        for key in by_message:
-            (at_hand if self._is_at_hand(key) else rest).append(key)
+        near = await self._engine.bodies.at_hand(by_message.keys())
+        at_hand = [key for key in by_message if key in near]
+        rest = [key for key in by_message if key not in near]
         refs = await self._refs(list(by_message))
         found = {by_message[key] for key in at_hand if await self._text_fits(key, refs.get(key), text, body_only)}
         connector = self._engine.context.account.connector
@@ -305,10 +304,6 @@ class Searcher:
                 [by_message[key] for key in rest if await self._text_fits(key, refs.get(key), text, body_only)]
             )
         return frozenset(found)
-
-    def _is_at_hand(self, message_id: int) -> bool:
-        context = self._engine.context
-        return context.account.capabilities.local_bodies or context.cache.has(context.account_id, message_id)
 
     async def _refs(self, ids: list[int]) -> dict[int, str]:
         refs: dict[int, str] = {}

@@ -40,6 +40,11 @@ _IN_USE = (
     .where(messages.c.account_id == bindparam("account_id"), messages.c.kept_id.is_not(None))
     .union(select(intents.c.id).where(intents.c.account_id == bindparam("account_id")))
 )
+_USER = (
+    select(messages.c.id)
+    .where(messages.c.account_id == bindparam("account_id"), messages.c.kept_id == bindparam("kept_id"))
+    .limit(1)
+)
 _HOLDERS = (
     select(
         placements.c.message_id,
@@ -106,6 +111,11 @@ async def share(tx: Transaction, pairs: Iterable[tuple[int, int]]) -> set[int]:
 async def kept_in_use(tx: Transaction, account_id: int) -> set[int]:
     """Return the names of kept octets that a message of the account has, or an append under way may give it."""
     return {row[0] for row in await tx.rows(_IN_USE, account_id=account_id)}
+
+
+async def is_in_use(tx: Transaction, account_id: int, kept_id: int) -> bool:
+    """Whether a message of the account has kept octets of this name."""
+    return await tx.row(_USER, account_id=account_id, kept_id=kept_id) is not None
 
 
 async def renew(tx: Transaction, ids: Iterable[int]) -> dict[int, Renewed]:

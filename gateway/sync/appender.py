@@ -23,6 +23,7 @@ from gateway.store.flags import FlagSet
 from gateway.store.intents import IntentRow
 from gateway.store.mailboxes import MailboxRow
 from gateway.store.placements import PlacementRow
+from gateway.sync.appended import AppendedOctets
 from gateway.sync.apply import known_by_refs, place_made
 from gateway.sync.context import AccountContext, policy_of, ref_of
 from gateway.sync.reconcile import respelled
@@ -54,6 +55,7 @@ class Appender:
         self._context = context
         self._resync = resync
         self._likeness_of = likeness_of
+        self._appended = AppendedOctets(context)
 
     async def append(
         self, row: MailboxRow, content: MessageContent, flags: Sequence[str], internal_date: datetime | None
@@ -75,6 +77,7 @@ class Appender:
             policy = policy_of(row)
             with context.guard.receiving():
                 try:
+                    await self._appended.keep(intent, content)
                     state = await connector.append(ref_of(row), content, policy.split(flags), internal_date)
                 except errors.OutcomeUnknown as error:
                     await context.failed(row, error)
@@ -126,15 +129,17 @@ class Appender:
     async def _commit(self, row: MailboxRow, state: MessageState, local: FlagSet, intent: IntentRow) -> int:
         context = self._context
 
-        async def body(tx: Transaction) -> int | None:
+        async def body(tx: Transaction) -> tuple[int | None, set[int]]:
             uid = (await place_made(tx, context, row, [state], {state.ref: local})).get(state.ref)
+            touched: set[int] = set()
             if uid is not None:
+                uid, touched = await self._appended.bind(tx, row, uid, intent)
                 await _keep_date(tx, row, uid, intent)
                 await intents.settle(tx, intent.id)
-            return uid
+            return uid, touched
 
-        uid = await context.store.write(body)
-        context.changed(row.id)
+        uid, touched = await context.store.write(body)
+        context.changed(*touched | {row.id})
         return uid if uid is not None else await self._read_uid(row, state.ref, intent)
 
     async def _read_uid(self, row: MailboxRow, ref: MessageRef, intent: IntentRow) -> int:
@@ -150,9 +155,9 @@ class Appender:
         found = await self._context.store.read(lambda tx: known_by_refs(tx, row.id, [ref]))
         if ref not in found:
             raise errors.OutcomeUnknown(f"the appended message {ref!r} was not found in mailbox {row.id}")
-        await self._keep_date(row, found[ref].uid, intent)
+        uid = await self._complete(row, found[ref].uid, intent)
         await self._forget(intent)
-        return found[ref].uid
+        return uid
 
     # -- settling -----------------------------------------------------------------------------------------------------
 
@@ -176,11 +181,21 @@ class Appender:
         pending = await self._context.store.read(lambda tx: intents.pending(tx, account_id))
         return [intent for intent in pending if intent.kind == KIND]
 
-    async def _keep_date(self, row: MailboxRow, uid: int, intent: IntentRow) -> None:
-        await self._context.store.write(lambda tx: _keep_date(tx, row, uid, intent))
+    async def _complete(self, row: MailboxRow, uid: int, intent: IntentRow) -> int:
+        """Give a message that was found by reading what it was appended with; return its UID, perhaps a new one."""
+
+        async def body(tx: Transaction) -> tuple[int, set[int]]:
+            bound, touched = await self._appended.bind(tx, row, uid, intent)
+            await _keep_date(tx, row, bound, intent)
+            return bound, touched
+
+        bound, touched = await self._context.store.write(body)
+        self._context.changed(*touched)
+        return bound
 
     async def _forget(self, intent: IntentRow) -> None:
         await self._context.store.write(lambda tx: intents.settle(tx, intent.id))
+        await self._appended.release(intent)
 
     def _is_recent(self, intent: IntentRow) -> bool:
         return self._context.clock.now().timestamp() - intent.created <= ANSWER_AGAIN_S
@@ -211,11 +226,12 @@ class Appender:
         try:
             await self._context.account.open()
             await self._resync(row)
-            uid = await self._find(row, intent)
+            find = self._appended.find if self._appended.are_kept else self._find
+            uid = await find(row, intent)
         except errors.ConnectorError as error:
             raise errors.OutcomeUnknown(error.operator_text) from error
         if uid is not None:
-            await self._keep_date(row, uid, intent)
+            uid = await self._complete(row, uid, intent)
         if uid is not None and keeps_answer:
             await self._context.store.write(lambda tx: intents.set_state(tx, intent.id, f"{STORED}{uid}"))
         else:

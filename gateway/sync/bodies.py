@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import functools
+import hashlib
 import logging
 import mmap
 import tempfile
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import datetime
@@ -22,6 +24,7 @@ from gateway.store import messages
 from gateway.store.body_folder import BodyWriter
 from gateway.store.mailboxes import MailboxRow
 from gateway.sync.context import AccountContext, ref_of
+from gateway.sync.first_copies import FirstCopies, KeptInstead, OctetsDiffer
 from gateway.sync.learner import Learner
 from gateway.sync.open_body import CacheBody, MappedBody, MemoryBody, OpenBody
 
@@ -43,6 +46,9 @@ class Wanted:
     message_id: int
     ref: MessageRef
 
+
+Claim = Callable[[bytes], Awaitable[None]]
+"""Asks whether octets with that SHA-256 may be served; see `FirstCopies.claim`."""
 
 Opener = Callable[[], OpenBody | None]
 """Opens a message that has just been read; gives None if it has left the cache meanwhile."""
@@ -74,6 +80,7 @@ class Bodies:
     def __init__(self, context: AccountContext) -> None:
         self._context = context
         self._learner = Learner(context.store)
+        self._copies = FirstCopies(context)
         self._flights: dict[int, _Flight] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
 
@@ -87,7 +94,9 @@ class Bodies:
             ConnectorError: the backend cannot give it now.
         """
         while True:
-            cached = self._context.cache.open(self._context.account_id, message_id)
+            cached = await self._copies.open_kept(message_id)
+            if cached is None:
+                cached = self._context.cache.open(self._context.account_id, message_id)
             if cached is not None:
                 return CacheBody(cached)
             flight = self._flights.get(message_id)
@@ -113,11 +122,20 @@ class Bodies:
         finally:
             body.close()
 
-    def read_ahead(self, row: MailboxRow, wanted: Sequence[Wanted]) -> None:
+    async def at_hand(self, message_ids: Collection[int]) -> set[int]:
+        """Return those of the messages that can be read without the backend."""
+        context = self._context
+        if context.account.capabilities.local_bodies:
+            return set(message_ids)
+        cached = {key for key in message_ids if context.cache.has(context.account_id, key)}
+        return cached | await self._copies.kept_among(message_ids)
+
+    async def read_ahead(self, row: MailboxRow, wanted: Sequence[Wanted]) -> None:
         """Begin to read messages that will be asked for next, in one request; does nothing where that gains nothing."""
         account = self._context.account
         if account.is_open:
-            self._begin_batch(account.connector, row, self._missing(wanted)[: account.capabilities.outline_limit])
+            missing = await self._missing(wanted)
+            self._begin_batch(account.connector, row, missing[: account.capabilities.outline_limit])
 
     def hurry(self, wanted: Sequence[Wanted]) -> None:
         """Take note that somebody is about to wait for messages that may be being read already."""
@@ -139,7 +157,7 @@ class Bodies:
         learned: set[int] = set()
         for start in range(0, len(wanted), limit):
             # Looked up batch by batch, as others may be reading some of them meanwhile.
-            missing = self._missing(wanted[start : start + limit])
+            missing = await self._missing(wanted[start : start + limit])
             batch = self._begin_batch(connector, row, missing)
             if batch is None:
                 continue
@@ -151,12 +169,15 @@ class Bodies:
             learned |= result.learned
         return [item for item in wanted if item.message_id not in learned]
 
-    def _missing(self, wanted: Sequence[Wanted]) -> list[Wanted]:
+    async def _missing(self, wanted: Sequence[Wanted]) -> list[Wanted]:
         cache, account_id = self._context.cache, self._context.account_id
+        kept = await self._copies.kept_among(item.message_id for item in wanted)
         return [
             item
             for item in wanted
-            if item.message_id not in self._flights and not cache.has(account_id, item.message_id)
+            if item.message_id not in self._flights
+            and item.message_id not in kept
+            and not cache.has(account_id, item.message_id)
         ]
 
     def _begin_batch(
@@ -184,6 +205,7 @@ class Bodies:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._copies.close()
         await self._learner.close()
 
     # -- flights ------------------------------------------------------------------------------------------------------
@@ -237,9 +259,12 @@ class Bodies:
         connector = await self._context.account.open()
         content = await connector.fetch(ref_of(row), item.ref)
         dates = _date_of(item.message_id, content)
-        if self._context.account.capabilities.local_bodies:
-            return await _read_uncached(content), dates
-        return await self._read_into_cache(item.message_id, content), dates
+        try:
+            if self._context.account.capabilities.local_bodies:
+                return await _read_uncached(content, self._claim_of(item.message_id)), dates
+            return await self._read_into_cache(item.message_id, content), dates
+        except KeptInstead:
+            return lambda: None, dates
 
     async def _fetch_many(
         self, connector: BatchFetch, row: MailboxRow, wanted: Sequence[Wanted], flights: Mapping[int, _Flight]
@@ -248,13 +273,22 @@ class Bodies:
         ids = {item.ref: item.message_id for item in wanted}
         learning: dict[int, asyncio.Task[None]] = {}
         dates: dict[int, datetime] = {}
+        gone: set[int] = set()
         failure: errors.ConnectorError | None = None
         try:
             await self._context.ensure_current(row)
             async with aclosing(connector.fetch_many(ref_of(row), list(ids))) as found:
                 async for ref, content in found:
                     message_id = ids[ref]
-                    opener = await self._read_into_cache(message_id, content)
+                    try:
+                        opener = await self._read_into_cache(message_id, content)
+                    except KeptInstead:
+                        # Not learned: whoever asks finds what is kept.
+                        continue
+                    except OctetsDiffer as error:
+                        self._crash(message_id, flights[message_id], error)
+                        gone.add(message_id)
+                        continue
                     dates.update(_date_of(message_id, content))
                     self._land(message_id, flights[message_id], opener)
                     learning[message_id] = asyncio.get_running_loop().create_task(self._learn(message_id, opener))
@@ -266,10 +300,11 @@ class Bodies:
             failure = errors.Unavailable(repr(error))
         finally:
             for message_id, flight in flights.items():
-                self._land(message_id, flight, lambda: None)
+                if message_id not in gone:
+                    self._land(message_id, flight, lambda: None)
             await asyncio.gather(*learning.values(), return_exceptions=True)
         await self._note_dates(dates)
-        return _Batch(frozenset(learning), failure)
+        return _Batch(frozenset(learning) | gone, failure)
 
     async def _note_dates(self, dates: Mapping[int, datetime]) -> None:
         """Store the dates that came with messages; one that is known already stays."""
@@ -287,14 +322,14 @@ class Bodies:
     # -- octets -------------------------------------------------------------------------------------------------------
 
     async def _read_into_cache(self, message_id: int, content: MessageContent) -> Opener:
-        cache, account_id = self._context.cache, self._context.account_id
+        cache, account_id, claim = self._context.cache, self._context.account_id, self._claim_of(message_id)
         try:
             writer = await asyncio.to_thread(cache.writer, account_id, message_id)
         except OSError as error:
             log.warning("the cache cannot be written: %s", error)
-            return await _read_uncached(content)
-        if not await _copy_to(writer, content):
-            return await _read_uncached(content)
+            return await _read_uncached(content, claim)
+        if not await _copy_to(writer, content, claim):
+            return await _read_uncached(content, claim)
 
         def opener() -> OpenBody | None:
             cached = cache.open(account_id, message_id)
@@ -302,9 +337,13 @@ class Bodies:
 
         if (body := opener()) is None:
             # Larger than the whole cache, or pushed out at once.
-            return await _read_uncached(content)
+            return await _read_uncached(content, claim)
         body.close()
         return opener
+
+    def _claim_of(self, message_id: int) -> Claim | None:
+        """Return what octets have to pass before they are served as this message, where a backend's octets vary."""
+        return functools.partial(self._copies.claim, message_id) if self._copies.are_needed else None
 
 
 def _date_of(message_id: int, content: MessageContent) -> dict[int, datetime]:
@@ -313,24 +352,39 @@ def _date_of(message_id: int, content: MessageContent) -> dict[int, datetime]:
     return {} if date is None else {message_id: date}
 
 
-async def _read_uncached(content: MessageContent) -> Opener:
+async def _read_uncached(content: MessageContent, claim: Claim | None) -> Opener:
     if content.size <= IN_MEMORY_OCTETS:
         data = b"".join([chunk async for chunk in content.chunks()])
+        if claim is not None:
+            await claim(hashlib.sha256(data).digest())
         return lambda: MemoryBody(data)
     with tempfile.TemporaryFile() as file:
-        async for chunk in content.chunks():
-            await asyncio.to_thread(file.write, chunk)
+        await _pour(content, file.write, claim)
         file.flush()
         mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     return lambda: MappedBody(mapped)
 
 
-async def _copy_to(writer: BodyWriter, content: MessageContent) -> bool:
+async def _pour(content: MessageContent, write: Callable[[bytes], object], claim: Claim | None) -> None:
+    """Write the content beside the event loop, and then have it claimed, if it has to be."""
+    digest = hashlib.sha256()
+
+    def take(chunk: bytes) -> None:
+        if claim is not None:
+            digest.update(chunk)
+        write(chunk)
+
+    async for chunk in content.chunks():
+        await asyncio.to_thread(take, chunk)
+    if claim is not None:
+        await claim(digest.digest())
+
+
+async def _copy_to(writer: BodyWriter, content: MessageContent, claim: Claim | None) -> bool:
     """Write the content into the cache; False if the disk does not take it. Errors of the backend go through."""
     is_written = False
     try:
-        async for chunk in content.chunks():
-            await asyncio.to_thread(writer.write, chunk)
+        await _pour(content, writer.write, claim)
         await asyncio.to_thread(writer.commit)
         is_written = True
     except OSError as error:

@@ -7,6 +7,7 @@ import contextlib
 import enum
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from connectors.api import errors
 from connectors.api.priority import Priority, Turn, current_priority, current_turn, prioritised
@@ -25,6 +26,10 @@ log = logging.getLogger(__name__)
 
 IDLE_CHECK_S = 30.0
 """How often the background looks for what it has missed."""
+
+SETTLED_S = 30.0
+"""How long after a listing the background leaves a backend alone that is asked for listings as they are needed: the
+client is about to have more listed, and both spend the same quota."""
 
 BODIES_AT_ONCE = 4
 """Whole messages read at the same time where headers cannot be had alone."""
@@ -55,11 +60,18 @@ class Hydrator:
         self._nobody_waits.set()
 
     async def outlines(
-        self, row: MailboxRow, wanted: Sequence[Wanted], *, structure: bool = False, date: bool = False
+        self,
+        row: MailboxRow,
+        wanted: Sequence[Wanted],
+        *,
+        structure: bool = False,
+        header: bool = False,
+        date: bool = False,
     ) -> None:
-        """Read header and, if asked, structure and date of the messages into the store; what is gone is passed over.
+        """Read ENVELOPE and, if asked, structure, header and date of the messages into the store.
 
-        Messages that somebody else is reading already are waited for.
+        Without `header`, the values of the header's fields are known afterwards, but perhaps not its octets. What is
+        gone is passed over. Messages that somebody else is reading already are waited for.
 
         Raises:
             ConnectorError: the backend cannot give them now; some may have been read.
@@ -68,9 +80,12 @@ class Hydrator:
         self._nobody_waits.clear()
         self._bodies.hurry(wanted)
         try:
-            await self._outlines(row, wanted)
+            if not (self._varies and (structure or header)):
+                await self._outlines(row, wanted)
             if structure:
                 await self._structures(row, wanted)
+            if header:
+                await self._headers(row, wanted)
             if date:
                 await self._dates(row, wanted)
         finally:
@@ -88,6 +103,7 @@ class Hydrator:
             did_something = False
             for row in await self._listed_mailboxes():
                 await self._nobody_waits.wait()
+                await self._listings_settled()
                 if is_busy():
                     break
                 # In a turn of its own: a session may come to wait for just this.
@@ -96,6 +112,14 @@ class Hydrator:
             if not did_something:
                 below.clear()
                 await self._wait_for_news()
+
+    async def _listings_settled(self) -> None:
+        context = self._context
+        while context.account.capabilities.lists_by_mailbox and context.listed_at is not None:
+            left_s = context.listed_at + SETTLED_S - context.clock.monotonic()
+            if left_s <= 0:
+                return
+            await asyncio.sleep(left_s)
 
     async def _wait_for_news(self) -> None:
         # Not wait_for: before Python 3.12 it loses a cancellation that comes together with the news.
@@ -136,6 +160,11 @@ class Hydrator:
             return False
         return True
 
+    @property
+    def _varies(self) -> bool:
+        """Whether only what was read with a whole message is sure to be in its octets."""
+        return self._context.account.capabilities.bodies_vary
+
     # -- headers ------------------------------------------------------------------------------------------------------
 
     async def _outlines(self, row: MailboxRow, wanted: Sequence[Wanted]) -> None:
@@ -171,7 +200,9 @@ class Hydrator:
         await self._context.ensure_current(row)
         limit = self._context.account.capabilities.outline_limit
         for start in range(0, len(wanted), limit):
-            batch = wanted[start : start + limit]
+            batch = await self._learned_at_hand(row, wanted[start : start + limit])
+            if not batch:
+                continue
             connector = await self._context.account.open()
             try:
                 found = [item async for item in connector.outlines(ref_of(row), [item.ref for item in batch])]
@@ -183,6 +214,14 @@ class Hydrator:
                 raise
             await self._save(row, batch, found)
             await self._left_out(row, batch, found)
+
+    async def _learned_at_hand(self, row: MailboxRow, wanted: Sequence[Wanted]) -> Sequence[Wanted]:
+        """Learn from octets that are held to, rather than from what the backend says now; return the other messages."""
+        if not self._varies:
+            return wanted
+        near = await self._bodies.at_hand([item.message_id for item in wanted])
+        await self._each_body(row, [item for item in wanted if item.message_id in near])
+        return [item for item in wanted if item.message_id not in near]
 
     async def _left_out(self, row: MailboxRow, batch: Sequence[Wanted], found: Sequence[Outline]) -> None:
         """Read those messages whole that exist but whose header the backend cannot give alone."""
@@ -212,6 +251,8 @@ class Hydrator:
 
     async def _save(self, row: MailboxRow, batch: Sequence[Wanted], found: Sequence[Outline]) -> None:
         ids = {item.ref: item.message_id for item in batch}
+        if self._varies:
+            found = [replace(item, body_structure=None, header_is_exact=False) for item in found]
         values = await asyncio.to_thread(_render, ids, found)
         scope, account_id = self._context.scope_of(row), self._context.account_id
         learned = [_learned(item) for item in found if item.size is not None or item.internal_date is not None]
@@ -245,7 +286,14 @@ class Hydrator:
     async def _structures(self, row: MailboxRow, wanted: Sequence[Wanted]) -> None:
         ids = [item.message_id for item in wanted]
         known = await self._context.store.read_bulk(lambda tx: outlines.structures(tx, ids))
-        await self._each_body(row, [item for item in wanted if item.message_id not in known])
+        read = self._bodies_of if self._varies else self._each_body
+        await read(row, [item for item in wanted if item.message_id not in known])
+
+    async def _headers(self, row: MailboxRow, wanted: Sequence[Wanted]) -> None:
+        """Read those messages whole whose header block is not known octet for octet."""
+        ids = [item.message_id for item in wanted]
+        known = await self._context.store.read_bulk(lambda tx: outlines.with_header_block(tx, ids))
+        await self._bodies_of(row, [item for item in wanted if item.message_id not in known])
 
     async def _bodies_of(self, row: MailboxRow, wanted: Sequence[Wanted]) -> None:
         """Read messages whole: those not known to be large together, the others each alone."""
@@ -291,11 +339,23 @@ class Hydrator:
 
 def _render(ids: dict[MessageRef, int], found: Sequence[Outline]) -> list[OutlineValues]:
     return [
-        OutlineValues(ids[item.ref], item.header, render_envelope(item.header), item.body_structure)
+        OutlineValues(
+            ids[item.ref],
+            item.header,
+            render_envelope(item.header),
+            item.body_structure,
+            header_is_exact=item.header_is_exact,
+        )
         for item in found
         if item.ref in ids
     ]
 
 
 def _learned(outline: Outline) -> MessageValues:
-    return values_of(MessageState(outline.ref, internal_date=outline.internal_date, size=outline.size))
+    state = MessageState(
+        outline.ref,
+        internal_date=outline.internal_date,
+        size=outline.size,
+        size_is_exact=outline.header_is_exact,
+    )
+    return values_of(state)

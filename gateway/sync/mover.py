@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from connectors.api.connector import Connector
 from connectors.api.errors import ConnectorError, NotFound
 from connectors.api.types import BatchResult, MessageRef, MessageState
-from gateway.store import messages, outlines, placements
+from gateway.store import contents, messages, outlines, placements
 from gateway.store.database import Transaction
 from gateway.store.flags import FlagSet
 from gateway.store.mailboxes import MailboxRow
@@ -174,7 +174,8 @@ async def _commit_copy(
         for target in done:
             state = outcome.done[target.ref]
             if state is not None and not (needs_uid and state.uid is None):
-                states[target.ref] = _complete(state, target, rows.get(target.message_id))
+                row = rows.get(target.message_id)
+                states[target.ref] = _complete(state, target, row, varies=context.account.capabilities.bodies_vary)
         placed = await _place(tx, context, destination, done, states, present)
         if gone:
             await placements.remove_placements(tx, source.id, sorted(gone))
@@ -224,8 +225,7 @@ async def _place(
     told = await messages.ids_by_refs(tx, context.account_id, scope, made.values()) if made else {}
     uids = await place_made(tx, context, destination, list(states.values()), local, present)
     if made:
-        has_uids = context.account.capabilities.has_uids
-        await _take_over(tx, scope, context.account_id, made, told, has_uids=has_uids)
+        await _take_over(tx, context, scope, made, told)
     return {
         target.ref: uids[states[target.ref].ref]
         for target in done
@@ -234,30 +234,32 @@ async def _place(
 
 
 async def _take_over(
-    tx: Transaction,
-    scope: int,
-    account_id: int,
-    made: Mapping[int, MessageRef],
-    told: Collection[str],
-    *,
-    has_uids: bool,
+    tx: Transaction, context: AccountContext, scope: int, made: Mapping[int, MessageRef], told: Collection[str]
 ) -> None:
     """Give copies the object ids and dates of their originals, and spare the backend being asked again for headers.
 
     `made` are the refs of copies by the message id of the original; those in `told` were known before.
     """
-    ids = await messages.ids_by_refs(tx, account_id, scope, made.values())
+    ids = await messages.ids_by_refs(tx, context.account_id, scope, made.values())
     pairs = {ref: (original, ids[ref]) for original, ref in made.items() if ref in ids}
-    await outlines.copy_outlines(tx, list(pairs.values()))
-    if not has_uids:
+    is_same = set(ids.values())
+    if context.account.capabilities.bodies_vary:
+        # Only a copy of what was appended has the very octets; those of any other will be what is read of it first.
+        is_same = await contents.share(tx, pairs.values())
+        await outlines.copy_envelopes(tx, [pair for pair in pairs.values() if pair[1] not in is_same])
+    await outlines.copy_outlines(tx, [pair for pair in pairs.values() if pair[1] in is_same])
+    if not context.account.capabilities.has_uids:
         # The original may have a date that the backend cannot hold.
         await messages.copy_dates(tx, pairs.values())
     await messages.share_object_ids(tx, [pair for ref, pair in pairs.items() if ref in told])
     await messages.share_object_ids(tx, [pair for ref, pair in pairs.items() if ref not in told], are_untold=True)
 
 
-def _complete(state: MessageState, target: Target, row: MessageRow | None) -> MessageState:
-    """Fill in what the backend did not say of the copy from what is known of the original."""
+def _complete(state: MessageState, target: Target, row: MessageRow | None, *, varies: bool) -> MessageState:
+    """Fill in what the backend did not say of the copy from what is known of the original.
+
+    Where its octets vary the size of the original is no more than an estimate.
+    """
     flags = state.flags
     if flags is None:
         flags = frozenset(flag for flag in target.flags.names() if flag != "\\Deleted")
@@ -267,7 +269,7 @@ def _complete(state: MessageState, target: Target, row: MessageRow | None) -> Me
     if row is not None:
         date = date or row.received
         if size is None and row.size is not None:
-            size, is_exact = row.size, row.size_is_exact
+            size, is_exact = row.size, row.size_is_exact and not varies
     return replace(state, flags=flags, internal_date=date, size=size, size_is_exact=is_exact)
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 
-from gateway.store import messages, tombstones
+from gateway.store import contents, messages, tombstones
 from gateway.store.mailboxes import MailboxRow
 from gateway.sync.context import AccountContext
 
@@ -27,5 +28,16 @@ async def sweep(context: AccountContext, rows: Sequence[MailboxRow], may_forget:
             lambda tx, ids=orphans: messages.delete_messages(tx, ids)  # type: ignore[misc]
         ):
             break
+    await _free_kept(context)
     for row in rows:
         await store.write(lambda tx, key=row.id: tombstones.prune(tx, key, KEPT_TOMBSTONES))  # type: ignore[misc]
+
+
+async def _free_kept(context: AccountContext) -> None:
+    """Remove octets that were kept for messages that are gone."""
+    kept, account_id = context.cache.kept, context.account_id
+    # First what there is: whatever is kept later has its intent by then, and is not looked at.
+    there = kept.ids(account_id)
+    if there:
+        in_use = await context.store.read_bulk(lambda tx: contents.kept_in_use(tx, account_id))
+        await asyncio.to_thread(kept.drop_unused, account_id, there, in_use)
