@@ -46,6 +46,7 @@ class WellKnown(enum.Enum):
     LOCAL_FAILURES = "localfailures"
     ROOT = "msgfolderroot"
     OUTBOX = "outbox"
+    RECOVERABLE = "recoverableitemsdeletions"
     SCHEDULED = "scheduled"
     SEARCH_FOLDERS = "searchfolders"
     SERVER_FAILURES = "serverfailures"

@@ -58,11 +58,13 @@ class Known:
                 del self._folder_of[ref]
 
     def listed(self, refs: Iterable[MessageRef], mailbox: MailboxRef) -> None:
-        """Note that these are all messages of the folder."""
+        """Note that these are all messages of the folder, so that nothing in it is left to look at."""
         for ref in [ref for ref, folder in self._folder_of.items() if folder == mailbox]:
             del self._folder_of[ref]
         self._complete.add(mailbox)
         self.put(refs, mailbox)
+        self._strays.pop(mailbox, None)
+        self._due.discard(mailbox)
 
     # -- what is to be looked at again --------------------------------------------------------------------------------
 
@@ -93,10 +95,6 @@ class Known:
     def is_due(self, mailbox: MailboxRef) -> bool:
         """Whether the next reading of the folder should read it whole."""
         return mailbox in self._due
-
-    def reconciled(self, mailbox: MailboxRef) -> None:
-        """Note that the folder was read whole."""
-        self._due.discard(mailbox)
 
     def forget_mailbox(self, mailbox: MailboxRef) -> None:
         """Let go of what is kept of a folder that is gone."""

@@ -54,10 +54,10 @@ class Mail:
         async with self._reading:
             folders = await read_folders(self.client, hidden=self.settings.hidden)
             there = {folder.id for folder in folders}
-            if self._tree is None or not there >= set(self._tree.folders):
+            if self._tree is not None and not there >= set(self._tree.folders):
                 # A folder that is gone may have been made anew under another id.
                 self._places = None
-            places = await self._read_places()
+            places = await self._well_known()
             self._readings += 1
             tree = build_tree(folders, places, self._readings)
             for ref in set(self._tree.folders if self._tree is not None else ()) - set(tree.folders):
@@ -66,11 +66,15 @@ class Mail:
             self._tree = tree
             return tree
 
-    async def _read_places(self) -> dict[WellKnown, MailFolder]:
+    async def read_places(self) -> None:
+        """Find out anew which folders are well-known, in a batch."""
+        self._places = await read_places(self.client)
+        self._places_until = self.clock.monotonic() + PLACES_TTL_S
+
+    async def _well_known(self) -> dict[WellKnown, MailFolder]:
         if self._places is None or self.clock.monotonic() >= self._places_until:
-            self._places = await read_places(self.client)
-            self._places_until = self.clock.monotonic() + PLACES_TTL_S
-        return self._places
+            await self.read_places()
+        return self._places or {}
 
     async def tree(self) -> Tree:
         """Return the folders as they were last read, or read them."""

@@ -1,0 +1,190 @@
+"""Reading a folder whole: first to the end of its changes, then as a list with what changes do not carry.
+
+A list is no snapshot. Its pages count from the beginning, so a message that goes meanwhile moves the others up, and one
+of them falls between two pages. It would look as if it were gone. So the messages that the changes named, and the list
+then did not, are asked for by name.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Final
+
+import msgspec
+
+from connectors.api.errors import ConnectorError, NotFound, Unavailable
+from connectors.api.types import Cursor, MailboxRef, MessageRef, MessageState
+from connectors.graph.client import BatchItem
+from connectors.graph.cursors import Mark
+from connectors.graph.flags import EXPAND, SELECT
+from connectors.graph.folders import folder_path
+from connectors.graph.items import decode_item, decode_items
+from connectors.graph.looks import Prime
+from connectors.graph.mail import Mail
+from connectors.graph.structs import MailFolder, Message, Page
+
+PAGE: Final = 1000
+"""Messages in one page, the most that Graph gives."""
+
+PREFER_PAGE: Final = {"Prefer": f"odata.maxpagesize={PAGE}"}
+DELTA_SELECT: Final = "id,parentFolderId,isRead,isDraft,flag,categories"
+"""What is selected decides which changes are told at all: reading a message changes nothing but `isRead`."""
+
+_COUNT: Final = (("$select", "id,totalItemCount"),)
+_DELTA: Final = (("$select", DELTA_SELECT),)
+_LIST: Final = (("$top", str(PAGE)), ("$select", SELECT), ("$expand", EXPAND))
+_LATEST: Final = datetime.max.replace(tzinfo=UTC)
+
+
+async def position(mail: Mail, mailbox: MailboxRef) -> Cursor:
+    """Walk to the end of the folder's changes, a request for each 1,000 messages in it.
+
+    Raises:
+        NotFound: no such folder.
+    """
+    folder = await mail.require(mailbox)
+    if folder.is_search:
+        return Mark(mail.client.root).encode()
+    prime = await take_prime(mail, mailbox)
+    mail.looks.keep_prime(mailbox, prime)
+    mail.looks.begin(mailbox, await mail.tree())
+    return mark_of(mail, prime).encode()
+
+
+def mark_of(mail: Mail, prime: Prime) -> Mark:
+    """Return the position at which a folder was when it was walked through."""
+    now = mail.clock.now().timestamp()
+    return Mark(mail.client.root, prime.link, prime.count, prime.count, whole_at=now, saved_at=now)
+
+
+async def listing(mail: Mail, mailbox: MailboxRef) -> AsyncIterator[Sequence[MessageState]]:
+    """Yield every message of the folder with its flags and date, oldest first.
+
+    Raises:
+        NotFound: no such folder.
+    """
+    folder = await mail.require(mailbox)
+    if folder.is_search:
+        states = await list_search(mail, mailbox)
+    else:
+        prime = mail.looks.take_prime(mailbox) or await take_prime(mail, mailbox)
+        states = await list_whole(mail, mailbox, prime)
+    for start in range(0, len(states), PAGE):
+        yield states[start : start + PAGE]
+    if not folder.is_search:
+        mail.learn_whole(mailbox, [state.ref for state in states])
+
+
+async def take_prime(mail: Mail, mailbox: MailboxRef) -> Prime:
+    """Count the folder and walk through its changes to their end; of a small one take the list along.
+
+    Raises:
+        NotFound: no such folder.
+    """
+    folder = await mail.require(mailbox)
+    path = folder_path(mailbox)
+    items = [
+        BatchItem("GET", path, _COUNT),
+        BatchItem("GET", f"{path}/messages/delta", _DELTA, headers=PREFER_PAGE, depends_on=0),
+    ]
+    if folder.count is not None and folder.count <= PAGE:
+        items.append(BatchItem("GET", f"{path}/messages", _LIST, headers=PREFER_PAGE, depends_on=1))
+    counted, walked, *listed = await mail.client.batch(items, msgspec.Raw)
+    if isinstance(counted, NotFound):
+        mail.forget_tree()
+    for result in (counted, walked):
+        if isinstance(result, ConnectorError):
+            raise result
+    assert not isinstance(counted, ConnectorError)
+    assert not isinstance(walked, ConnectorError)
+    told = decode_item(bytes(counted), MailFolder)
+    page = _page(walked)
+    refs = _refs(page.value)
+    # A list that was begun before the changes came to their end may lack what is in neither.
+    first = _page(listed[0]) if listed and not isinstance(listed[0], ConnectorError) and page.delta_link else None
+    if page.next_link is not None and page.delta_link is None:
+        async with contextlib.aclosing(_pages(mail, page.next_link)) as pages:
+            async for page in pages:
+                refs += _refs(page.value)
+    if page.delta_link is None:
+        raise Unavailable(f"the changes of folder {mailbox!r} ended without a position")
+    count = told.total_item_count if told is not None else None
+    return Prime(page.delta_link, count, tuple(dict.fromkeys(refs)), first, mail.clock.monotonic())
+
+
+async def list_whole(mail: Mail, mailbox: MailboxRef, prime: Prime) -> list[MessageState]:
+    """Return every message of the folder, oldest first, having looked for each that `prime` names."""
+    found = await _listed(mail, mailbox, prime.first)
+    missing = [ref for ref in prime.refs if ref not in found]
+    for ref, message in (await mail.read_messages(missing)).items():
+        if message.parent_folder_id == mailbox:
+            found[ref] = mail.state(message)
+    return oldest_first(found.values())
+
+
+async def list_search(mail: Mail, mailbox: MailboxRef) -> list[MessageState]:
+    """Return every message that a search folder shows, oldest first; they are in other folders."""
+    return oldest_first((await _listed(mail, mailbox, None)).values())
+
+
+def oldest_first(states: Iterable[MessageState]) -> list[MessageState]:
+    """Sort by date; what has none is taken for new. Of messages of one date the later in a list is the older."""
+    ordered = list(states)
+    ordered.reverse()
+    return sorted(ordered, key=lambda state: state.internal_date or _LATEST)
+
+
+async def _listed(mail: Mail, mailbox: MailboxRef, first: Page[msgspec.Raw] | None) -> dict[MessageRef, MessageState]:
+    """Read the list from its first page on, newest messages first."""
+    found: dict[MessageRef, MessageState] = {}
+    # Most messages have the same few sets of flags.
+    sets: dict[frozenset[str], frozenset[str]] = {}
+
+    def take(page: Page[msgspec.Raw]) -> None:
+        for message in decode_items(page.value, Message):
+            state = mail.state(message)
+            if state.flags is not None:
+                state = replace(state, flags=sets.setdefault(state.flags, state.flags))
+            found.setdefault(state.ref, state)
+
+    start: str | None = f"{folder_path(mailbox)}/messages"
+    query: Sequence[tuple[str, str]] = _LIST
+    if first is not None:
+        take(first)
+        start, query = first.next_link, ()
+    if start is not None:
+        async with contextlib.aclosing(_pages(mail, start, query)) as pages:
+            async for page in pages:
+                take(page)
+    return found
+
+
+async def _pages(
+    mail: Mail, path_or_link: str, query: Sequence[tuple[str, str]] = ()
+) -> AsyncGenerator[Page[msgspec.Raw], None]:
+    pages = mail.client.pages(path_or_link, query=query, page_size=PAGE, reply=Page[msgspec.Raw])
+    assert isinstance(pages, AsyncGenerator)
+    async with contextlib.aclosing(pages):
+        async for page in pages:
+            yield page
+
+
+def _page(raw: msgspec.Raw) -> Page[msgspec.Raw]:
+    try:
+        return msgspec.json.decode(raw, type=Page[msgspec.Raw])
+    except (msgspec.MsgspecError, ValueError) as exc:
+        raise Unavailable(f"Graph gave a page that cannot be read: {exc}") from exc
+
+
+def _refs(items: Iterable[msgspec.Raw]) -> list[MessageRef]:
+    return [MessageRef(item.id) for item in decode_items(items, _Item) if item.removed is None]
+
+
+class _Item(msgspec.Struct, frozen=True):
+    """What is needed of an item of the first walk: its id, and whether it is there."""
+
+    id: str
+    removed: msgspec.Raw | None = msgspec.field(default=None, name="@removed")
