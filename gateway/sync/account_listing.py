@@ -73,6 +73,7 @@ async def list_account(
             async for page in pages:
                 for start in range(0, len(page), PAGE):
                     stale.update(await _apply_states(context, page[start : start + PAGE], mark, named))
+    context.listed_at = context.clock.monotonic()
     named.seal()
     stale.update(await _find_unnamed(context, named, stale))
     for _ in range(STALE_ATTEMPTS):

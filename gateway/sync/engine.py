@@ -482,7 +482,7 @@ class AccountEngine(AccountWrites):
         return listed
 
     async def _prefetch(self) -> None:
-        await self.hydrator.prefetch(self._settings.prefetch, is_busy=lambda: len(self._queue) > 0)
+        await self.hydrator.prefetch(self._settings.prefetch, lambda: len(self._queue) > 0 or self._turns.are_awaited)
 
     # -- rows ---------------------------------------------------------------------------------------------------------
 

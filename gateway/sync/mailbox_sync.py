@@ -54,6 +54,7 @@ async def list_mailbox(context: AccountContext, row: MailboxRow) -> SyncOutcome:
             break
         await context.guard.written()
         stale = await _read_again(context, row, sorted(stale))
+    context.listed_at = context.clock.monotonic()
     # With messages left that are written to all the time, the listing has to be repeated.
     kept, is_listed = (None, row.is_listed) if stale else (cursor, True)
     await context.store.write(lambda tx: mailboxes.set_mailbox_cursor(tx, row.id, kept, is_listed=is_listed))

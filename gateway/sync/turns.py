@@ -31,6 +31,11 @@ class Turns:
             finally:
                 self._under_way.discard(turn)
 
+    @property
+    def are_awaited(self) -> bool:
+        """Whether something is under way that a session waits for."""
+        return any(turn.priority is Priority.INTERACTIVE for turn in self._under_way)
+
     def hurry(self) -> None:
         """Take note that a session has begun to wait."""
         for turn in self._under_way:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+
+import pytest
 
 from connectors.api.connector import Connector
 from gateway.clock import SystemClock
@@ -15,12 +18,16 @@ from gateway.store import accounts, invariants, placements, users
 from gateway.store.accounts import AccountRow
 from gateway.store.body_cache import BodyCache
 from gateway.store.database import Store, Transaction
+from gateway.store.mailboxes import MailboxRow
+from gateway.sync import hydrate
+from gateway.sync.bodies import Bodies, Wanted
 from gateway.sync.engine import AccountEngine
+from gateway.sync.hydrate import Prefetch
 from tests.conformance.rig import mail
 from tests.connectors.gmail.stage import in_process
 from tests.fakes.gmail.fake import FakeGmail
 from tests.fakes.gmail.options import FakeOptions
-from tests.stack import QUIET, until_held
+from tests.stack import PATIENT_S, QUIET, until_held
 
 
 @dataclass
@@ -39,7 +46,7 @@ class Line:
 
 
 @asynccontextmanager
-async def gmail_line(directory: Path, options: FakeOptions) -> AsyncIterator[Line]:
+async def gmail_line(directory: Path, options: FakeOptions, prefetch: Prefetch = Prefetch.NONE) -> AsyncIterator[Line]:
     """Serve a stand-in with these options; nobody looks for changes unless a test has it done."""
     store = await Store.open(f"sqlite:///{directory}/gateway.db")
     cache = BodyCache(directory / "cache", 64 << 20)
@@ -54,7 +61,7 @@ async def gmail_line(directory: Path, options: FakeOptions) -> AsyncIterator[Lin
             await accounts.add_account(tx, alex.id, "work", "gmail", {})
 
         await store.write(add)
-        service = MailService(store, cache, SystemClock(), connect, None, QUIET)
+        service = MailService(store, cache, SystemClock(), connect, None, replace(QUIET, prefetch=prefetch))
         await service.start()
         try:
             yield Line(await service.open_user("alex"), rig.fake, service.engines, store)
@@ -71,6 +78,29 @@ async def test_a_mailbox_can_be_opened_before_the_account_is_listed(tmp_path: Pa
         # All of them have some 540 ids for every 500 messages to be told.
         assert line.fake.stats.calls["gmail.users.messages.list"] < 30
         assert not line.fake.stats.calls["gmail.users.messages.get"]
+
+
+async def test_nothing_is_read_ahead_until_the_listings_have_settled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A client opens one mailbox after the other: what that costs is all that is spent meanwhile."""
+    begun, loop = asyncio.Event(), asyncio.get_running_loop()
+    learn_many = Bodies.learn_many
+
+    async def noting(self: Bodies, row: MailboxRow, wanted: Sequence[Wanted]) -> list[Wanted]:
+        begun.set()
+        return await learn_many(self, row, wanted)
+
+    monkeypatch.setattr(Bodies, "learn_many", noting)
+    monkeypatch.setattr(hydrate, "SETTLED_S", 1.0)
+    async with gmail_line(tmp_path, FakeOptions(messages=2_000, labels=10), Prefetch.HEADERS) as line:
+        for name in ("INBOX", "[Gmail]/All Mail", "Project 2"):
+            await line.user.open(name, is_read_only=True)
+            assert not begun.is_set()
+        listed_at = loop.time()
+        async with asyncio.timeout(PATIENT_S):
+            await begun.wait()
+        assert loop.time() - listed_at > 0.9
 
 
 async def test_uids_outlive_the_end_of_the_history(tmp_path: Path) -> None:
