@@ -22,8 +22,8 @@ Ts = TypeVarTuple("Ts")
 
 START = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 START_S = 1000.0
-DAWDLING = (0, 0, 0, 1, 3, 10)
-"""Turns of the loop that a thread may take to begin, and again to be noticed."""
+TEMPERS = ((0,), (0, 0, 0, 1, 3, 10), (0, 1, 5, 30), (1, 2, 3))
+"""Turns of the loop that threads may take to begin, and again to be noticed; on one loop they are of one temper."""
 
 
 def run_simulated(seed: int, main: Coroutine[Any, Any, T]) -> T:
@@ -87,6 +87,7 @@ class SimulatedLoop(asyncio.SelectorEventLoop):
     def __init__(self, seed: int) -> None:
         self._jumping = _JumpingSelector()
         self._chance = random.Random(f"loop {seed}")
+        self._dawdling = self._chance.choice(TEMPERS)
         self._queues: dict[Executor, _Queue] = {}
         super().__init__(self._jumping)
 
@@ -128,7 +129,7 @@ class SimulatedLoop(asyncio.SelectorEventLoop):
             queue.ended.popleft()()
 
     def _later(self, callback: Callable[[], None]) -> None:
-        self._after(self._chance.choice(DAWDLING), callback)
+        self._after(self._chance.choice(self._dawdling), callback)
 
     def _after(self, turns: int, callback: Callable[[], None]) -> None:
         if turns:

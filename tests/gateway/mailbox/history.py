@@ -239,18 +239,7 @@ class History:
             return
         uids = sorted(chance.sample(client.uids, chance.randint(0, min(len(client.uids), 6))))
         may_expunge = chance.random() < 0.6
-        commands: list[Coroutine[Any, Any, None]] = [self.search(client), self.look(client, uids)]
-        if not view.is_read_only:
-            commands += [self.store(client, uids), self.store(client, uids)]
-        if not view.is_read_only and not self.outside.is_editing:
-            commands += [
-                self.copy(client, uids, is_move=False),
-                self.copy(client, uids, is_move=True),
-                self.expunge(client),
-                self.append(client),
-            ]
-        if self.outside.alters_tree:
-            commands.append(self.alter_tree())
+        commands = self.commands(client, uids)
         chosen = chance.choice(commands)
         for command in commands:
             if command is not chosen:
@@ -262,6 +251,22 @@ class History:
                 raise
         if not view.is_defunct:
             client.take(allow_expunge=may_expunge)
+
+    def commands(self, client: SimulatedClient, uids: list[int]) -> list[Coroutine[Any, Any, None]]:
+        """Return what a client may do next, with those messages if with any; one of them is begun."""
+        commands: list[Coroutine[Any, Any, None]] = [self.search(client), self.look(client, uids)]
+        if not client.view.is_read_only:
+            commands += [self.store(client, uids), self.store(client, uids)]
+        if not client.view.is_read_only and not self.outside.is_editing:
+            commands += [
+                self.copy(client, uids, is_move=False),
+                self.copy(client, uids, is_move=True),
+                self.expunge(client),
+                self.append(client),
+            ]
+        if self.outside.alters_tree:
+            commands.append(self.alter_tree())
+        return commands
 
     async def store(self, client: SimulatedClient, uids: list[int]) -> None:
         chance = self.random

@@ -16,9 +16,11 @@ from gateway.errors import ErrorKind
 from gateway.store.flags import FlagSet
 from gateway.store.mailboxes import MailboxRow
 from gateway.store.placements import PlacementRow
+from gateway.wire.gmail import Label, SystemLabel
 from tests.connectors.gmail.rig import InProcess
+from tests.fakes.gmail import labels as fake_labels
 from tests.fakes.gmail.fake import FakeGmail
-from tests.fakes.gmail.labels import PLACES, Label, LabelBook
+from tests.fakes.gmail.labels import PLACES, LabelBook
 from tests.fakes.gmail.mailbox import Mailbox, Message
 from tests.fakes.gmail.options import Clock, FakeOptions, Quirks
 from tests.gateway.mailbox.history import DOWN, Outside
@@ -34,6 +36,15 @@ SYSTEM = {
     "[Gmail]/Trash": "TRASH",
 }
 COMING_AND_GOING = ("Box", "Box/Sub", "Other")
+LABELS: Mapping[Label, str] = {
+    SystemLabel.INBOX: "INBOX",
+    SystemLabel.STARRED: "[Gmail]/Starred",
+    SystemLabel.IMPORTANT: "[Gmail]/Important",
+    SystemLabel.SPAM: "[Gmail]/Spam",
+    SystemLabel.TRASH: "[Gmail]/Trash",
+    **{name: name for name in COMING_AND_GOING},
+}
+"""The labels that clients give and take, and the names of their mailboxes."""
 MARKS = ("UNREAD", "STARRED", "IMPORTANT")
 ASIDE = frozenset({"SPAM", "TRASH"})
 HIDDEN_QUIRKS = (
@@ -82,6 +93,10 @@ class Ledger:
         self.leaving: set[tuple[str, str]] = set()
         self.entering: set[tuple[str, str]] = set()
         """By the name of the mailbox, as a client gives it: which one has it is only clear when that is looked up."""
+        self.shed: set[tuple[str, str]] = set()
+        """Messages to be taken out of a mailbox that is not the one a client has open, by its name."""
+        self.refilled: set[str] = set()
+        """Messages whose labels are to be others than before, whatever these are."""
         self.flagged: set[str] = set()
         self.joining: set[bytes] = set()
         self.meddled: set[str] = set()
@@ -98,7 +113,7 @@ class Ledger:
             self.unseen.add(ref)
             return
         is_joining = message.content().header("Subject").encode() in self.joining
-        left = {label for one, label in self.leaving if one == ref}
+        left = self._left(ref)
         entered = {label for one, name in self.entering if one == ref for label in self.named(name)}
         for label in after - before:
             is_thrown_away = label == "TRASH" and left and (self._last_is_trashed or left & {"ALL", "SENT", "DRAFT"})
@@ -118,7 +133,7 @@ class Ledger:
         if self.is_outside:
             self.meddled.add(ref)
             return
-        left = {label for one, label in self.leaving if one == ref}
+        left = self._left(ref)
         place = labels & ASIDE
         may_be = bool(left & place)
         may_be = may_be or (not place and "DRAFT" in left & labels and not self._last_is_trashed)
@@ -127,9 +142,23 @@ class Ledger:
         if not may_be and ref not in self.unseen:
             self.wrongs.append(f"{ref} with {sorted(labels)} was deleted for good, and was to leave {sorted(left)}")
 
+    def _left(self, ref: str) -> set[str]:
+        named = {label for one, name in self.shed if one == ref for label in self.named(name)}
+        named |= (self.there() - {"SENT", "DRAFT"}) if ref in self.refilled else set()
+        return {label for one, label in self.leaving if one == ref} | named
+
     def forget(self) -> None:
         """Once all is quiet nothing is being asked for any more."""
-        for asked in (self.leaving, self.entering, self.flagged, self.joining, self.meddled, self.unseen):
+        for asked in (
+            self.leaving,
+            self.shed,
+            self.refilled,
+            self.entering,
+            self.flagged,
+            self.joining,
+            self.meddled,
+            self.unseen,
+        ):
             asked.clear()
 
 
@@ -147,7 +176,7 @@ class WatchedLabels(LabelBook):
     def forget(self) -> None:
         self._had = defaultdict(set, {label.id: {label.name} for label in self if not label.is_system})
 
-    def _put(self, label: Label) -> None:
+    def _put(self, label: fake_labels.Label) -> None:
         super()._put(label)
         self._had[label.id].add(label.name)
 
@@ -171,6 +200,12 @@ class WatchedMailbox(Mailbox):
         if self.ledger is not None:
             self.ledger.deleted(message)
         super().delete(message)
+
+    def delete_label(self, label_id: str) -> None:
+        if self.ledger is not None:
+            # What was just stored there is still somewhere, whoever deletes the label.
+            self.ledger.meddled.update(one.id for one in self.messages.values() if label_id in one.labels)
+        super().delete_label(label_id)
 
 
 class RestlessFake(FakeGmail):

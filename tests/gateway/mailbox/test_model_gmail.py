@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Coroutine
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -28,7 +30,7 @@ from gateway.sync.account_sync import EXPIRY_PAUSE_S
 from gateway.wire.commands import StoreAction
 from tests.fakes.gmail.client import ROOT
 from tests.gateway.mailbox.history import History
-from tests.gateway.mailbox.restless_gmail import OutsideGmail
+from tests.gateway.mailbox.restless_gmail import LABELS, OutsideGmail
 from tests.gateway.mailbox.simulated_client import SimulatedClient
 from tests.simulated_loop import SimulatedClock, run_simulated
 from tests.stack import PATIENT_S, running_stack
@@ -90,6 +92,26 @@ class GmailHistory(History):
         refs = await self.refs(client, client.uids)
         self.outside.ledger.leaving.update((ref, client.view._mailbox.row.ref) for ref in refs)
         return await super().expunge_marked(client)
+
+    def commands(self, client: SimulatedClient, uids: list[int]) -> list[Coroutine[Any, Any, None]]:
+        commands = super().commands(client, uids)
+        if not client.view.is_read_only:
+            commands.append(self.store_labels(client, uids))
+        return commands
+
+    async def store_labels(self, client: SimulatedClient, uids: list[int]) -> None:
+        chance, ledger = self.random, self.outside.ledger
+        action, labels = chance.choice(list(StoreAction)), chance.sample(list(LABELS), chance.randint(0, 2))
+        since = client.view.max_modseq(uids) - chance.randint(0, 2) if chance.random() < 0.3 else None
+        refs = await self.refs(client, uids)
+        if action is not StoreAction.REMOVE:
+            ledger.entering.update((ref, LABELS[label]) for ref in refs for label in labels)
+        if action is StoreAction.REPLACE:
+            ledger.refilled.update(refs)
+        elif action is StoreAction.REMOVE:
+            ledger.shed.update((ref, LABELS[label]) for ref in refs for label in labels)
+        outcome = await client.view.store_labels(uids, action, labels, since)
+        assert set(outcome.failed) | set(outcome.modified) <= set(uids)
 
     async def append(self, client: SimulatedClient) -> None:
         """Store a message, now and then one that is there already; a draft gets the fields that it lacks."""
