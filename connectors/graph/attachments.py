@@ -5,6 +5,7 @@ Source: Microsoft, "Attach large files to Outlook messages or events": from 3 MB
 
 from __future__ import annotations
 
+import asyncio
 from typing import Final
 
 from connectors.api.errors import Rejected, TooLarge, Unavailable
@@ -18,8 +19,8 @@ from connectors.transport.messages import Effect
 MAX_OCTETS: Final = 150_000_000
 """Of one attachment, by whatever way."""
 
-_DIRECT_OCTETS: Final = 2_900_000
-"""In base64 this is below the 4 MB of a request."""
+SESSION_OCTETS: Final = 3 * 1024 * 1024
+"""From so many octets on an attachment is uploaded. What is just below may be too large in base64 nevertheless."""
 
 _TOO_SMALL: Final = "ErrorAttachmentSizeShouldNotBeLessThanMinimumSize"
 
@@ -31,27 +32,30 @@ async def attach(client: GraphClient, message: str, part: Part) -> None:
         OutcomeUnknown: it may be attached or not; to try again could attach it twice.
         TooLarge: the file is larger than Exchange takes.
     """
-    if part.octets.size > MAX_OCTETS:
-        raise TooLarge(f"an attachment of {part.octets.size} octets; Graph takes {MAX_OCTETS}")
+    size = await asyncio.to_thread(lambda: part.octets.size)
+    if size > MAX_OCTETS:
+        raise TooLarge(f"an attachment of {size} octets; Graph takes {MAX_OCTETS}")
     path = f"{message_path(message)}/attachments"
-    if part.octets.size <= _DIRECT_OCTETS:
-        await _post(client, path, part)
+    if size < SESSION_OCTETS:
+        try:
+            await _post(client, path, part)
+        except TooLarge:
+            await _upload(client, path, part)
         return
     try:
-        url = await _session(client, path, part)
+        await _upload(client, path, part)
     except Rejected as error:
         if not (isinstance(error, Refused) and error.refusal.has_code(_TOO_SMALL)):
             raise
         await _post(client, path, part)
-    else:
-        await client.upload(url, part.octets)
 
 
 async def _post(client: GraphClient, path: str, part: Part) -> None:
-    await client.call("POST", path, body=part.as_json(), effect=Effect.WRITE, accept=frozenset({201}))
+    body = await asyncio.to_thread(part.as_json)
+    await client.call("POST", path, body=body, effect=Effect.WRITE, accept=frozenset({201}))
 
 
-async def _session(client: GraphClient, path: str, part: Part) -> str:
+async def _upload(client: GraphClient, path: str, part: Part) -> None:
     item: dict[str, object] = {
         "attachmentType": "file",
         "name": part.name,
@@ -70,4 +74,4 @@ async def _session(client: GraphClient, path: str, part: Part) -> str:
     )
     if not session.upload_url:
         raise Unavailable("Graph made an upload session and does not say where")
-    return session.upload_url
+    await client.upload(session.upload_url, part.octets)
