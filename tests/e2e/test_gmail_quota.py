@@ -1,7 +1,7 @@
 """What the whole gateway spends of Gmail's quota, counted in units by the stand-in.
 
-The mailbox is a large one. The gateway prefetches nothing here: what prefetch reads is as much as the quota lets it,
-whatever a client asks for.
+The mailbox is a large one. But for the first test the gateway prefetches nothing: once mailboxes have been listed, what
+prefetch reads is as much as the quota lets it, whatever a client asks for.
 """
 
 from __future__ import annotations
@@ -64,16 +64,34 @@ class Counted:
 
 
 @contextmanager
-def counting(directory: Path, messages: int, labels: int, **settings: float) -> Iterator[Counted]:
+def counting(
+    directory: Path, messages: int, labels: int, *, prefetch: str = "none", **settings: float
+) -> Iterator[Counted]:
     fake = FakeGmail(FakeOptions(messages=messages, labels=labels, units_per_minute=UNITS_PER_MINUTE))
     with running_gmail(fake) as server:
         account = server.declared("login", "password of login", fake.options.address, **settings)
-        gateway = GatewayProcess(directory, [account], prefetch="none")
+        gateway = GatewayProcess(directory, [account], prefetch=prefetch)
         gateway.start()
         try:
             yield Counted(gateway.endpoint("login"), server)
         finally:
             gateway.stop()
+
+
+@pytest.mark.timeout(300)
+def test_with_the_default_settings_all_flags_are_read_before_anything_is_read_ahead(
+    tmp_path: Path, is_direct: bool
+) -> None:
+    """As a gateway comes with no settings but the account's: it polls and reads ahead, and INBOX is listed too."""
+    if is_direct:
+        pytest.skip("is about the gateway itself, and there is none")
+    limit = UNITS_PER_MINUTE
+    with (
+        counting(tmp_path, MESSAGES, LABELS, prefetch="headers", units_per_minute=limit, poll_interval_s=60) as counted,
+        RawClient.logged_in(counted.front, timeout_s=120.0) as client,
+    ):
+        client.select("INBOX")
+        read_all_flags(counted, client)
 
 
 @pytest.fixture(scope="module")
@@ -82,32 +100,36 @@ def large(is_direct: bool, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     if is_direct:
         pytest.skip("is about the gateway itself, and there is none")
     directory = tmp_path_factory.mktemp("large")
-    settings = {"units_per_minute": UNITS_PER_MINUTE, "poll_interval_s": HOUR_S}
-    with counting(directory, MESSAGES, LABELS, **settings) as counted:
+    with counting(directory, MESSAGES, LABELS, units_per_minute=UNITS_PER_MINUTE, poll_interval_s=HOUR_S) as counted:
         yield counted
 
 
 @pytest.fixture(scope="module")
 def opened(large: Counted) -> Iterator[RawClient]:
     """A client that has opened the mailbox and read all flags, for no more than `MOST_TO_SELECT` units."""
-    there = large.labels()
     with RawClient.logged_in(large.front, timeout_s=120.0) as client:
-        selected = client.select(ALL_MAIL)
-        assert selected.numbered("EXISTS") == [len(there)]
-        assert int(selected.codes()["UIDNEXT"]) == len(there) + 1
-        assert int(selected.codes()["UNSEEN"]) == 1 + next(n for n, labels in enumerate(there) if "UNREAD" in labels)
-        tag = client.next_tag()
-        client.send(f"{tag} UID FETCH 1:* (FLAGS)\r\n".encode())
-        rows = [row for row in client.read_until(tag).untagged if isinstance(row, Fetched)]
-        assert large.stats.total_units <= MOST_TO_SELECT
-        assert [row.items["UID"] for row in rows] == list(range(1, len(there) + 1))
-        assert [_is_marked(row, "\\Seen") for row in rows] == ["UNREAD" not in labels for labels in there]
-        assert [_is_marked(row, "\\Flagged") for row in rows] == ["STARRED" in labels for labels in there]
-        wanted = {"MESSAGES": len(there), "UNSEEN": sum("UNREAD" in labels for labels in there)}
-        assert client.status(ALL_MAIL, *wanted) == wanted
-        assert large.stats.total_units <= MOST_TO_SELECT
-        assert large.calls("messages.get") == 0
+        read_all_flags(large, client)
         yield client
+
+
+def read_all_flags(counted: Counted, client: RawClient) -> None:
+    """Open All Mail and read all flags, which must be right and cost no more than `MOST_TO_SELECT` units."""
+    there = counted.labels()
+    selected = client.select(ALL_MAIL)
+    assert selected.numbered("EXISTS") == [len(there)]
+    assert int(selected.codes()["UIDNEXT"]) == len(there) + 1
+    assert int(selected.codes()["UNSEEN"]) == 1 + next(n for n, labels in enumerate(there) if "UNREAD" in labels)
+    tag = client.next_tag()
+    client.send(f"{tag} UID FETCH 1:* (FLAGS)\r\n".encode())
+    rows = [row for row in client.read_until(tag).untagged if isinstance(row, Fetched)]
+    assert counted.stats.total_units <= MOST_TO_SELECT
+    assert [row.items["UID"] for row in rows] == list(range(1, len(there) + 1))
+    assert [_is_marked(row, "\\Seen") for row in rows] == ["UNREAD" not in labels for labels in there]
+    assert [_is_marked(row, "\\Flagged") for row in rows] == ["STARRED" in labels for labels in there]
+    wanted = {"MESSAGES": len(there), "UNSEEN": sum("UNREAD" in labels for labels in there)}
+    assert client.status(ALL_MAIL, *wanted) == wanted
+    assert counted.stats.total_units <= MOST_TO_SELECT
+    assert counted.calls("messages.get") == 0
 
 
 def _is_marked(row: Fetched, flag: str) -> bool:
@@ -162,6 +184,24 @@ def test_a_thousand_flags_cost_one_call(large: Counted, opened: RawClient) -> No
     assert opened.ok(r"UID STORE 1:1000 +FLAGS.SILENT (\Seen)").is_ok
     assert large.stats.total_units == 50
     assert not any("UNREAD" in labels for labels in large.labels()[:1000])
+
+
+def test_the_look_after_a_thousand_flags_costs_no_more_than_another(large: Counted, opened: RawClient) -> None:
+    """Nothing is known of these messages but that they are in All Mail, and many of them have no label at all then."""
+    there = large.labels()
+    assert sum(not labels - {"UNREAD"} for labels in there[1000:2000]) > 50
+    large.clear()
+    for how in ("-", "+"):
+        assert opened.ok(rf"UID STORE 1001:2000 {how}FLAGS.SILENT (\Seen)").is_ok
+    assert large.stats.total_units == 100
+    with large.client() as other:
+        # One that is listed for the first time, and so brings a look at the history.
+        other.select("Project 4")
+    lists = 5 * large.calls("messages.list")
+    assert large.calls("history.list") > 0
+    assert large.calls("messages.get") == 0
+    # Reading each of those without a label would cost 20 units a message.
+    assert large.stats.total_units <= 100 + lists + 60
 
 
 def test_an_idle_hour_costs_little(tmp_path: Path, is_direct: bool) -> None:
