@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime
 import pytest
 
 from connectors.api import errors
+from connectors.api.types import BytesContent
 from connectors.memory.faults import Operation
 from gateway.errors import ErrorKind, MailError
 from gateway.mailbox.fetch import Needs
@@ -182,4 +183,26 @@ async def test_a_large_text_at_hand_is_searched_as_well(stack: Stack) -> None:
             async with row.body:
                 pass
     assert await view.search(k.BodyContains("NEEDLE")) == [1]
+    assert backend.faults.calls[Operation.SEARCH_TEXT] == 0
+
+
+async def test_header_values_are_searched_without_reading_whole_messages(stack: Stack) -> None:
+    backend = await stack.add_account("work", layout="items", exact_headers=False, bodies_vary=True)
+    for data, _ in MAIL:
+        backend.deliver(INBOX, data)
+    view = await stack.open()
+    assert await view.search(k.HeaderContains("subject", "alpha")) == [1, 3]
+    assert await view.search(k.DateIs(k.DateOf.SENT, k.Comparison.ON, date(2024, 1, 1))) == [1]
+    calls = backend.faults.calls
+    assert (calls[Operation.OUTLINES], calls[Operation.FETCH], calls[Operation.FETCH_MANY]) == (1, 0, 0)
+
+
+async def test_text_of_what_was_appended_is_searched_here(stack: Stack) -> None:
+    backend = await stack.add_account("work", layout="items", bodies_vary=True)
+    user = await stack.user()
+    await user.append("INBOX", BytesContent(MAIL[0][0]), (), None)
+    backend.mailbox(INBOX).messages[next(iter(backend.mailbox(INBOX).messages))].data = MAIL[1][0]
+    view = await stack.open()
+    assert await view.search(k.BodyContains("first")) == [1]
+    assert await view.search(k.BodyContains("second")) == []
     assert backend.faults.calls[Operation.SEARCH_TEXT] == 0

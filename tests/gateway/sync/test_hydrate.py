@@ -16,7 +16,7 @@ from connectors.memory.backend import Layout, MemoryBackend
 from connectors.memory.connector import MemoryConnector
 from connectors.memory.faults import Operation
 from gateway.errors import MailError
-from gateway.mailbox.fetch import Needs
+from gateway.mailbox.fetch import FetchRow, Needs
 from gateway.mailbox.view import View
 from gateway.sync.engine import SyncSettings
 from gateway.sync.hydrate import Prefetch
@@ -213,3 +213,51 @@ async def test_the_background_reads_in_batches_and_hurries_when_somebody_waits(
         assert sorted(len(refs) for refs in batches.refs) == [10, 10]
         assert backend.faults.calls[Operation.FETCH] == 0
         assert batches.priorities == [Priority.INTERACTIVE] * 2
+
+
+async def with_inexact_headers(stack: Stack, *, bodies_vary: bool, count: int = 3) -> tuple[View, MemoryBackend]:
+    backend = await stack.add_account("work", layout="items", exact_headers=False, bodies_vary=bodies_vary)
+    for number in range(1, count + 1):
+        backend.deliver(INBOX, message(number))
+    return await stack.open(), backend
+
+
+async def shown(view: View, needs: Needs) -> list[FetchRow]:
+    return [row async for block in view.fetch(list(view.uids), needs) for row in block]
+
+
+@pytest.mark.parametrize("bodies_vary", [False, True])
+async def test_envelopes_are_told_from_inexact_headers_and_stay(stack: Stack, bodies_vary: bool) -> None:
+    view, backend = await with_inexact_headers(stack, bodies_vary=bodies_vary)
+    calls = backend.faults.calls
+    told = await shown(view, Needs(envelope=True, date=True))
+    assert [b"Number %d" % number in (row.envelope or b"") for number, row in enumerate(told, 1)] == [True] * 3
+    assert (calls[Operation.OUTLINES], calls[Operation.FETCH], calls[Operation.FETCH_MANY]) == (1, 0, 0)
+    read = await shown(view, Needs(header=True))
+    assert (calls[Operation.FETCH], calls[Operation.FETCH_MANY]) == (0, 1)
+    for number, row in enumerate(read, 1):
+        assert (row.header or b"").endswith(message(number)[: message(number).index(b"This")])
+    after = await shown(view, Needs(envelope=True, date=True))
+    assert [row.envelope for row in after] == [row.envelope for row in told]
+    assert calls[Operation.OUTLINES] == 1
+
+
+@pytest.mark.parametrize("needs", [Needs(header=True), Needs(structure=True), Needs(size=True, envelope=True)])
+async def test_what_needs_the_octets_is_read_whole_in_one_request(stack: Stack, needs: Needs) -> None:
+    view, backend = await with_inexact_headers(stack, bodies_vary=True)
+    assert len(await shown(view, needs)) == 3
+    calls = backend.faults.calls
+    assert (calls[Operation.OUTLINES], calls[Operation.FETCH], calls[Operation.FETCH_MANY]) == (0, 0, 1)
+    for number, row in enumerate(await shown(view, Needs(size=True, header=True)), 1):
+        text = message(number)[message(number).index(b"This") :]
+        assert row.size == len(row.header or b"") + len(text)
+    assert calls[Operation.FETCH_MANY] == 1
+
+
+async def test_headers_read_in_the_background_are_not_shown_as_octets(tmp_path: Path) -> None:
+    settings = SyncSettings(prefetch=Prefetch.HEADERS, poll_interval_s=3600)
+    async with running_stack(tmp_path, sync=settings) as stack:
+        view, backend = await with_inexact_headers(stack, bodies_vary=False, count=1)
+        (row,) = await shown(view, Needs(envelope=True, header=True))
+        assert row.header == message(1)[: message(1).index(b"This")]
+        assert backend.faults.calls[Operation.FETCH] == 1
