@@ -116,7 +116,7 @@ class Refusal:
     @property
     def is_crowding(self) -> bool:
         """Whether it is throttling for how much is under way at once, not for how much there was in all."""
-        return self.is_throttling and ("concurrency" in self.message.lower() or self.has_code("TooManyConcurrent"))
+        return self.is_throttling and "concurrency" in self.message.lower()
 
     @property
     def is_passing(self) -> bool:

@@ -1,0 +1,144 @@
+"""What an operator may set, what follows from the cloud, and what is refused in which words."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from connectors.api.settings import SettingError, SettingValue
+from connectors.graph import SPEC
+from connectors.graph.cloud import ADDRESSES, Cloud
+from connectors.graph.settings import AppendBy, ExpungeTo, GraphSettings, parse_settings
+
+
+def parsed(**settings: SettingValue) -> GraphSettings:
+    return parse_settings(SPEC.check(settings))
+
+
+def test_nothing_has_to_be_set() -> None:
+    assert parsed() == GraphSettings()
+
+
+def test_the_defaults_of_the_description_are_those_of_the_settings() -> None:
+    assert parse_settings({}) == GraphSettings()
+
+
+def test_everything_can_be_set(tmp_path: Path) -> None:
+    ca_file = tmp_path / "ca.pem"
+    ca_file.touch()
+    settings = parsed(
+        cloud="us-dod",
+        api_root="http://127.0.0.1:8080/v1.0/",
+        authority="https://127.0.0.1:8443/",
+        mailbox="info@example.org",
+        max_concurrent=2,
+        requests_per_10_minutes=500,
+        append="refuse",
+        expunge="delete",
+        labels="Wichtig, Arbeit",
+        hidden=True,
+        poll_interval_s=5,
+        timeout_s=3,
+        ca_file=str(ca_file),
+        verify=False,
+    )
+    assert settings == GraphSettings(
+        cloud=Cloud.US_DOD,
+        api_root="http://127.0.0.1:8080/v1.0",
+        authority="https://127.0.0.1:8443",
+        mailbox="info@example.org",
+        max_concurrent=2,
+        requests_per_10_minutes=500,
+        append=AppendBy.REFUSE,
+        expunge=ExpungeTo.DELETE,
+        labels=("Wichtig", "Arbeit"),
+        hidden=True,
+        poll_interval_s=5.0,
+        timeout_s=3.0,
+        ca_file=str(ca_file),
+        verify=False,
+    )
+
+
+@pytest.mark.parametrize("cloud", Cloud, ids=lambda cloud: cloud.value)
+def test_a_cloud_has_addresses_of_its_own(cloud: Cloud) -> None:
+    settings = parsed(cloud=cloud.value)
+    assert settings.api_root == ADDRESSES[cloud].api_root == f"{ADDRESSES[cloud].audience}/v1.0"
+    assert settings.authority == ADDRESSES[cloud].authority
+    assert settings.addresses is ADDRESSES[cloud]
+
+
+def test_permissions_are_asked_for_at_the_cloud_wherever_requests_go() -> None:
+    settings = parsed(api_root="http://127.0.0.1:1/v1.0")
+    assert settings.addresses.audience == "https://graph.microsoft.com"
+
+
+@pytest.mark.parametrize(
+    ("mailbox", "path"),
+    [
+        ("me", "/me"),
+        ("ME", "/me"),
+        ("", "/me"),
+        ("alex@example.org", "/users/alex@example.org"),
+        ("a_b.com#EXT#@x.onmicrosoft.com", "/users/a_b.com%23EXT%23@x.onmicrosoft.com"),
+        ("48d31887-5fad-4d73-a9f5-3c356e68a038", "/users/48d31887-5fad-4d73-a9f5-3c356e68a038"),
+    ],
+)
+def test_a_mailbox_has_its_path(mailbox: str, path: str) -> None:
+    settings = parsed(mailbox=mailbox)
+    assert settings.mailbox_path == path
+    assert settings.is_own_mailbox == (path == "/me")
+
+
+def test_labels_can_be_none() -> None:
+    assert parsed(labels=" ").labels == ()
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "reason"),
+    [
+        ("cloud", "mars", "must be one of"),
+        ("api_root", "graph.microsoft.com", "must be an address"),
+        ("api_root", "https://x/v1.0?a=b", "must be an address"),
+        ("api_root", "https://[::1", "must be an address"),
+        ("authority", "ftp://x", "must be an address"),
+        ("authority", "https://alex:secret@login.example", "they are credentials"),
+        ("mailbox", "a/b", "must be an address"),
+        ("mailbox", "..", "must be an address"),
+        ("mailbox", "a b@example.org", "must be an address"),
+        ("labels", "a,b,c,d,e,f", "at most five"),
+        ("labels", "a,,b", "at most five"),
+        ("labels", "Work,work", "twice"),
+        ("ca_file", "/nowhere/ca.pem", "there is no file"),
+        ("max_concurrent", 0, "at least 1"),
+        ("append", "import", "must be one of"),
+    ],
+)
+def test_what_cannot_be_is_refused(key: str, value: SettingValue, reason: str) -> None:
+    with pytest.raises(SettingError, match=reason) as caught:
+        parsed(**{key: value})
+    assert caught.value.key == key
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("cloud", ["us-gov", "us-dod", "china"])
+def test_national_clouds_delete_nothing_beyond_recovery(cloud: str) -> None:
+    with pytest.raises(SettingError, match="use delete"):
+        parsed(cloud=cloud, expunge="permanent")
+    assert parsed(expunge="permanent").expunge is ExpungeTo.PERMANENT
+
+
+@pytest.mark.parametrize(
+    ("keys", "form"),
+    [
+        (("client_id", "token_cache"), "consent"),
+        (("client_id", "tenant", "client_secret", "token_cache"), "consent"),
+        (("client_id", "tenant", "client_secret"), "app-secret"),
+        (("client_id", "tenant", "certificate"), "app-certificate"),
+        (("client_id", "tenant", "certificate", "passphrase"), "app-certificate"),
+        (("access_token",), "token"),
+    ],
+)
+def test_the_form_of_credentials_follows_from_what_is_given(keys: tuple[str, ...], form: str) -> None:
+    assert SPEC.form_of(keys).name == form
