@@ -28,7 +28,7 @@ from connectors.api.errors import (
     Unavailable,
 )
 from connectors.api.types import ChangePage, Cursor, MailboxRef, MessageRef, MessageState
-from connectors.graph import reconcile
+from connectors.graph import edits, reconcile
 from connectors.graph.cursors import Mark, decode_cursor
 from connectors.graph.folders import Folder, Tree
 from connectors.graph.items import decode_items
@@ -88,7 +88,7 @@ async def _folder_changes(
     """Yield the changes, or all that there is where those will not do."""
     look = None if reconcile.is_due(mail, mailbox, mark) else await _look(mail, mailbox, mark)
     if look is None:
-        pages = reconcile.read_whole(mail, mailbox)
+        pages = reconcile.read_whole(mail, mailbox, mark)
         async with contextlib.aclosing(pages):
             async for page in pages:
                 yield page
@@ -125,7 +125,8 @@ async def _look(mail: Mail, mailbox: MailboxRef, mark: Mark) -> _Look | None:
     for ref, other in elsewhere.items():
         if mail.known.was_in(ref, other) is not True:
             mail.known.stray(ref, other)
-    after = msgspec.structs.replace(mark, link=link)
+    here, drafts = await edits.mark_edited(mail, mark.drafts, here, gone)
+    after = msgspec.structs.replace(mark, link=link, drafts=drafts)
     if mark.least is not None and mark.most is not None:
         least, most = tally.advance(mark.least, mark.most)
         after = msgspec.structs.replace(after, least=least, most=most)

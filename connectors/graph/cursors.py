@@ -18,7 +18,7 @@ class Mark(msgspec.Struct, frozen=True):
     `least` and `most` are how many items the folder should have at this position, None if that is not known: it counts
     items of all types, so what matters is by how much the number changes. `whole_at` is when the folder was last read
     whole, `saved_at` when the position was told, both in seconds since 1970. `digest` is of all that a search folder
-    shows; those have no `link`.
+    shows; those have no `link`. `drafts` are digests of drafts (see `connectors.graph.edits`).
     """
 
     root: str
@@ -28,6 +28,7 @@ class Mark(msgspec.Struct, frozen=True):
     whole_at: float = 0.0
     saved_at: float = 0.0
     digest: str = ""
+    drafts: dict[str, str] = {}
     version: int = _VERSION
 
     def encode(self) -> Cursor:

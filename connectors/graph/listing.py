@@ -17,10 +17,11 @@ import msgspec
 
 from connectors.api.errors import ConnectorError, NotFound, Unavailable
 from connectors.api.types import Cursor, MailboxRef, MessageRef, MessageState
+from connectors.graph import edits
 from connectors.graph.client import BatchItem
 from connectors.graph.cursors import Mark
 from connectors.graph.flags import EXPAND, SELECT
-from connectors.graph.folders import folder_path
+from connectors.graph.folders import WellKnown, folder_path
 from connectors.graph.items import decode_item, decode_items
 from connectors.graph.looks import Prime
 from connectors.graph.mail import Mail
@@ -57,7 +58,9 @@ async def position(mail: Mail, mailbox: MailboxRef) -> Cursor:
 def mark_of(mail: Mail, prime: Prime) -> Mark:
     """Return the position at which a folder was when it was walked through."""
     now = mail.clock.now().timestamp()
-    return Mark(mail.client.root, prime.link, prime.count, prime.count, whole_at=now, saved_at=now)
+    return Mark(
+        mail.client.root, prime.link, prime.count, prime.count, whole_at=now, saved_at=now, drafts=dict(prime.drafts)
+    )
 
 
 async def listing(mail: Mail, mailbox: MailboxRef) -> AsyncIterator[Sequence[MessageState]]:
@@ -85,34 +88,40 @@ async def take_prime(mail: Mail, mailbox: MailboxRef) -> Prime:
         NotFound: no such folder.
     """
     folder = await mail.require(mailbox)
-    path = folder_path(mailbox)
+    path, is_drafts = folder_path(mailbox), await mail.is_place(mailbox, WellKnown.DRAFTS)
     items = [
         BatchItem("GET", path, _COUNT),
         BatchItem("GET", f"{path}/messages/delta", _DELTA, headers=PREFER_PAGE, depends_on=0),
     ]
     if folder.count is not None and folder.count <= PAGE:
         items.append(BatchItem("GET", f"{path}/messages", _LIST, headers=PREFER_PAGE, depends_on=1))
-    counted, walked, *listed = await mail.client.batch(items, msgspec.Raw)
-    if isinstance(counted, NotFound):
-        mail.forget_tree()
+    if is_drafts:
+        items.append(edits.list_drafts(mailbox, depends_on=len(items) - 1))
+    counted, walked, *more = await mail.client.batch(items, msgspec.Raw)
     for result in (counted, walked):
+        if isinstance(result, NotFound):
+            mail.forget_tree()
         if isinstance(result, ConnectorError):
             raise result
     assert not isinstance(counted, ConnectorError)
     assert not isinstance(walked, ConnectorError)
-    told = decode_item(bytes(counted), MailFolder)
-    page = _page(walked)
-    refs = _refs(page.value)
+    drafts = edits.digests_in(mailbox, more.pop()) if is_drafts else {}
+    told, page = decode_item(bytes(counted), MailFolder), _page(walked)
     # A list that was begun before the changes came to their end may lack what is in neither.
-    first = _page(listed[0]) if listed and not isinstance(listed[0], ConnectorError) and page.delta_link else None
+    first = _page(more[0]) if more and not isinstance(more[0], ConnectorError) and page.delta_link else None
+    there = decode_items(page.value, _Item)
     if page.next_link is not None and page.delta_link is None:
         async with contextlib.aclosing(_pages(mail, page.next_link)) as pages:
             async for page in pages:
-                refs += _refs(page.value)
+                there += decode_items(page.value, _Item)
     if page.delta_link is None:
         raise Unavailable(f"the changes of folder {mailbox!r} ended without a position")
+    if not is_drafts and any(item.is_draft for item in there):
+        [listed] = await mail.client.batch([edits.list_drafts(mailbox)], msgspec.Raw)
+        drafts = edits.digests_in(mailbox, listed)
+    refs = dict.fromkeys(MessageRef(item.id) for item in there if item.removed is None)
     count = told.total_item_count if told is not None else None
-    return Prime(page.delta_link, count, tuple(dict.fromkeys(refs)), first, mail.clock.monotonic())
+    return Prime(page.delta_link, count, tuple(refs), first, mail.clock.monotonic(), drafts)
 
 
 async def list_whole(mail: Mail, mailbox: MailboxRef, prime: Prime) -> list[MessageState]:
@@ -179,12 +188,9 @@ def _page(raw: msgspec.Raw) -> Page[msgspec.Raw]:
         raise Unavailable(f"Graph gave a page that cannot be read: {exc}") from exc
 
 
-def _refs(items: Iterable[msgspec.Raw]) -> list[MessageRef]:
-    return [MessageRef(item.id) for item in decode_items(items, _Item) if item.removed is None]
-
-
 class _Item(msgspec.Struct, frozen=True):
-    """What is needed of an item of the first walk: its id, and whether it is there."""
+    """What is needed of an item of the first walk: its id, whether it is there, and whether it is a draft."""
 
     id: str
+    is_draft: bool | None = msgspec.field(default=None, name="isDraft")
     removed: msgspec.Raw | None = msgspec.field(default=None, name="@removed")

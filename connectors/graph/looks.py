@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Final
 
 import msgspec
@@ -31,7 +32,8 @@ class Prime:
     """What taking a position has shown of a folder: the messages in it, and perhaps the first page of the list.
 
     `link` is where the changes after the position are, `count` how many items there were. `first` was asked for after
-    the changes had been read to their end; it is None if it was not.
+    the changes had been read to their end; it is None if it was not. `drafts` are digests
+    (see `connectors.graph.edits`).
     """
 
     link: str
@@ -39,6 +41,7 @@ class Prime:
     refs: tuple[MessageRef, ...]
     first: Page[msgspec.Raw] | None
     taken_at: float
+    drafts: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

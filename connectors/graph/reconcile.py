@@ -16,6 +16,7 @@ from zlib import crc32
 
 from connectors.api.priority import Priority, current_priority
 from connectors.api.types import ChangePage, MailboxRef, MessageRef
+from connectors.graph import edits
 from connectors.graph.cursors import Mark
 from connectors.graph.folders import Tree
 from connectors.graph.known import Known
@@ -84,14 +85,16 @@ def is_in_doubt(mail: Mail, tree: Tree, mailbox: MailboxRef, mark: Mark, tally: 
     return mail.looks.doubt(mailbox) >= DOUBTS
 
 
-async def read_whole(mail: Mail, mailbox: MailboxRef) -> AsyncGenerator[ChangePage, None]:
+async def read_whole(mail: Mail, mailbox: MailboxRef, before: Mark) -> AsyncGenerator[ChangePage, None]:
     """Yield the state of every message in the folder, and with the last page that these are all.
+
+    `before` is the position that the gateway has.
 
     Raises:
         NotFound: no such folder.
     """
     prime = await take_prime(mail, mailbox)
-    states = await list_whole(mail, mailbox, prime)
+    states = edits.compared(before.drafts, prime.drafts, await list_whole(mail, mailbox, prime))
     cursor = mark_of(mail, prime).encode()
     present = frozenset(state.ref for state in states)
     mail.looks.begin(mailbox, await mail.tree())

@@ -1,0 +1,113 @@
+"""Drafts that were edited: they keep their ids, and their octets are others.
+
+A UID stands for the same octets for ever (RFC 9051 section 2.3.1.1), so an edited draft has to be told as changed, and
+one that was only marked must not be. Nothing that Graph says of a message tells these apart: so of drafts, which are
+few, a digest of what can be edited goes along with the position.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from hashlib import blake2b
+from typing import Final
+
+import msgspec
+
+from connectors.api.errors import ConnectorError
+from connectors.api.types import DRAFT, MailboxRef, MessageRef, MessageState
+from connectors.graph.client import BatchItem
+from connectors.graph.folders import folder_path
+from connectors.graph.mail import Mail, message_path
+from connectors.graph.structs import Page
+
+MOST_DRAFTS: Final = 200
+"""In one folder; edits of others show from their second on."""
+
+_EDITABLE: Final = (
+    "subject",
+    "body",
+    "from",
+    "sender",
+    "toRecipients",
+    "ccRecipients",
+    "bccRecipients",
+    "replyTo",
+    "importance",
+)
+_ONE: Final = (("$select", ",".join(("id", *_EDITABLE))), ("$expand", "attachments($select=name,size)"))
+_ALL: Final = (("$filter", "isDraft eq true"), ("$top", str(MOST_DRAFTS)), *_ONE)
+# As text it does not depend on what is made of the HTML this time.
+_AS_TEXT: Final = {"Prefer": 'outlook.body-content-type="text"'}
+
+_log = logging.getLogger(__name__)
+
+Digests = Mapping[str, str]
+"""The digests of drafts, by a short form of their refs."""
+
+
+def list_drafts(mailbox: MailboxRef, *, depends_on: int | None = None) -> BatchItem:
+    """Return the call whose reply `digests_in` reads."""
+    return BatchItem("GET", f"{folder_path(mailbox)}/messages", _ALL, headers=_AS_TEXT, depends_on=depends_on)
+
+
+def digests_in(mailbox: MailboxRef, reply: msgspec.Raw | ConnectorError) -> dict[str, str]:
+    """Return the digests of a folder's drafts; none if they cannot be had: the folder is read all the same."""
+    if isinstance(reply, ConnectorError):
+        _log.warning("folder %s: its drafts cannot be compared: %s", mailbox, reply.operator_text)
+        return {}
+    try:
+        items = msgspec.json.decode(reply, type=Page[dict[str, object]]).value
+    except (msgspec.MsgspecError, ValueError) as exc:
+        _log.warning("folder %s: its drafts cannot be compared: %s", mailbox, exc)
+        return {}
+    return {_short(str(item.get("id"))): _digest(item) for item in items}
+
+
+async def mark_edited(
+    mail: Mail, known: Digests, states: Sequence[MessageState], gone: Iterable[MessageRef]
+) -> tuple[list[MessageState], dict[str, str]]:
+    """Return the states, those of drafts that were edited as changed in content, and the digests as they are now."""
+    drafts = [state.ref for state in states if DRAFT in (state.flags or ())]
+    found = await _read(mail, drafts)
+    after = dict(known)
+    for ref in (*gone, *(state.ref for state in states if DRAFT not in (state.flags or ()))):
+        after.pop(_short(ref), None)
+    after |= found
+    while len(after) > MOST_DRAFTS:
+        del after[next(iter(after))]
+
+    return compared(known, found, states), after
+
+
+def compared(known: Digests, found: Digests, states: Sequence[MessageState]) -> list[MessageState]:
+    """Return the states, those of messages whose digest is another one now as changed in content."""
+    edited = {short for short in known.keys() & found.keys() if known[short] != found[short]}
+    if not edited:
+        return list(states)
+    return [replace(state, content_changed=True) if _short(state.ref) in edited else state for state in states]
+
+
+async def _read(mail: Mail, refs: Sequence[MessageRef]) -> dict[str, str]:
+    items = [BatchItem("GET", message_path(ref), _ONE, headers=_AS_TEXT) for ref in refs]
+    results = await mail.client.batch(items, dict[str, object]) if items else []
+    return {
+        _short(ref): _digest(result)
+        for ref, result in zip(refs, results, strict=True)
+        if not isinstance(result, ConnectorError)
+    }
+
+
+def _short(ref: str) -> str:
+    return blake2b(ref.encode(), digest_size=6).hexdigest()
+
+
+def _digest(item: Mapping[str, object]) -> str:
+    """Return a digest of what can be edited."""
+    attached = item.get("attachments")
+    files = sorted(
+        (str(each.get("name")), str(each.get("size"))) for each in attached or () if isinstance(each, dict)
+    ) if isinstance(attached, list) else []  # fmt: skip
+    told = [item.get(name) for name in _EDITABLE]
+    return blake2b(msgspec.json.encode([told, files], order="sorted"), digest_size=6).hexdigest()
