@@ -8,7 +8,7 @@ import hashlib
 import logging
 import mmap
 import tempfile
-from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import datetime
@@ -34,6 +34,8 @@ T = TypeVar("T")
 
 IN_MEMORY_OCTETS = 1 << 20
 """A message up to this size that is not cached is held in memory while it is served; a larger one in a file."""
+
+MAX_DATELESS = 100_000
 
 _ITS_OWN = (errors.NotFound, errors.Rejected, errors.Denied, errors.TooLarge, errors.Unsupported)
 """Errors that may be about one message, so that others can be had all the same."""
@@ -83,6 +85,8 @@ class Bodies:
         self._copies = FirstCopies(context)
         self._flights: dict[int, _Flight] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
+        self.dateless: set[int] = set()
+        """Messages of which the backend tells no date, as long as this process lives."""
 
     async def open(self, row: MailboxRow, message_id: int, ref: MessageRef) -> OpenBody:
         """Return the message's octets; from the backend if they are not cached, and then only once at a time.
@@ -258,7 +262,7 @@ class Bodies:
         await self._context.ensure_current(row)
         connector = await self._context.account.open()
         content = await connector.fetch(ref_of(row), item.ref)
-        dates = _date_of(item.message_id, content)
+        dates = self._date_of(item.message_id, content)
         try:
             if self._context.account.capabilities.local_bodies:
                 return await _read_uncached(content, self._claim_of(item.message_id)), dates
@@ -289,7 +293,7 @@ class Bodies:
                         self._crash(message_id, flights[message_id], error)
                         gone.add(message_id)
                         continue
-                    dates.update(_date_of(message_id, content))
+                    dates.update(self._date_of(message_id, content))
                     self._land(message_id, flights[message_id], opener)
                     learning[message_id] = asyncio.get_running_loop().create_task(self._learn(message_id, opener))
         except errors.ConnectorError as error:
@@ -305,6 +309,21 @@ class Bodies:
             await asyncio.gather(*learning.values(), return_exceptions=True)
         await self._note_dates(dates)
         return _Batch(frozenset(learning) | gone, failure)
+
+    def _date_of(self, message_id: int, content: MessageContent) -> dict[int, datetime]:
+        """Return the date that came with a message, if one did. Remember if it was to come, and did not."""
+        if not isinstance(content, DatedContent):
+            return {}
+        if content.internal_date is None:
+            self.note_dateless([message_id])
+            return {}
+        return {message_id: content.internal_date}
+
+    def note_dateless(self, message_ids: Iterable[int]) -> None:
+        """Remember messages of which the backend, asked for it, tells no date: it is not asked again and again."""
+        if len(self.dateless) >= MAX_DATELESS:
+            self.dateless.clear()
+        self.dateless.update(message_ids)
 
     async def _note_dates(self, dates: Mapping[int, datetime]) -> None:
         """Store the dates that came with messages; one that is known already stays."""
@@ -344,12 +363,6 @@ class Bodies:
     def _claim_of(self, message_id: int) -> Claim | None:
         """Return what octets have to pass before they are served as this message, where a backend's octets vary."""
         return functools.partial(self._copies.claim, message_id) if self._copies.are_needed else None
-
-
-def _date_of(message_id: int, content: MessageContent) -> dict[int, datetime]:
-    """Return the date that came with a message, if one did."""
-    date = content.internal_date if isinstance(content, DatedContent) else None
-    return {} if date is None else {message_id: date}
 
 
 async def _read_uncached(content: MessageContent, claim: Claim | None) -> Opener:

@@ -265,8 +265,8 @@ class Hydrator:
         await self._context.store.write(body)
 
     async def _dates(self, row: MailboxRow, wanted: Sequence[Wanted]) -> None:
-        """Ask for the state of messages whose date is still unknown though they were read."""
-        ids = [item.message_id for item in wanted]
+        """Ask once for the state of messages whose date is still unknown though they were read."""
+        ids = [item.message_id for item in wanted if item.message_id not in self._bodies.dateless]
         known = await self._context.store.read_bulk(lambda tx: messages.message_rows(tx, ids))
         undated = {
             item.ref: item.message_id
@@ -274,11 +274,9 @@ class Hydrator:
             if item.message_id in known and known[item.message_id].internal_date is None
         }
         if undated:
-            dates = {
-                undated[state.ref]: state.internal_date
-                for state in await self._states(row, list(undated))
-                if state.internal_date is not None
-            }
+            states = await self._states(row, list(undated))
+            dates = {undated[state.ref]: state.internal_date for state in states if state.internal_date is not None}
+            self._bodies.note_dateless(undated[state.ref] for state in states if state.internal_date is None)
             await self._context.store.write(lambda tx: messages.set_dates(tx, dates))
 
     # -- whole messages -----------------------------------------------------------------------------------------------

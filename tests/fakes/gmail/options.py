@@ -67,6 +67,10 @@ class Quirks:
     """Renaming label `a` renames `a/b` as well."""
     retry_after_header: bool = False
     """Refusals for a full quota carry a Retry-After header, in whole seconds."""
+    absent_dates: bool = False
+    """Messages carry no internalDate."""
+    nonsense_dates: bool = False
+    """Messages carry an internalDate that is none."""
     list_hides_unless_asked: bool = False
     """messages.list by label SPAM or TRASH is empty unless includeSpamTrash is true."""
 

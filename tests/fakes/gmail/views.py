@@ -35,7 +35,8 @@ def resource(mailbox: Mailbox, message: Message, form: str, names: list[str] | N
     found["snippet"] = content.snippet()
     found["sizeEstimate"] = _estimate(mailbox, message)
     found["historyId"] = str(message.history)
-    found["internalDate"] = str(message.date_ms)
+    if not mailbox.quirks.absent_dates:
+        found["internalDate"] = str(2**63 - 1) if mailbox.quirks.nonsense_dates else str(message.date_ms)
     if form == "raw":
         found["raw"] = url64(content.raw)
     elif form == "metadata":

@@ -12,6 +12,7 @@ import pytest
 
 from connectors.api.connector import Connector
 from gateway.clock import SystemClock
+from gateway.mailbox.fetch import Needs
 from gateway.mailbox.service import MailService
 from gateway.mailbox.user_mail import UserMail
 from gateway.store import accounts, invariants, placements, users
@@ -101,6 +102,28 @@ async def test_nothing_is_read_ahead_until_the_listings_have_settled(
         async with asyncio.timeout(PATIENT_S):
             await begun.wait()
         assert loop.time() - listed_at > 0.9
+
+
+@pytest.mark.parametrize("quirk", ["absent_dates", "nonsense_dates"])
+async def test_a_date_that_gmail_does_not_tell_is_asked_for_once(tmp_path: Path, quirk: str) -> None:
+    """With the message itself, if that is read, and not again at every look."""
+    async with gmail_line(tmp_path, FakeOptions()) as line:
+        for number in range(4):
+            line.fake.deliver(mail(number))
+        line.fake.quirks.set(quirk, True)
+        view = await line.user.open("INBOX", is_read_only=True)
+        dates = []
+        for _ in range(3):
+            dates.append([row.internal_date async for block in view.fetch([1, 2], DATES) for row in block])
+            assert line.fake.stats.calls["gmail.users.messages.get"] == 2
+        assert dates[0] == dates[1] == dates[2]
+        # What has a date by now is told like any other message.
+        line.fake.quirks.set(quirk, False)
+        (row,) = [row async for block in view.fetch([3], DATES) for row in block]
+        assert row.internal_date not in dates[0]
+
+
+DATES = Needs(date=True, envelope=True)
 
 
 async def test_uids_outlive_the_end_of_the_history(tmp_path: Path) -> None:
