@@ -59,9 +59,10 @@ servers:
 	@sh tools/debian-packages.sh $(TEST_PACKAGES)
 	@sh tools/cyrus-imapd.sh $(VENV)/cyrus-imapd
 
-# imapflow, an independent client on Node; the tests that need it are skipped where it is missing.
+# imapflow, an independent client on Node, and the types of Microsoft Graph, against which its stand-in checks every
+# request; the tests that need them are skipped where they are missing.
 e2e-client:
-	@if [ -f tests/e2e/package.json ] && command -v npm >/dev/null && [ ! -d tests/e2e/node_modules ]; then \
+	@if command -v npm >/dev/null && ! [ tests/e2e/node_modules/.package-lock.json -nt tests/e2e/package.json ]; then \
 		npm install --prefix tests/e2e --no-package-lock --no-audit --no-fund --loglevel=error; \
 	fi
 
