@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 
-from connectors.api.errors import Rejected, TooLarge, Unavailable
+from connectors.api.errors import ConnectorError, Rejected, TooLarge, Unavailable
 from connectors.graph.client import GraphClient
 from connectors.graph.errors import Refused
 from connectors.graph.mail import message_path
@@ -36,18 +36,22 @@ async def attach(client: GraphClient, message: str, part: Part) -> None:
     if size > MAX_OCTETS:
         raise TooLarge(f"an attachment of {size} octets; Graph takes {MAX_OCTETS}")
     path = f"{message_path(message)}/attachments"
-    if size < SESSION_OCTETS:
-        try:
-            await _post(client, path, part)
-        except TooLarge:
-            await _upload(client, path, part)
-        return
+    is_small = size < SESSION_OCTETS
+    first, second = (_post, _upload) if is_small else (_upload, _post)
     try:
-        await _upload(client, path, part)
-    except Rejected as error:
-        if not (isinstance(error, Refused) and error.refusal.has_code(_TOO_SMALL)):
+        await first(client, path, part)
+    except (TooLarge, Rejected) as error:
+        if not _is_other_way(error):
             raise
-        await _post(client, path, part)
+        try:
+            await second(client, path, part)
+        except (TooLarge, Rejected) as other:
+            raise (error if _is_other_way(other) else other) from None
+
+
+def _is_other_way(error: ConnectorError) -> bool:
+    """Whether an attachment was refused for its size in one way, and may be taken in the other."""
+    return isinstance(error, TooLarge) or (isinstance(error, Refused) and error.refusal.has_code(_TOO_SMALL))
 
 
 async def _post(client: GraphClient, path: str, part: Part) -> None:
