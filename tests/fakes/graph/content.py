@@ -36,9 +36,8 @@ def with_crlf(raw: bytes) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """What stands in the header. `block`: the whole header as it came, folded, without the empty line at its end.
-
-    It is made when it is needed. `message_id` has its angle brackets. `custom`: further fields that a client gave at creation.
+    """What stands in the header. `block`: the whole header as it came, folded, without the empty line at its end, or
+    what makes it when it is needed. `message_id` has its angle brackets. `custom`: further fields that a client gave at creation.
     """
 
     subject: str = ""
@@ -58,11 +57,14 @@ class Envelope:
     wants_receipt: bool = False
     wants_delivery_receipt: bool = False
 
+    def header_block(self) -> str:
+        """Return the block."""
+        return self.block if isinstance(self.block, str) else self.block()
+
     def fields(self) -> list[tuple[str, str]]:
         """Return the fields of the block: name as written, value unfolded."""
-        return [
-            (name, _FOLD.sub("", value).strip()) for name, value in _FIELD.findall(self.block.replace("\r\n", "\n"))
-        ]
+        block = self.header_block().replace("\r\n", "\n")
+        return [(name, _FOLD.sub("", value).strip()) for name, value in _FIELD.findall(block)]
 
 
 @dataclass(frozen=True, slots=True)
