@@ -77,8 +77,9 @@ class DeviceFlow:
 class Identity:
     """An application in use. Made by `identity`."""
 
-    def __init__(self, app: Any, cache: msal.SerializableTokenCache, plain: str | None) -> None:
+    def __init__(self, app: Any, tenant: str, cache: msal.SerializableTokenCache, plain: str | None) -> None:
         self._app = app
+        self._tenant = tenant
         self._cache = cache
         self._plain = plain
 
@@ -91,14 +92,15 @@ class Identity:
             AuthExpired: a person has to log in; the text says why.
             Unavailable: the login service cannot be reached or is failing.
         """
-        accounts = self._app.get_accounts()
-        if not accounts:
-            raise AuthExpired(f"the token cache holds no account: {AGAIN}")
-        return self._reply(
-            self._app.acquire_token_silent_with_error(
-                scopes, account=accounts[0], force_refresh=is_forced, claims_challenge=claims
+        with _translated(self._tenant):
+            accounts = self._app.get_accounts()
+            if not accounts:
+                raise AuthExpired(f"the token cache holds no account: {AGAIN}")
+            return self._reply(
+                self._app.acquire_token_silent_with_error(
+                    scopes, account=accounts[0], force_refresh=is_forced, claims_challenge=claims
+                )
             )
-        )
 
     def for_client(self, scopes: list[str], *, claims: str | None) -> TokenReply:
         """Return a token of the application itself.
@@ -106,7 +108,8 @@ class Identity:
         Raises:
             as `silent`.
         """
-        return self._reply(self._app.acquire_token_for_client(scopes, claims_challenge=claims))
+        with _translated(self._tenant):
+            return self._reply(self._app.acquire_token_for_client(scopes, claims_challenge=claims))
 
     def begin_device(self, scopes: list[str]) -> DeviceFlow:
         """Ask for a code to log in with.
@@ -114,9 +117,10 @@ class Identity:
         Raises:
             as `silent`.
         """
-        flow = self._app.initiate_device_flow(scopes=scopes)
-        if "user_code" not in flow:
-            raise refusal_of(flow)
+        with _translated(self._tenant):
+            flow = self._app.initiate_device_flow(scopes=scopes)
+            if "user_code" not in flow or "device_code" not in flow:
+                raise refusal_of(flow)
         return DeviceFlow(str(flow.get("message") or _device_message(flow)), flow)
 
     def poll_device(self, flow: DeviceFlow) -> TokenReply | None:
@@ -128,16 +132,18 @@ class Identity:
         """
         # MSAL warns if it is asked too soon by its own clock; who waits does so by another.
         flow.state.pop("latest_attempt_at", None)
-        result = self._app.acquire_token_by_device_flow(flow.state, exit_condition=lambda _flow: True)
-        return None if result.get("error") in _NOT_YET else self._reply(result)
+        with _translated(self._tenant):
+            result = self._app.acquire_token_by_device_flow(flow.state, exit_condition=lambda _flow: True)
+            return None if result.get("error") in _NOT_YET else self._reply(result)
 
     def begin_browser(self, scopes: list[str], redirect_uri: str) -> dict[str, Any]:
         """Return MSAL's state of a login by browser; `auth_uri` in it is the page to open. Nothing is sent."""
         # MSAL warns of any other mode than this; a browser that is sent to the loopback interface can bring the answer
         # in the address only. The code is of no use without the verifier (RFC 7636).
-        flow: dict[str, Any] = self._app.initiate_auth_code_flow(
-            scopes=scopes, redirect_uri=redirect_uri, prompt="select_account", response_mode="form_post"
-        )
+        with _translated(self._tenant):
+            flow: dict[str, Any] = self._app.initiate_auth_code_flow(
+                scopes=scopes, redirect_uri=redirect_uri, prompt="select_account", response_mode="form_post"
+            )
         uri = flow["auth_uri"].replace("response_mode=form_post", "response_mode=query")
         if self._plain is not None:
             uri = uri.replace("https" + self._plain[self._plain.index("://") :], self._plain, 1)
@@ -150,7 +156,8 @@ class Identity:
             Denied: the consent was refused.
             as `silent`.
         """
-        return self._reply(self._app.acquire_token_by_auth_code_flow(flow, dict(answer)))
+        with _translated(self._tenant):
+            return self._reply(self._app.acquire_token_by_auth_code_flow(flow, dict(answer)))
 
     def _reply(self, result: Mapping[str, Any] | None) -> TokenReply:
         if result is None:
@@ -179,7 +186,7 @@ def identity(
     cache = _cache(token_cache)
     http = LoginHttp(settings, transport)
     try:
-        with _translated(app):
+        with _translated(app.tenant):
             make = msal.PublicClientApplication if app.credential is None else msal.ConfidentialClientApplication
             made = make(
                 app.client_id,
@@ -190,7 +197,7 @@ def identity(
                 instance_discovery=False,
                 **({} if app.credential is None else {"azure_region": False}),
             )
-            yield Identity(made, cache, plain_origin(settings.authority))
+        yield Identity(made, app.tenant, cache, plain_origin(settings.authority))
     finally:
         http.close()
 
@@ -213,8 +220,8 @@ def authority_of(settings: GraphSettings, tenant: str) -> str:
 
 
 @contextmanager
-def _translated(app: AppIdentity) -> Iterator[None]:
-    """Let nothing out but errors of the contract."""
+def _translated(tenant: str) -> Iterator[None]:
+    """Let nothing of MSAL's out but errors of the contract."""
     try:
         yield
     except ConnectorError:
@@ -223,7 +230,7 @@ def _translated(app: AppIdentity) -> Iterator[None]:
         raise Unavailable(f"Microsoft's login failed: {exc}") from exc
     except ValueError as exc:
         # Of MSAL's: the tenant has no login, or a browser's answer is none.
-        text = f"Microsoft does not know the tenant {app.tenant!r}: check tenant, cloud and authority"
+        text = f"Microsoft does not know the tenant {tenant!r}: check tenant, cloud and authority"
         raise AuthExpired(text) from exc
     except (KeyError, TypeError, RuntimeError) as exc:
         raise Unavailable(f"Microsoft's login gave an answer that makes no sense: {type(exc).__name__}") from exc

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import json
 import threading
+import time
 from collections.abc import Callable, Mapping
 from urllib.parse import parse_qs, urlsplit
 
@@ -41,6 +42,8 @@ class LoginService(httpx.BaseTransport):
         self.refusals: list[tuple[int, object] | Exception] = []
         self.codes: dict[str, str] = {}
         """Authorisation codes and the challenges they came of."""
+        self.nonces: dict[str, str] = {}
+        """And the nonces that a token has to repeat."""
         self.device_answers: list[str] = []
         self.expires_in = 3600
         self.threads: set[str] = set()
@@ -116,7 +119,12 @@ class LoginService(httpx.BaseTransport):
         return httpx.Response(200, json=reply)
 
     def _claims(self, form: Mapping[str, str]) -> dict[str, object]:
-        return {"aud": form["client_id"], "iss": "i", "sub": "s", "oid": "u", "preferred_username": "alex@example.org"}
+        now = int(time.time())
+        claims: dict[str, object] = {"aud": form["client_id"], "iss": "i", "sub": "s", "oid": "u", "iat": now}
+        nonce = self.nonces.get(form.get("code", ""))
+        return (
+            claims | {"exp": now + 3600, "preferred_username": "alex@example.org"} | ({"nonce": nonce} if nonce else {})
+        )
 
     def _is_code(self, form: Mapping[str, str]) -> bool:
         challenge = base64.urlsafe_b64encode(hashlib.sha256(form["code_verifier"].encode()).digest()).rstrip(b"=")
@@ -128,6 +136,7 @@ class LoginService(httpx.BaseTransport):
         assert query["response_mode"] == "query"
         assert query["code_challenge_method"] == "S256"
         self.codes["code-1"] = query["code_challenge"]
+        self.nonces["code-1"] = query["nonce"]
         return f"{query['redirect_uri']}/?code=code-1&state={query['state']}&session_state=x"
 
     def token_cache(self, app: AppIdentity) -> Secret[str]:
