@@ -9,10 +9,9 @@ Source: Google, "Configure push notifications in Gmail API"; the discovery docum
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import random
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Final, TypeVar
 
@@ -45,6 +44,7 @@ from connectors.gmail.structs import (
 from connectors.transport.authorise import CredentialAuthoriser
 from connectors.transport.client import HttpClient
 from connectors.transport.clock import Clock
+from connectors.transport.closing import unless_closed
 from connectors.transport.messages import SUCCESS, Request
 from connectors.transport.retry import RetryPolicy
 
@@ -162,12 +162,12 @@ class PushWatcher:
             while not closed.done():
                 try:
                     await self._watch()
-                    has_news = await _unless(closed, self._news(pubsub))
+                    has_news = await unless_closed(closed, self._news(pubsub))
                 except AuthExpired:
                     raise
                 except ConnectorError as error:
                     failed += 1
-                    await _unless(closed, client.clock.sleep(self._pause(error, failed)))
+                    await unless_closed(closed, client.clock.sleep(self._pause(error, failed)))
                 else:
                     failed = 0
                     if has_news:
@@ -236,16 +236,3 @@ def _is_old(received: ReceivedMessage, now: datetime) -> bool:
         return now - datetime.fromisoformat(received.message.publish_time) > FOREIGN_AGE
     except (ValueError, TypeError):
         return True
-
-
-async def _unless(closed: asyncio.Task[bool], awaited: Awaitable[T]) -> T | None:
-    """Await something, but give it up and return None once the client is closed."""
-    coming = asyncio.ensure_future(awaited)
-    try:
-        await asyncio.wait({coming, closed}, return_when=asyncio.FIRST_COMPLETED)
-        return coming.result() if coming.done() else None
-    finally:
-        if not coming.done():
-            coming.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await asyncio.gather(coming, return_exceptions=True)

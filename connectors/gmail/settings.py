@@ -6,9 +6,8 @@ import enum
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from urllib.parse import urlsplit
 
+from connectors.api.given import address_of, file_of, text_of
 from connectors.api.settings import SettingError, SettingValue
 
 _TOPIC = re.compile(r"projects/[^/\s]+/topics/[^/\s]+")
@@ -76,9 +75,6 @@ def parse_settings(settings: Mapping[str, SettingValue]) -> GmailSettings:
         raise SettingError("subscription", "is required together with topic")
     if subscription is not None and topic is None:
         raise SettingError("topic", "is required together with subscription")
-    ca_file = _text(settings, "ca_file")
-    if ca_file is not None and not Path(ca_file).is_file():
-        raise SettingError("ca_file", f"there is no file {ca_file}")
     standard = GmailSettings()
     return GmailSettings(
         api_root=_address(settings, "api_root", standard.api_root),
@@ -89,7 +85,7 @@ def parse_settings(settings: Mapping[str, SettingValue]) -> GmailSettings:
         categories=settings.get("categories", False) is True,
         units_per_minute=float(settings.get("units_per_minute", standard.units_per_minute)),
         costs=str(settings.get("costs", standard.costs)),
-        cost_overrides=_text(settings, "cost_overrides") or "",
+        cost_overrides=text_of(settings, "cost_overrides") or "",
         batch_size=int(settings.get("batch_size", standard.batch_size)),
         max_concurrent=int(settings.get("max_concurrent", standard.max_concurrent)),
         append=AppendBy(settings.get("append", "insert")),
@@ -100,46 +96,31 @@ def parse_settings(settings: Mapping[str, SettingValue]) -> GmailSettings:
         pubsub_root=_address(settings, "pubsub_root", standard.pubsub_root),
         poll_interval_s=float(settings.get("poll_interval_s", standard.poll_interval_s)),
         timeout_s=float(settings.get("timeout_s", standard.timeout_s)),
-        ca_file=ca_file,
+        ca_file=file_of(settings, "ca_file"),
         verify=settings.get("verify", True) is not False,
     )
 
 
-def _text(settings: Mapping[str, SettingValue], key: str) -> str | None:
-    """Return the text, or None if it is left out or blank."""
-    return str(settings.get(key, "")).strip() or None
-
-
 def _name(settings: Mapping[str, SettingValue], key: str, pattern: re.Pattern[str], example: str) -> str | None:
-    text = _text(settings, key)
+    text = text_of(settings, key)
     if text is not None and not pattern.fullmatch(text):
         raise SettingError(key, f"must look like {example}")
     return text
 
 
 def _address(settings: Mapping[str, SettingValue], key: str, default: str) -> str:
-    text = (_text(settings, key) or default).rstrip("/")
-    try:
-        parts = urlsplit(text)
-        is_good = parts.scheme in ("https", "http") and bool(parts.hostname) and (parts.port is None or parts.port > 0)
-    except ValueError:
-        is_good = False
-    if not is_good:
-        raise SettingError(key, f"must be an address such as {default}")
-    if parts.username is not None or parts.password is not None:
-        raise SettingError(key, "must not hold a user name or password: they are credentials")
-    return text
+    return (address_of(settings, key, default) or default).rstrip("/")
 
 
 def _user(settings: Mapping[str, SettingValue]) -> str:
-    user = _text(settings, "user") or "me"
+    user = text_of(settings, "user") or "me"
     if not _USER.fullmatch(user):
         raise SettingError("user", "must be an address such as alex@example.org, or me")
     return user
 
 
 def _prefix(settings: Mapping[str, SettingValue]) -> tuple[str, ...]:
-    parts = tuple((_text(settings, "prefix") or "[Gmail]").split("/"))
+    parts = tuple((text_of(settings, "prefix") or "[Gmail]").split("/"))
     if not all(part.strip() for part in parts):
         raise SettingError("prefix", "must be the name of a mailbox, such as [Gmail]")
     if parts[0].upper() == "INBOX":

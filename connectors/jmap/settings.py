@@ -6,9 +6,8 @@ import enum
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from urllib.parse import urlsplit
 
+from connectors.api.given import address_of, file_of, text_of
 from connectors.api.settings import SettingError, SettingValue
 
 _DOMAIN = re.compile(r"[^\s/:@.]+(\.[^\s/:@.]+)*\.?")
@@ -61,49 +60,27 @@ def parse_settings(settings: Mapping[str, SettingValue]) -> JmapSettings:
         SettingError: neither or both of `url` and `domain` are given, one of them or of `allowed_hosts` cannot be, or
             `ca_file` cannot be read.
     """
-    url, domain = _text(settings, "url"), _text(settings, "domain")
+    url = address_of(settings, "url", "https://jmap.example.com/session")
+    domain = text_of(settings, "domain")
     if url is None and domain is None:
         raise SettingError("url", "is required, or domain instead")
     if url is not None and domain is not None:
         raise SettingError("domain", "does not go together with url")
-    _check_url(url)
     if domain is not None and not _DOMAIN.fullmatch(domain):
         raise SettingError("domain", "must be a domain name such as example.com")
-    ca_file = _text(settings, "ca_file")
-    if ca_file is not None and not Path(ca_file).is_file():
-        raise SettingError("ca_file", f"there is no file {ca_file}")
     return JmapSettings(
         url=url,
         domain=domain,
-        ca_file=ca_file,
+        ca_file=file_of(settings, "ca_file"),
         verify=settings.get("verify", True) is not False,
         timeout_s=float(settings.get("timeout_s", 60.0)),
         poll_interval_s=float(settings.get("poll_interval_s", 60.0)),
         push=PushKind(settings.get("push", "auto")),
         max_concurrent=int(settings.get("max_concurrent", 4)),
-        allowed_hosts=_hosts(_text(settings, "allowed_hosts")),
-        account_id=_text(settings, "account_id"),
+        allowed_hosts=_hosts(text_of(settings, "allowed_hosts")),
+        account_id=text_of(settings, "account_id"),
         expunge=ExpungeTo(settings.get("expunge", "trash")),
     )
-
-
-def _text(settings: Mapping[str, SettingValue], key: str) -> str | None:
-    """Return the text, or None if it is left out or blank."""
-    return str(settings.get(key, "")).strip() or None
-
-
-def _check_url(url: str | None) -> None:
-    if url is None:
-        return
-    try:
-        parts = urlsplit(url)
-        is_good = parts.scheme in ("https", "http") and bool(parts.hostname) and (parts.port is None or parts.port > 0)
-    except ValueError:
-        is_good = False
-    if not is_good:
-        raise SettingError("url", "must be an address such as https://jmap.example.com/session")
-    if parts.username is not None or parts.password is not None:
-        raise SettingError("url", "must not hold a user name or password: they are credentials")
 
 
 def _hosts(text: str | None) -> tuple[str, ...] | None:

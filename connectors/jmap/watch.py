@@ -6,8 +6,7 @@ import asyncio
 import contextlib
 import logging
 import random
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from typing import TypeVar
+from collections.abc import AsyncGenerator, Callable
 
 from connectors.api.errors import AuthExpired, ConnectorError, Denied, NotFound, RateLimited, Rejected, Unsupported
 from connectors.jmap.client import JmapClient
@@ -16,11 +15,10 @@ from connectors.jmap.eventsource import EventSourceChannel
 from connectors.jmap.settings import PushKind
 from connectors.jmap.structs import StateChange
 from connectors.jmap.websocket import WebSocketChannel
+from connectors.transport.closing import unless_closed
 from connectors.transport.retry import RetryPolicy
 
 _log = logging.getLogger(__name__)
-
-T = TypeVar("T")
 
 PATIENCE = 3
 """How often a channel may fail without ever having opened before the next is tried: some proxies pass no WebSocket."""
@@ -73,7 +71,7 @@ class Watcher:
             error: ConnectorError | None = None
             try:
                 async with contextlib.aclosing(channel.listen()) as changes:
-                    while (change := await _unless(closed, anext(changes, None))) is not None:
+                    while (change := await unless_closed(closed, anext(changes, None))) is not None:
                         pacing.opened()
                         news = sieve.sift(change)
                         if news is not None:
@@ -96,7 +94,7 @@ class Watcher:
             if delay_s is None:
                 _log.info("no %s: it could not be opened", channel.name)
                 return
-            await _unless(closed, self._client.clock.sleep(max(delay_s, channel.pause_s)))
+            await unless_closed(closed, self._client.clock.sleep(max(delay_s, channel.pause_s)))
 
 
 class _Pacing:
@@ -147,15 +145,3 @@ def _channels(client: JmapClient, pace: Pace) -> list[Channel]:
             return [WebSocketChannel(client, pace)]
         case PushKind.AUTO:
             return [WebSocketChannel(client, pace), EventSourceChannel(client, pace)]
-
-
-async def _unless(closed: asyncio.Task[bool], awaited: Awaitable[T]) -> T | None:
-    """Await something, but give it up and return None once the client is closed."""
-    coming = asyncio.ensure_future(awaited)
-    try:
-        await asyncio.wait({coming, closed}, return_when=asyncio.FIRST_COMPLETED)
-        return coming.result() if coming.done() else None
-    finally:
-        if not coming.done():
-            coming.cancel()
-            await asyncio.gather(coming, return_exceptions=True)
