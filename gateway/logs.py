@@ -14,7 +14,7 @@ import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 _SECRET_NAMES = ("password", "secret", "token", "credential", "authorization", "private_key")
-_NOISY = ("alembic", "sqlalchemy", "asyncio")
+_NOISY = ("alembic", "sqlalchemy", "asyncio", "hpack", "httpcore")
 
 
 def configure(level: str, form: str, stream: TextIO | None = None) -> None:

@@ -74,3 +74,13 @@ def test_a_traceback_is_kept() -> None:
     except KeyError:
         logging.getLogger("gateway.test").exception("failed")
     assert "Traceback (most recent call last)" in stream.getvalue()
+
+
+@pytest.mark.parametrize("name", ["hpack.hpack", "httpcore.http2", "asyncio"])
+def test_what_libraries_log_of_every_octet_is_left_out(name: str) -> None:
+    """At the level of debug they show header fields, and with these tokens."""
+    stream = logged("json", "debug")
+    logging.getLogger(name).debug("Encoding (b'authorization', b'Bearer x')")
+    assert stream.getvalue() == ""
+    logging.getLogger(name).warning("trouble")
+    assert json.loads(stream.getvalue())["event"] == "trouble"
