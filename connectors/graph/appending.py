@@ -48,9 +48,7 @@ async def append(
     async with mapped(content) as message:
         wish = Wish(mailbox, message, flags, _date(internal_date, mail.clock.now()), is_draft)
         made = await (drafts.create(mail, wish) if is_draft else make(mail, wish))
-    state = mail.state(made)
-    mail.known.put([state.ref], mailbox)
-    return state
+    return mail.state(made)
 
 
 def _date(asked: datetime | None, now: datetime) -> datetime:

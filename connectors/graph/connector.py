@@ -78,6 +78,7 @@ class GraphConnector(Connector, MailboxAdmin, Push, BatchFetch, TextSearch):
             has_deleted_flag=False,
             batch_limit=BATCH_LIMIT,
             outline_limit=OUTLINE_LIMIT,
+            append_limit=appending.MAX_OCTETS,
             poll_interval_s=self._settings.poll_interval_s,
             bodies_vary=True,
         )

@@ -46,7 +46,6 @@ async def expunge(mail: Mail, mailbox: MailboxRef, refs: Sequence[MessageRef]) -
             mail.known.stray(ref, trash)
     else:
         await _delete(mail, course, there)
-    mail.known.drop((*course.done, *course.missing), mailbox)
     course.done = dict.fromkeys(course.done)
     return course.result()
 

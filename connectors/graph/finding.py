@@ -7,8 +7,9 @@ the same octets is not taken for it.
 
 from __future__ import annotations
 
+import contextlib
 import uuid
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -42,37 +43,38 @@ def new_mark(digest: str) -> str:
 async def find_marked(client: GraphClient, folder: str, mark: str, message_id: str | None) -> Message | None:
     """Return the message of the folder with that mark, as it is there now; None if there is none.
 
-    By its Message-ID, where it has one, it is found in no time; by the mark alone Exchange has to look at all messages.
+    By its Message-ID, where it has one, it is found in no time; by the mark alone Exchange has to look at all messages,
+    but then it is also found if Exchange has given it another Message-ID.
 
     Raises:
         ConnectorError: it could not be looked for.
     """
-    by_mark = f"singleValueExtendedProperties/Any(ep: ep/id eq '{MARK}' and ep/value eq '{mark}')"
-    filters = [by_mark] if message_id is None else [f"internetMessageId eq {_quoted(message_id)}", by_mark]
-    refused: Rejected | None = None
+    filters = [] if message_id is None else [f"internetMessageId eq {_quoted(message_id)}"]
+    filters.append(f"singleValueExtendedProperties/Any(ep: ep/id eq '{MARK}' and ep/value eq '{mark}')")
+    refusals: list[Rejected] = []
     for condition in filters:
         try:
-            for message in await _filtered(client, folder, condition):
-                if property_of(message, MARK) == mark:
-                    return message
+            found = await _filtered(client, folder, condition)
         except Rejected as error:
             # Some filters are too much for some mailboxes (ErrorRestrictionTooComplex, InefficientFilter).
-            refused = error
-        else:
-            if condition is not by_mark:
-                # Exchange may have given it another Message-ID only if it had none that it takes.
-                return None
-    if refused is not None:
-        raise refused
+            refusals.append(error)
+            continue
+        for message in found:
+            if property_of(message, MARK) == mark:
+                return message
+    if len(refusals) == len(filters):
+        raise refusals[0]
     return None
 
 
 async def _filtered(client: GraphClient, folder: str, condition: str) -> Sequence[Message]:
     query = [("$filter", condition), ("$select", SELECT), ("$expand", expand(MARK)), ("$top", str(_MOST))]
-    async for page in client.pages(
-        f"{folder_path(folder)}/messages", query=query, page_size=_MOST, reply=Page[msgspec.Raw]
-    ):
-        return decode_items(page.value, Message)
+    path = f"{folder_path(folder)}/messages"
+    pages = client.pages(path, query=query, page_size=_MOST, reply=Page[msgspec.Raw])
+    assert isinstance(pages, AsyncGenerator)
+    async with contextlib.aclosing(pages):
+        async for page in pages:
+            return decode_items(page.value, Message)
     return []
 
 

@@ -54,6 +54,7 @@ IN_REPLY_TO: Final = "String 0x1042"
 MESSAGE_CLASS: Final = "String 0x001A"
 
 _MESSAGE_ID: Final = re.compile(r"[\x21-\x7e]{3,998}")
+_USUAL_ID: Final = re.compile(r"<[!-;=?A-~]{1,200}@[!-;=?A-~]{1,200}>")
 _IMPORTANCE: Final = {
     "high": "high", "low": "low", "normal": "normal", "urgent": "high", "non-urgent": "low",
     "1": "high", "2": "high", "3": "normal", "4": "low", "5": "low",
@@ -65,7 +66,7 @@ class Fidelity(enum.Enum):
 
     FULL = "full"
     BARE = "bare"
-    """Text, subject and dates, and the message itself attached."""
+    """Text, subject, dates, author and Message-ID, and the message itself attached."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,16 +124,13 @@ def rebuild(
             {"id": key, "value": value} for key, value in {**set_properties, **properties}.items()
         ],
     }
-    message_id = _message_id(root) if is_full else None
+    message_id = _message_id(root)
+    if not is_full and message_id is not None and not _USUAL_ID.fullmatch(message_id):
+        message_id = None
     if message_id is not None:
         fields["internetMessageId"] = message_id
     together, later = _shared_out(fields, parts)
     return Rebuilt(fields, together, later, message_id)
-
-
-def message_id_of(buffer: Buffer) -> str | None:
-    """Return the Message-ID of a message as it stands in the header, None if it has none that is one."""
-    return _message_id(read_tree(buffer[: 256 * 1024]).root)
 
 
 def _shared_out(fields: Mapping[str, object], parts: Sequence[Part]) -> tuple[list[Part], list[Part]]:

@@ -136,7 +136,6 @@ async def copy(mail: Mail, source: MailboxRef, refs: Sequence[MessageRef], desti
     for ref, result in zip(wanted, await _batch(mail, items, course), strict=True):
         _take(course, ref, result)
     await _check_destination(mail, course, destination)
-    mail.known.put((state.ref for state in course.done.values() if state is not None), destination)
     return course.result()
 
 
@@ -155,8 +154,6 @@ async def move(mail: Mail, source: MailboxRef, refs: Sequence[MessageRef], desti
             course.done[ref] = MessageState(ref)
     await move_some(mail, course, [ref for ref in found if ref not in course.done], destination)
     await _check_destination(mail, course, destination)
-    mail.known.drop((*course.done, *course.missing), source)
-    mail.known.put(course.done, destination)
     return course.result()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from dataclasses import replace
 from email.message import EmailMessage
 
 import pytest
@@ -14,6 +15,7 @@ from connectors.graph.finding import REPEATED_WITHIN_S
 from tests.connectors.graph.writing_rig import LOST, LOST_AFTER_WORK, Rig, mail
 from tests.connectors.transport.jumping_clock import JumpingClock
 from tests.fakes.graph.faults import Fault
+from tests.fakes.graph.records import Kind, Message
 
 CREATE = "folder-messages.create"
 ATTACH = "attachments.create"
@@ -133,6 +135,29 @@ async def test_what_exchange_refuses_is_stored_with_itself_attached(rig: Rig) ->
     assert message.content.body.text == "Body 1.\r\n"
     assert message.is_read
     assert state.flags == frozenset({SEEN})
+
+
+async def test_a_message_that_came_out_read_is_made_unread(rig: Rig) -> None:
+    await rig.mail.tree()
+
+    def read(_: object, message: Message, kind: Kind) -> None:
+        if kind is Kind.ADDED:
+            message.is_read = True
+
+    rig.box.listeners.append(read)
+    state = await rig.append("inbox", mail(1))
+    assert not rig.message(state.ref).is_read
+    assert state.flags == frozenset()
+
+
+async def test_a_lost_message_is_found_under_another_id(rig: Rig) -> None:
+    def rename(_: object, message: Message, kind: Kind) -> None:
+        message.content.envelope = replace(message.content.envelope, message_id="<another@example.org>")
+
+    rig.box.listeners.append(rename)
+    rig.fake.faults.order(CREATE, LOST_AFTER_WORK)
+    state = await rig.append("inbox", mail(1))
+    assert [rig.message(state.ref)] == rig.inside("inbox")
 
 
 async def test_refused_twice_it_is_not_stored(rig: Rig) -> None:
