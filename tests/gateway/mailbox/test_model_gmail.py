@@ -1,8 +1,7 @@
 """Random histories over the Gmail connector and a Gmail with quirks and other users: see `history`.
 
-`GMAIL_HISTORIES=1000` runs so many, `GMAIL_FIRST_HISTORY=5000` from that seed on; `make test-long` runs many. All of it
-is in one process and on simulated time, so that a seed that fails does so again; should it not, `PYTHONHASHSEED=0` for
-both leaves nothing to chance.
+`GMAIL_HISTORIES=1000` runs so many, `GMAIL_FIRST_HISTORY=5000` from that seed on. All of it is in one process and on
+simulated time, so that a seed that fails does so again; should it not, `PYTHONHASHSEED=0` leaves nothing to chance.
 """
 
 from __future__ import annotations
@@ -27,6 +26,8 @@ from gateway.mailbox.view import ExpungeOutcome, StoreOutcome
 from gateway.store import placements
 from gateway.store.accounts import AccountRow
 from gateway.sync.account_sync import EXPIRY_PAUSE_S
+from gateway.sync.engine import SyncSettings
+from gateway.sync.hydrate import Prefetch
 from gateway.wire.commands import StoreAction
 from tests.fakes.gmail.client import ROOT
 from tests.gateway.mailbox.history import History
@@ -36,7 +37,7 @@ from tests.simulated_loop import SimulatedClock, run_simulated
 from tests.stack import PATIENT_S, running_stack
 
 FIRST = int(os.environ.get("GMAIL_FIRST_HISTORY", "0"))
-SEEDS = range(FIRST, FIRST + int(os.environ.get("GMAIL_HISTORIES", "0")))
+SEEDS = range(FIRST, FIRST + int(os.environ.get("GMAIL_HISTORIES", "6")))
 LIVES = 3
 STEPS = 30
 
@@ -56,7 +57,14 @@ class GmailHistory(History):
             "expunge": self.outside.expunge,
             "batch_size": self.random.choice((2, 50)),
             "max_concurrent": self.random.choice((1, 8)),
+            "append": self.random.choice(("insert", "insert", "import")),
+            "auto_expunge": self.random.random() < 0.15,
         }
+        self.sync = SyncSettings(
+            prefetch=self.random.choice((Prefetch.NONE, Prefetch.NONE, Prefetch.HEADERS, Prefetch.BODIES)),
+            poll_interval_s=self.random.choice((60.0, 3600.0)),
+            parallel_mailboxes=self.random.choice((1, 2)),
+        )
 
     def connect(self, _: AccountRow) -> Connector:
         token = FixedCredential(BearerCredential("", Secret(self.outside.fake.access_token())))
@@ -78,7 +86,10 @@ class GmailHistory(History):
     async def store_flags(
         self, client: SimulatedClient, uids: list[int], action: StoreAction, names: list[str], since: int | None
     ) -> StoreOutcome:
-        self.outside.ledger.flagged.update(await self.refs(client, uids))
+        ledger, refs = self.outside.ledger, await self.refs(client, uids)
+        ledger.flagged.update(refs)
+        if self.settings["auto_expunge"] and "\\Deleted" in names and action is not StoreAction.REMOVE:
+            ledger.leaving.update((ref, client.view._mailbox.row.ref) for ref in refs)
         return await super().store_flags(client, uids, action, names, since)
 
     async def copy_to(self, client: SimulatedClient, uids: list[int], name: str, *, is_move: bool) -> CopyOutcome:
@@ -174,7 +185,9 @@ def test_everybody_agrees_after_any_history_with_gmail(tmp_path: Path, seed: int
 async def _live(directory: Path, seed: int) -> None:
     history = GmailHistory(seed)
     for life in range(LIVES):
-        async with running_stack(directory, make_connector=history.connect, clock=history.clock) as stack:
+        async with running_stack(
+            directory, sync=history.sync, make_connector=history.connect, clock=history.clock
+        ) as stack:
             if not life:
                 await stack.start_account("work", "alex", "gmail", {})
             await history.live(stack, STEPS)
