@@ -16,14 +16,13 @@ MAX_ADDRESSES: Final = 500
 
 _MAX_NAME: Final = 256
 _MAX_ADDRESS: Final = 320
+_MAX_OCTETS: Final = 4096
 
 _TOKEN: Final = re.compile(
-    rb"(?P<quoted>\"(?:[^\"\\]++|\\.)*+\")"
-    rb"|(?P<blank>[ \t]++)"
-    rb"|(?P<mark>[<>,;:()\"])"
-    rb"|(?P<word>[^ \t<>,;:()\"]++)",
+    rb"\"(?:[^\"\\]++|\\.)*+\"|[ \t]++|[<>,;:()\"]|[^ \t<>,;:()\"]++",
     re.DOTALL,
 )
+_TOKEN_WITHOUT_QUOTES: Final = re.compile(rb"[ \t]++|[<>,;:()\"]|[^ \t<>,;:()\"]++")
 _QUOTED: Final = re.compile(rb"\"((?:[^\"\\]++|\\.)*+)\"", re.DOTALL)
 _QUOTED_PAIR: Final = re.compile(rb"\\(.)", re.DOTALL)
 _COMMENT_MARK: Final = re.compile(rb"[()]|\\.", re.DOTALL)
@@ -82,6 +81,13 @@ class _Piece:
             return None
         return Mailbox(" ".join(storable(decode_words(name)).split())[:_MAX_NAME], address)
 
+    def add(self, token: bytes, *, is_in_angle: bool) -> None:
+        """Take one more word; of what is longer than any address the end is dropped."""
+        if is_in_angle:
+            self.angle = ((self.angle or b"") + token)[:_MAX_OCTETS]
+        elif self.angle is None:
+            self.words = (self.words + token)[:_MAX_OCTETS]
+
     def _bare(self) -> str:
         """Return an address without brackets; of several words the one with an at sign."""
         text = _text(self.words).strip()
@@ -96,9 +102,9 @@ def _text(octets: bytes) -> str:
 
 def _pieces(value: bytes) -> Iterator[_Piece]:
     piece, is_in_angle = _Piece(), False
-    position, takes_comments = 0, True
+    position, takes_comments, pattern = 0, True, _TOKEN
     while position < len(value):
-        match = _TOKEN.match(value, position)
+        match = pattern.match(value, position)
         if match is None:
             return
         position, token = match.end(), match[0]
@@ -118,11 +124,11 @@ def _pieces(value: bytes) -> Iterator[_Piece]:
         elif token == b":" and not is_in_angle:
             # The name of a group has come to its end.
             piece = _Piece()
-        elif token not in (b'"', b"(", b")"):
-            if is_in_angle:
-                piece.angle = (piece.angle or b"") + token
-            elif piece.angle is None:
-                piece.words += token
+        elif token == b'"':
+            # It never ends; nor does any after it, which are not to be sought to the end one by one.
+            pattern = _TOKEN_WITHOUT_QUOTES
+        elif token not in (b"(", b")"):
+            piece.add(token, is_in_angle=is_in_angle)
     yield piece
 
 

@@ -45,8 +45,12 @@ def test_anything_can_stand_in_an_address_field(value: bytes) -> None:
         assert mailbox.address.isprintable()
 
 
-def test_a_hundred_thousand_open_comments_cost_nothing() -> None:
-    assert read_addresses(b"(" * 100_000 + b"a@example.org") == [Mailbox("", "a@example.org")]
+@pytest.mark.parametrize(
+    "filling",
+    [b"(" * 100_000, b"(a)" * 50_000, b'\\"' * 100_000 + b",", b"a " * 100_000 + b",", b'"\\' * 99_999 + b","],
+)
+def test_no_filling_keeps_an_address_from_being_read(filling: bytes) -> None:
+    assert read_addresses(filling + b"a@example.org")[-1].address == "a@example.org"
 
 
 @pytest.mark.parametrize(
