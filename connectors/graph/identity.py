@@ -121,6 +121,8 @@ class Identity:
             flow = self._app.initiate_device_flow(scopes=scopes)
             if "user_code" not in flow or "device_code" not in flow:
                 raise refusal_of(flow)
+        # Without a pause MSAL would ask for ever, and not return.
+        flow["interval"] = max(flow["interval"], 1)
         return DeviceFlow(str(flow.get("message") or _device_message(flow)), flow)
 
     def poll_device(self, flow: DeviceFlow) -> TokenReply | None:

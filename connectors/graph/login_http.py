@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from typing import Final
+from urllib.parse import urlencode
 
 import httpx
 import msgspec
@@ -63,7 +64,7 @@ class LoginHttp:
         self,
         url: str,
         params: Mapping[str, str] | None = None,
-        data: Mapping[str, str] | str | None = None,
+        data: Mapping[str, str | bytes | None] | str | None = None,
         headers: Mapping[str, str] | None = None,
         **_ignored: object,
     ) -> LoginResponse:
@@ -72,11 +73,11 @@ class LoginHttp:
         Raises:
             Unavailable: the login service cannot be reached, or failed.
         """
-        if isinstance(data, str):
-            headers = {"Content-Type": "application/x-www-form-urlencoded", **(headers or {})}
-            request = self._http.build_request("POST", self._real(url), params=params, content=data, headers=headers)
-        else:
-            request = self._http.build_request("POST", self._real(url), params=params, data=data, headers=headers)
+        if not isinstance(data, str):
+            # MSAL leaves it to whoever sends to leave out what is None.
+            data = urlencode({name: value for name, value in (data or {}).items() if value is not None})
+        fields = {"Content-Type": "application/x-www-form-urlencoded", **(headers or {})}
+        request = self._http.build_request("POST", self._real(url), params=params, content=data, headers=fields)
         return self._send(request)
 
     def get(

@@ -27,6 +27,7 @@ from connectors.transport.limits import QuotaBudget
 from connectors.transport.messages import SUCCESS, Content, Effect, Headers, Reply, Request
 from connectors.transport.options import TransportOptions
 from connectors.transport.retry import RetryPolicy
+from connectors.transport.window import Window
 
 T = TypeVar("T")
 
@@ -52,6 +53,9 @@ STREAM_TIMEOUT_S: Final = 300.0
 """Longest silence of a message that is streamed: Exchange makes it anew from its parts before it sends any of it."""
 
 _WINDOW_S: Final = 600.0
+_BURST: Final = 3
+"""A third of ten minutes' requests may be made at once; after all of them everybody would have to wait for long."""
+
 _ERROR_OCTETS: Final = 64 * 1024
 _CLAIMS: Final = re.compile(r'\bclaims="([A-Za-z0-9+/=_-]+)"')
 
@@ -120,7 +124,9 @@ class Sender:
         self.authoriser = CredentialAuthoriser(credentials, [settings.api_root])
         self.crowding = Crowding(settings.max_concurrent)
         self._credentials = credentials
-        self._budget = QuotaBudget(settings.requests_per_10_minutes, _WINDOW_S, self.clock)
+        allowed = settings.requests_per_10_minutes
+        window = Window(allowed, _WINDOW_S, self.clock)
+        self._budget = QuotaBudget(allowed / _BURST, _WINDOW_S / _BURST, self.clock, window)
         self._transport = transport
         self._chance = chance
         self._is_closed = False

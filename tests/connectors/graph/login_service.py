@@ -57,6 +57,7 @@ class LoginService(httpx.BaseTransport):
         if path.endswith("/.well-known/openid-configuration"):
             return self._configuration(tenant)
         form = {name: found[0] for name, found in parse_qs(request.read().decode()).items()}
+        assert "None" not in form.values()
         if path.endswith("/devicecode"):
             return httpx.Response(200, json=self._device_code())
         self.forms.append(form)

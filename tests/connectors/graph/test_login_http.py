@@ -19,7 +19,7 @@ def http_of(handler: Handler, **settings: object) -> LoginHttp:
     return LoginHttp(GraphSettings(**settings), httpx.MockTransport(handler))  # type: ignore[arg-type]
 
 
-def test_a_form_is_posted_as_dict_or_text() -> None:
+def test_a_form_is_posted_as_text_whatever_its_values_are() -> None:
     bodies = []
 
     def handler(request: httpx.Request) -> httpx.Response:
@@ -28,8 +28,9 @@ def test_a_form_is_posted_as_dict_or_text() -> None:
 
     http = http_of(handler)
     assert http.post(URL, data={"a": "b c"}).status_code == 400
+    assert http.post(URL, data={"a": b"b c", "claims": None}).status_code == 400
     assert http.post(URL, data="a=b+c", headers={"X": "y"}).text == '{"error":"invalid_grant"}'
-    assert bodies == [("application/x-www-form-urlencoded", b"a=b+c")] * 2
+    assert bodies == [("application/x-www-form-urlencoded", b"a=b+c")] * 3
     http.close()
 
 

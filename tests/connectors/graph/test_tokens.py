@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 
 import httpx
 import pytest
+from cryptography.hazmat.primitives.asymmetric import padding
+from cryptography.hazmat.primitives.hashes import SHA256
 
 from connectors.api.credentials import BearerCredential, CredentialRecord, Secret
 from connectors.api.errors import AuthExpired, ConnectorError, Denied, Unavailable
@@ -284,7 +287,9 @@ async def test_a_certificate_signs_an_assertion(service: LoginService, clock: Ju
     keeper = Keeper(client_id="client-1", tenant="tenant-1", certificate=pem_of(key, certificate))
     source = app_certificate_source(keeper.record(MAILBOX), clock=clock, transport=service)
     assert await source.get() == token("access-1")
-    assert service.forms[0]["client_assertion"].count(".") == 2
+    signed, _, signature = service.forms[0]["client_assertion"].rpartition(".")
+    pss = padding.PSS(padding.MGF1(SHA256()), padding.PSS.DIGEST_LENGTH)
+    key.public_key().verify(base64.urlsafe_b64decode(signature + "=="), signed.encode(), pss, SHA256())
     assert "client_secret" not in service.forms[0]
 
 
