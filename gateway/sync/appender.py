@@ -56,6 +56,8 @@ class Appender:
         self._resync = resync
         self._likeness_of = likeness_of
         self._appended = AppendedOctets(context)
+        self._unfound: list[IntentRow] = []
+        """Those whose answer was lost and that had not arrived when they were looked for. They may arrive yet."""
 
     async def append(
         self, row: MailboxRow, content: MessageContent, flags: Sequence[str], internal_date: datetime | None
@@ -69,6 +71,7 @@ class Appender:
         likeness = await _likeness(content)
         async with context.write_lock(row.id):
             uid = await self._answered_before(row, likeness.digest)
+            uid = uid if uid is not None else await self._arrived_since(row, likeness.digest)
             if uid is not None:
                 await self._keep_flags(row, uid, flags)
                 return uid
@@ -83,6 +86,7 @@ class Appender:
                     await context.failed(row, error)
                     uid = await self._settle(row, intent)
                     if uid is None:
+                        self._unfound += [] if self._appended.are_kept else [intent]
                         raise errors.Unavailable(error.operator_text) from error
                     await self._keep_flags(row, uid, flags)
                     return uid
@@ -212,6 +216,21 @@ class Appender:
                 uid = await self._settle(row, intent)
             if uid is not None and self._is_recent(intent) and await self._holds(row, uid):
                 return uid
+        return None
+
+    async def _arrived_since(self, row: MailboxRow, digest: bytes) -> int | None:
+        """Return the UID of a message that was not there when it was looked for, and has arrived since.
+
+        Raises:
+            OutcomeUnknown: the backend cannot be asked now.
+        """
+        self._unfound = [intent for intent in self._unfound if self._is_recent(intent)]
+        for intent in list(self._unfound):
+            if intent.content_hash == digest and _number(intent, "mailbox") == row.id:
+                uid = await self._settle(row, intent)
+                self._unfound.remove(intent)
+                if uid is not None:
+                    return uid
         return None
 
     async def _holds(self, row: MailboxRow, uid: int) -> bool:

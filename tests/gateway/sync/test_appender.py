@@ -14,6 +14,7 @@ from connectors.memory.faults import Operation
 from gateway.errors import ErrorKind, MailError
 from gateway.mailbox.fetch import Needs
 from gateway.store import intents
+from gateway.sync import appender
 from tests.stack import INBOX, Stack, message, next_changes, running_stack, until_held
 
 DATE = datetime(2020, 5, 6, 7, 8, 9, tzinfo=UTC)
@@ -125,6 +126,38 @@ async def test_another_message_is_not_taken_for_one_that_did_not_arrive(stack: S
     assert refused.value.kind is ErrorKind.UNAVAILABLE
     assert await append_octets(stack, DRAFT) == 4
     assert len(backend.messages(INBOX)) == 4
+
+
+async def test_a_message_that_arrives_after_it_was_looked_for_is_the_answer_to_its_repetition(stack: Stack) -> None:
+    """The connection was given up while the backend was still at it."""
+    backend = await stack.add_account("work", layout="labels")
+    await stack.open()
+    backend.faults.fail_next(Operation.APPEND, errors.OutcomeUnknown("lost"))
+    with pytest.raises(MailError) as refused:
+        await append_octets(stack, DRAFT)
+    assert refused.value.kind is ErrorKind.UNAVAILABLE
+    backend.deliver(INBOX, as_stored(DRAFT))
+    # While that cannot be seen, nothing is stored either.
+    backend.faults.fail_next(Operation.CHANGES, *[errors.Unavailable("down")] * 50)
+    with pytest.raises(MailError) as unknown:
+        await append_octets(stack, DRAFT)
+    assert unknown.value.kind is ErrorKind.OUTCOME_UNKNOWN
+    backend.faults._before.clear()
+    assert await append_octets(stack, DRAFT) == 1
+    assert len(backend.messages(INBOX)) == 1
+    # Only that one is answered again.
+    assert await append_octets(stack, DRAFT) == 2
+
+
+async def test_what_arrives_long_after_is_a_message_of_its_own(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    backend = await stack.add_account("work", layout="labels")
+    await stack.open()
+    backend.faults.fail_next(Operation.APPEND, errors.OutcomeUnknown("lost"))
+    with pytest.raises(MailError):
+        await append_octets(stack, DRAFT)
+    backend.deliver(INBOX, as_stored(DRAFT))
+    monkeypatch.setattr(appender, "ANSWER_AGAIN_S", -1)
+    assert await append_octets(stack, DRAFT) == 2
 
 
 async def test_of_two_that_could_be_it_the_very_same_octets_are_taken(stack: Stack) -> None:
