@@ -49,8 +49,13 @@ async def mapped(content: MessageContent) -> AsyncIterator[Mapped]:
                 pending.clear()
         await asyncio.to_thread(_add, file, digest, bytes(pending))
         _check(file.tell(), content)
-        with contextlib.closing(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)) as buffer:
+        buffer = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        try:
             yield Mapped(buffer, digest.hexdigest())
+        finally:
+            # After a cancellation a thread may still be reading; then the map goes when that ends.
+            with contextlib.suppress(BufferError):
+                buffer.close()
 
 
 def _file() -> IO[bytes]:

@@ -9,11 +9,11 @@ What is lost at Exchange, though not in the gateway, which keeps serving the oct
 * the plain text beside HTML; Exchange makes its own. Control characters in texts;
 * names of groups and comments in addresses, and addresses that cannot be ones: they are in the header's text only;
 * signatures over the octets, as DKIM's. S/MIME is kept the way Exchange keeps it: what is encrypted or signed is a
-  file `smime.p7m` of a message of class IPM.Note.SMIME or IPM.Note.SMIME.MultipartSigned (MS-OXOSMIME); should Exchange
-  refuse that, the parts are as in any message and the whole is attached as it was;
+  file `smime.p7m` of a message of class IPM.Note.SMIME or IPM.Note.SMIME.MultipartSigned (MS-OXOSMIME);
 * requests for receipts: else reading old mail would have them sent;
 * of a header what is beyond 128 K characters; of a subject what is beyond 255.
-What cannot be taken apart is attached whole, as `message.eml`, behind what text was found.
+What cannot be taken apart, or what Exchange refuses otherwise, is attached whole, as `message.eml`, behind what text
+was found. A draft gets no header as text: when it is edited or sent, that would no longer be its own.
 """
 
 from __future__ import annotations
@@ -223,7 +223,7 @@ def _properties(
         found[SUBMIT_TIME] = system_time(sent)
     if fidelity is Fidelity.BARE:
         return found
-    if header:
+    if header and not is_draft:
         found[HEADER] = header
     for key, name in ((REFERENCES, "references"), (IN_REPLY_TO, "in-reply-to")):
         value = storable(decode(root.first(name) or b"", None)).strip()[:_IDS_CHARS]
