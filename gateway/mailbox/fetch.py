@@ -212,6 +212,10 @@ class FetchReader:
         try:
             await self._ahead.reached(entry.uid)
             body = await self._engine.bodies.open(self._mailbox.row, entry.message_id, MessageRef(ref))
+        except errors.NotFound as error:
+            # It may have got a new UID just now, and the client is told so as soon as it may be.
+            await self._mailbox.refresh()
+            raise from_connector(error) from error
         except errors.ConnectorError as error:
             raise from_connector(error) from error
         if body.size != entry.size:

@@ -243,6 +243,9 @@ class Bodies:
     async def _fetch_one(self, row: MailboxRow, item: Wanted, flight: _Flight) -> None:
         try:
             opener, dates = await self._read_one(row, item)
+        except OctetsDiffer as error:
+            self._crash(item.message_id, flight, error)
+            return
         except errors.ConnectorError as error:
             await self._context.failed(row, error)
             self._crash(item.message_id, flight, error)

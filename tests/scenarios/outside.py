@@ -73,9 +73,21 @@ class OutsideMemory(Outside):
     connector_name = "memory"
 
     def __init__(
-        self, layout: MemoryLayout = MemoryLayout.FOLDERS, *, has_uids: bool = False, is_whole: bool = False
+        self,
+        layout: MemoryLayout = MemoryLayout.FOLDERS,
+        *,
+        has_uids: bool = False,
+        is_whole: bool = False,
+        varies: bool = False,
     ) -> None:
-        self.backend = MemoryBackend(layout, has_uids=has_uids, lists_account=is_whole, reports_tree=is_whole)
+        self.backend = MemoryBackend(
+            layout,
+            has_uids=has_uids,
+            lists_account=is_whole,
+            reports_tree=is_whole,
+            has_exact_headers=not varies,
+            bodies_vary=varies,
+        )
         self.settings = {"backend": "scenario"}
         self.spec = shared_spec({"scenario": self.backend})
 

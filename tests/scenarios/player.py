@@ -185,6 +185,9 @@ class Player:
         if verb in ("offline", "online"):
             self._outside.set_offline(verb == "offline")
             return
+        if verb == "forget":
+            self._served.forget_bodies()
+            return
         path = _path(rest.pop(0))
         match verb:
             case "deliver":

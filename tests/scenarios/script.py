@@ -15,6 +15,7 @@ A transcript is a list of lines; those that begin with `#` are for the reader.
     OUTSIDE: delete Work
     OUTSIDE: renew INBOX             a new UIDVALIDITY
     OUTSIDE: offline                 the backend cannot be reached; `online` again
+    OUTSIDE: forget                  the cache has lost all messages
     C1: a1 NOOP                      client 1 sends a line
     C1+ DONE                         and this one in one write with its next line
     S1: a1 OK <any>                  the next line client 1 receives; nothing may come before it

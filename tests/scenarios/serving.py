@@ -101,6 +101,11 @@ class Served:
         # Views of a mailbox share its columns; who opens it waits until they are as the store is.
         await self.services.mail.open_mailbox(row.id)
 
+    def forget_bodies(self) -> None:
+        """Let the cache be empty, as after a time in which other messages were read."""
+        context = self.engine.context
+        context.cache.remove_account(context.account_id)
+
     async def problems(self) -> list[str]:
         """Return what is wrong with the store."""
         return await self.store.read_bulk(invariants.check)

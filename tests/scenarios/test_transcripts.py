@@ -23,7 +23,17 @@ from tests.servers.cyrus import Cyrus, cyrus
 __all__ = ["cyrus"]
 
 TRANSCRIPTS = Path(__file__).with_name("transcripts")
-BACKENDS = ("memory", "memory-uids", "memory-labels", "memory-whole", "maildir", "jmap", "gmail", "cyrus")
+BACKENDS = (
+    "memory",
+    "memory-uids",
+    "memory-labels",
+    "memory-whole",
+    "memory-varying",
+    "maildir",
+    "jmap",
+    "gmail",
+    "cyrus",
+)
 
 
 def _performances() -> Iterator[object]:
@@ -58,6 +68,8 @@ async def _backend(name: str, root: Path, request: pytest.FixtureRequest) -> Asy
             yield OutsideMemory(Layout.LABELS)
         case "memory-whole":
             yield OutsideMemory(Layout.LABELS, is_whole=True)
+        case "memory-varying":
+            yield OutsideMemory(Layout.ITEMS, varies=True)
         case "maildir":
             yield OutsideMaildir(root)
         case "jmap":
