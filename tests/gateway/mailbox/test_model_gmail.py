@@ -23,7 +23,7 @@ from connectors.gmail.settings import parse_settings
 from gateway.errors import ErrorKind, MailError
 from gateway.mailbox.transfer import CopyOutcome
 from gateway.mailbox.view import ExpungeOutcome, StoreOutcome
-from gateway.store import placements
+from gateway.store import messages, placements
 from gateway.store.accounts import AccountRow
 from gateway.sync.account_sync import EXPIRY_PAUSE_S
 from gateway.sync.engine import SyncSettings
@@ -114,7 +114,9 @@ class GmailHistory(History):
         chance, ledger = self.random, self.outside.ledger
         action, labels = chance.choice(list(StoreAction)), chance.sample(list(LABELS), chance.randint(0, 2))
         since = client.view.max_modseq(uids) - chance.randint(0, 2) if chance.random() < 0.3 else None
-        refs = await self.refs(client, uids)
+        # Those that the client has been told of, though the store may know already that some have left the mailbox.
+        ids = [entry.message_id for uid in uids if (entry := client.view._mailbox.find(uid)) is not None]
+        refs = list((await self.stack.store.read_bulk(lambda tx: messages.refs_by_ids(tx, ids))).values())
         if action is not StoreAction.REMOVE:
             ledger.entering.update((ref, LABELS[label]) for ref in refs for label in labels)
         if action is StoreAction.REPLACE:
