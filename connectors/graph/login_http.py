@@ -51,14 +51,17 @@ class LoginHttp:
 
     def __init__(self, settings: GraphSettings, transport: httpx.BaseTransport | None = None) -> None:
         options = TransportOptions(ca_file=settings.ca_file, verify=settings.verify)
-        timeout = httpx.Timeout(min(settings.timeout_s, WITHIN_S), connect=min(settings.timeout_s, _CONNECT_S))
+        silence_s = min(settings.timeout_s, WITHIN_S)
+        self._timeouts = {
+            "connect": min(silence_s, _CONNECT_S),
+            "read": silence_s,
+            "write": silence_s,
+            "pool": silence_s,
+        }
+        self._headers = {"User-Agent": options.user_agent, "Accept-Encoding": "identity"}
         self._plain = plain_origin(settings.authority)
-        self._http = httpx.Client(
-            transport=transport or httpx.HTTPTransport(verify=options.ssl_context(), trust_env=False),
-            timeout=timeout,
-            trust_env=False,
-            headers={"User-Agent": options.user_agent},
-        )
+        # Not by a client of httpx, which would log each request as if it were worth a line.
+        self._transport = transport or httpx.HTTPTransport(verify=options.ssl_context(), trust_env=False)
 
     def post(
         self,
@@ -77,8 +80,7 @@ class LoginHttp:
             # MSAL leaves it to whoever sends to leave out what is None.
             data = urlencode({name: value for name, value in (data or {}).items() if value is not None})
         fields = {"Content-Type": "application/x-www-form-urlencoded", **(headers or {})}
-        request = self._http.build_request("POST", self._real(url), params=params, content=data, headers=fields)
-        return self._send(request)
+        return self._send("POST", url, params, fields, data.encode("utf-8"))
 
     def get(
         self,
@@ -94,21 +96,36 @@ class LoginHttp:
         """
         for _ in range(_ATTEMPTS - 1):
             try:
-                return self._send(self._http.build_request("GET", self._real(url), params=params, headers=headers))
+                return self._send("GET", url, params, headers or {})
             except Unavailable:
                 continue
-        return self._send(self._http.build_request("GET", self._real(url), params=params, headers=headers))
+        return self._send("GET", url, params, headers or {})
 
     def close(self) -> None:
         """End all connections."""
-        self._http.close()
+        self._transport.close()
 
-    def _send(self, request: httpx.Request) -> LoginResponse:
-        what = f"{request.method} {shown(str(request.url))}"
+    def _send(
+        self,
+        method: str,
+        url: str,
+        params: Mapping[str, str] | None,
+        headers: Mapping[str, str],
+        content: bytes | None = None,
+    ) -> LoginResponse:
+        what = f"{method} {shown(url)}"
         until = time.monotonic() + WITHIN_S
         body = bytearray()
         try:
-            response = self._http.send(request, stream=True)
+            request = httpx.Request(
+                method,
+                self._real(url),
+                params=params,
+                headers={**self._headers, **headers},
+                content=content,
+                extensions={"timeout": self._timeouts},
+            )
+            response = self._transport.handle_request(request)
             try:
                 for chunk in response.iter_bytes():
                     body += chunk

@@ -6,10 +6,10 @@ import enum
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
+from connectors.api.given import address_of, file_of, text_of
 from connectors.api.settings import SettingError, SettingValue
 from connectors.graph.cloud import ADDRESSES, Addresses, Cloud
 
@@ -86,9 +86,6 @@ def parse_settings(settings: Mapping[str, SettingValue]) -> GraphSettings:
     expunge = ExpungeTo(settings.get("expunge", "trash"))
     if expunge is ExpungeTo.PERMANENT and cloud is not Cloud.GLOBAL:
         raise SettingError("expunge", "permanent is not to be had in a national cloud; use delete")
-    ca_file = _text(settings, "ca_file")
-    if ca_file is not None and not Path(ca_file).is_file():
-        raise SettingError("ca_file", f"there is no file {ca_file}")
     standard = GraphSettings()
     return GraphSettings(
         cloud=cloud,
@@ -103,32 +100,20 @@ def parse_settings(settings: Mapping[str, SettingValue]) -> GraphSettings:
         hidden=settings.get("hidden", False) is True,
         poll_interval_s=float(settings.get("poll_interval_s", standard.poll_interval_s)),
         timeout_s=float(settings.get("timeout_s", standard.timeout_s)),
-        ca_file=ca_file,
+        ca_file=file_of(settings, "ca_file"),
         verify=settings.get("verify", True) is not False,
     )
 
 
-def _text(settings: Mapping[str, SettingValue], key: str) -> str | None:
-    """Return the text, or None if it is left out or blank."""
-    return str(settings.get(key, "")).strip() or None
-
-
 def _address(settings: Mapping[str, SettingValue], key: str, default: str) -> str:
-    text = (_text(settings, key) or default).rstrip("/")
-    try:
-        parts = urlsplit(text)
-        is_good = parts.scheme in ("https", "http") and bool(parts.hostname) and (parts.port is None or parts.port > 0)
-    except ValueError:
-        is_good = False
-    if not is_good or "?" in text or "#" in text:
+    address = address_of(settings, key, default) or default
+    if "?" in address or "#" in address:
         raise SettingError(key, f"must be an address such as {default}")
-    if parts.username is not None or parts.password is not None:
-        raise SettingError(key, "must not hold a user name or password: they are credentials")
-    return text
+    return address.rstrip("/")
 
 
 def _mailbox(settings: Mapping[str, SettingValue]) -> str:
-    mailbox = _text(settings, "mailbox") or OWN_MAILBOX
+    mailbox = text_of(settings, "mailbox") or OWN_MAILBOX
     if not _MAILBOX.fullmatch(mailbox) or mailbox in (".", ".."):
         raise SettingError("mailbox", "must be an address such as alex@example.org, an id, or me")
     return OWN_MAILBOX if mailbox.lower() == OWN_MAILBOX else mailbox
