@@ -122,9 +122,10 @@ async def _look(mail: Mail, mailbox: MailboxRef, mark: Mark) -> _Look | None:
     tally = reconcile.Tally.of(mail.known, mailbox, [state.ref for state in here], gone)
     if reconcile.is_in_doubt(mail, await mail.tree(), mailbox, mark, tally):
         return None
+    if not tally.is_sure:
+        mail.looks.be_unsure(mailbox)
     for ref, other in elsewhere.items():
-        if mail.known.was_in(ref, other) is not True:
-            mail.known.stray(ref, other)
+        mail.leave_stray(ref, other)
     here, drafts = await edits.mark_edited(mail, mark.drafts, here, gone)
     after = msgspec.structs.replace(mark, link=link, drafts=drafts)
     if mark.least is not None and mark.most is not None:
@@ -217,8 +218,7 @@ def _sorted_out(
             here.append(mail.state(message))
             continue
         gone.append(ref)
-        if parent in tree.folders and not tree.folders[parent].is_search:
-            elsewhere[ref] = parent
+        elsewhere[ref] = parent
     return here, gone, elsewhere
 
 

@@ -25,7 +25,9 @@ class Known:
 
     def __init__(self, limit: int = MAX_MESSAGES) -> None:
         self._limit = limit
-        self._folder_of: dict[MessageRef, MailboxRef] = {}
+        # Until it is told by both, a message that was moved is in two folders. Those of one folder share its tuple.
+        self._folders_of: dict[MessageRef, tuple[MailboxRef, ...]] = {}
+        self._alone: dict[MailboxRef, tuple[MailboxRef, ...]] = {}
         self._complete: set[MailboxRef] = set()
         self._strays: dict[MailboxRef, dict[MessageRef, None]] = {}
         self._due: set[MailboxRef] = set()
@@ -34,33 +36,40 @@ class Known:
 
     def was_in(self, ref: MessageRef, mailbox: MailboxRef) -> bool | None:
         """Whether the message was told to be there; None if that is not known."""
-        folder = self._folder_of.get(ref)
-        if folder is None:
-            return False if mailbox in self._complete else None
-        return folder == mailbox
+        if mailbox in self._folders_of.get(ref, ()):
+            return True
+        return False if mailbox in self._complete else None
 
-    def folder_of(self, ref: MessageRef) -> MailboxRef | None:
-        """Return where the message was last told to be."""
-        return self._folder_of.get(ref)
+    def folders_of(self, ref: MessageRef) -> tuple[MailboxRef, ...]:
+        """Return the folders in which the message was told to be."""
+        return self._folders_of.get(ref, ())
+
+    def messages_in(self, mailbox: MailboxRef) -> list[MessageRef]:
+        """Return the messages that were told to be in a folder, as far as they are known."""
+        return [ref for ref, folders in self._folders_of.items() if mailbox in folders]
 
     def put(self, refs: Iterable[MessageRef], mailbox: MailboxRef) -> None:
         """Note that the gateway is told that the messages are there."""
+        alone = self._alone.setdefault(mailbox, (mailbox,))
         for ref in refs:
-            if self._folder_of.pop(ref, None) is None and len(self._folder_of) >= self._limit:
-                oldest = next(iter(self._folder_of))
-                self._complete.discard(self._folder_of.pop(oldest))
-            self._folder_of[ref] = mailbox
+            before = self._folders_of.pop(ref, ())
+            if not before and len(self._folders_of) >= self._limit:
+                self._complete.difference_update(self._folders_of.pop(next(iter(self._folders_of))))
+            self._folders_of[ref] = before if mailbox in before else (*before, mailbox) if before else alone
 
     def drop(self, refs: Iterable[MessageRef], mailbox: MailboxRef) -> None:
         """Note that the gateway is told that the messages are not there."""
         for ref in refs:
-            if self._folder_of.get(ref) == mailbox:
-                del self._folder_of[ref]
+            before = self._folders_of.get(ref, ())
+            left = tuple(folder for folder in before if folder != mailbox)
+            if left:
+                self._folders_of[ref] = self._alone[left[0]] if len(left) == 1 else left
+            elif before:
+                del self._folders_of[ref]
 
     def listed(self, refs: Iterable[MessageRef], mailbox: MailboxRef) -> None:
         """Note that these are all messages of the folder, so that nothing in it is left to look at."""
-        for ref in [ref for ref, folder in self._folder_of.items() if folder == mailbox]:
-            del self._folder_of[ref]
+        self.drop(self.messages_in(mailbox), mailbox)
         self._complete.add(mailbox)
         self.put(refs, mailbox)
         self._strays.pop(mailbox, None)
@@ -101,3 +110,5 @@ class Known:
         self._strays.pop(mailbox, None)
         self._due.discard(mailbox)
         self._complete.discard(mailbox)
+        self.drop(self.messages_in(mailbox), mailbox)
+        self._alone.pop(mailbox, None)

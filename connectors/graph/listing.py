@@ -75,6 +75,7 @@ async def listing(mail: Mail, mailbox: MailboxRef) -> AsyncIterator[Sequence[Mes
     else:
         prime = mail.looks.take_prime(mailbox) or await take_prime(mail, mailbox)
         states = await list_whole(mail, mailbox, prime)
+        await mail.trace(mailbox, [state.ref for state in states])
     for start in range(0, len(states), PAGE):
         yield states[start : start + PAGE]
     if not folder.is_search:

@@ -64,6 +64,8 @@ class Looks:
         self._marks: dict[MailboxRef, tuple[Cursor, Mark]] = {}
         self._counted: dict[MailboxRef, int] = {}
         self._doubts: dict[MailboxRef, int] = {}
+        self._unsure: set[MailboxRef] = set()
+        self._begun: set[MailboxRef] = set()
 
     # -- when ---------------------------------------------------------------------------------------------------------
 
@@ -131,13 +133,26 @@ class Looks:
         """Note that the number can be."""
         self._doubts.pop(mailbox, None)
 
+    def be_unsure(self, mailbox: MailboxRef) -> None:
+        """Note that something changed of which this process cannot tell whether it was in the folder before."""
+        if mailbox not in self._begun:
+            self._unsure.add(mailbox)
+
+    def is_unsure(self, mailbox: MailboxRef) -> bool:
+        """Whether the numbers tell little of the folder, since this process has not read it whole yet."""
+        return mailbox in self._unsure
+
     def begin(self, mailbox: MailboxRef, tree: Tree) -> None:
         """Note that a folder was counted anew, after the tree had been read."""
         self._counted[mailbox] = tree.number
         self._doubts.pop(mailbox, None)
         self._marks.pop(mailbox, None)
+        self._unsure.discard(mailbox)
+        self._begun.add(mailbox)
 
     def forget(self, mailbox: MailboxRef) -> None:
         """Let go of what is kept of a folder that is gone."""
         for kept in (self._looks, self._primes, self._marks, self._counted, self._doubts):
             kept.pop(mailbox, None)
+        self._unsure.discard(mailbox)
+        self._begun.discard(mailbox)

@@ -26,6 +26,12 @@ from connectors.graph.structs import MailFolder, Message
 PLACES_TTL_S: Final = 3600.0
 """For so long it is taken for granted which folders are well-known; one that was made since then gets its role late."""
 
+MAX_TRACED: Final = 200
+"""So many messages at most are looked for that a folder does not name any more: they are told elsewhere, mostly."""
+
+PLACE_QUERY: Final = (("$select", "id,parentFolderId"),)
+"""What tells where a message is."""
+
 STATE_QUERY: Final = (("$select", SELECT), ("$expand", EXPAND))
 """What `Mail.state` needs of a message."""
 
@@ -144,6 +150,21 @@ class Mail:
                 failed[ref] = result
         return found, failed
 
+    async def trace(self, mailbox: MailboxRef, refs: Sequence[MessageRef]) -> None:
+        """Find out where the messages are that were in the folder and are not among these, which are all that are."""
+        there = set(refs)
+        left = [ref for ref in self.known.messages_in(mailbox) if ref not in there]
+        found, _ = await self.read_each(left[-MAX_TRACED:], PLACE_QUERY)
+        for ref, message in found.items():
+            if message.parent_folder_id is not None and message.parent_folder_id != mailbox:
+                self.leave_stray(ref, MailboxRef(message.parent_folder_id))
+
+    def leave_stray(self, ref: MessageRef, mailbox: MailboxRef) -> None:
+        """See to it that a message is told by the folder it was found in, if it is not known from there."""
+        folder = self._tree.folders.get(mailbox) if self._tree is not None else None
+        if folder is not None and not folder.is_search and self.known.was_in(ref, mailbox) is not True:
+            self.known.stray(ref, mailbox)
+
     def learn_whole(self, mailbox: MailboxRef, refs: Sequence[MessageRef]) -> None:
         """Remember that the gateway was told that these are all messages of the folder."""
         self.learn(mailbox, refs, ())
@@ -152,10 +173,10 @@ class Mail:
     def learn(self, mailbox: MailboxRef, here: Iterable[MessageRef], gone: Iterable[MessageRef]) -> None:
         """Remember that the gateway was told that messages are in the folder, and that others are not."""
         for ref in here:
-            before = self.known.folder_of(ref)
-            if before is not None and before != mailbox:
-                # That folder may never say that it has gone.
-                self.known.stray(ref, before)
+            for other in self.known.folders_of(ref):
+                if other != mailbox:
+                    # That folder may never say that it has gone.
+                    self.known.stray(ref, other)
             self.known.put([ref], mailbox)
         self.known.drop(gone, mailbox)
 

@@ -3,8 +3,11 @@
 Changes alone are not enough: moves get lost where ids are immutable. So it is reckoned how many items a folder must
 have by what was told of it, and compared with how many it says it has. The number comes with the tree, some time before
 the changes are read, and what happens in between is in one and not in the other; both bounds allow for that. A number
-that is out of bounds twice in a row, with another one each time, means that something was not told. For all that no
-number shows, two losses that cancel each other, a folder is read whole now and then.
+that is out of bounds twice in a row, with another one each time, means that something was not told.
+
+It takes knowing which messages were in the folder before, or else an altered one may be a new one. So the first time
+that something changes in a folder of which this process knows little, it is read whole too, as soon as nobody waits for
+it. And for all that no number shows, two losses that cancel each other, that is done now and then in any case.
 """
 
 from __future__ import annotations
@@ -49,6 +52,11 @@ class Tally:
         before_gone = [known.was_in(ref, mailbox) for ref in gone]
         return cls(before_here.count(False), before_here.count(None), before_gone.count(True), before_gone.count(None))
 
+    @property
+    def is_sure(self) -> bool:
+        """Whether it is all known."""
+        return not self.perhaps_added and not self.perhaps_removed
+
     def advance(self, least: int, most: int) -> tuple[int, int]:
         """Return how many there are afterwards, at least and at most."""
         return least + self.added - self.removed - self.perhaps_removed, (
@@ -64,12 +72,14 @@ class Tally:
 def is_due(mail: Mail, mailbox: MailboxRef, mark: Mark) -> bool:
     """Whether the folder is to be read whole before anything was asked.
 
-    What is only due for its age waits until nobody waits for it.
+    What need not be at once waits until nobody waits for it.
     """
     if mail.known.is_due(mailbox):
         return True
     if current_priority() is not Priority.BACKGROUND:
         return False
+    if mail.looks.is_unsure(mailbox):
+        return True
     interval_s = WHOLE_INTERVAL_S * (1 + (crc32(mailbox.encode()) % 1000) / 2000)
     return mail.clock.now().timestamp() - mark.whole_at >= interval_s
 
@@ -95,6 +105,7 @@ async def read_whole(mail: Mail, mailbox: MailboxRef, before: Mark) -> AsyncGene
     """
     prime = await take_prime(mail, mailbox)
     states = edits.compared(before.drafts, prime.drafts, await list_whole(mail, mailbox, prime))
+    await mail.trace(mailbox, [state.ref for state in states])
     cursor = mark_of(mail, prime).encode()
     present = frozenset(state.ref for state in states)
     mail.looks.begin(mailbox, await mail.tree())

@@ -15,7 +15,7 @@ def test_nothing_is_known_of_a_folder_that_was_not_listed() -> None:
     assert known.was_in(M, A) is None
     known.put([M], A)
     assert known.was_in(M, A) is True
-    assert known.was_in(M, B) is False
+    assert known.was_in(M, B) is None
     assert known.was_in(N, A) is None
 
 
@@ -37,13 +37,17 @@ def test_the_oldest_is_forgotten_and_its_folder_is_no_longer_known_whole() -> No
     assert known.was_in(N, B) is True
 
 
-def test_a_message_is_dropped_only_from_where_it_is() -> None:
+def test_a_message_that_was_moved_is_in_two_folders_until_both_have_told() -> None:
     known = Known()
+    known.put([M], A)
     known.put([M], B)
+    assert set(known.folders_of(M)) == {A, B}
+    assert known.messages_in(A) == [M]
     known.drop([M], A)
-    assert known.folder_of(M) == B
+    assert known.folders_of(M) == (B,)
+    known.drop([M], A)
     known.drop([M], B)
-    assert known.folder_of(M) is None
+    assert known.folders_of(M) == ()
 
 
 def test_strays_wait_for_their_folder_until_they_are_settled() -> None:
