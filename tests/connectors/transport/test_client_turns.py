@@ -108,6 +108,21 @@ async def test_no_more_requests_than_allowed_are_under_way() -> None:
         assert len(server.order) == 10
 
 
+async def test_a_request_that_is_several_waits_until_as_many_may_be_under_way() -> None:
+    server = GatedServer()
+    async with client_of(server, max_concurrent=4) as client:
+        tasks = [asyncio.create_task(client.request(request(url=f"https://a.example/{name}"))) for name in "ab"]
+        tasks.append(asyncio.create_task(client.request(request(url="https://a.example/four", permits=4))))
+        tasks.append(asyncio.create_task(client.request(request(url="https://a.example/c"))))
+        await settle()
+        assert server.order == ["/a", "/b"]
+        assert client.limit.held == 2
+        server.gate.set()
+        await asyncio.gather(*tasks)
+        assert server.order == ["/a", "/b", "/four", "/c"]
+        assert client.limit.held == 0
+
+
 async def test_interactive_requests_overtake_those_in_the_background() -> None:
     server = GatedServer()
     async with client_of(server, max_concurrent=1) as client:
