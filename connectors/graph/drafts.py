@@ -6,7 +6,6 @@ base64; a larger draft is made out of JSON, with its attachments uploaded one by
 
 from __future__ import annotations
 
-import asyncio
 import base64
 from typing import Final
 
@@ -48,9 +47,6 @@ async def create(mail: Mail, wish: Wish) -> Message:
         if wish.mailbox != await mail.place(WellKnown.DRAFTS):
             await move_made(mail, message.id, wish.mailbox)
         return await _marked(mail, wish, message)
-    except asyncio.CancelledError:
-        mail.unsettled.leave_behind(message.id)
-        raise
     except OutcomeUnknown:
         raise
     except ConnectorError:

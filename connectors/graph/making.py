@@ -38,6 +38,7 @@ T = TypeVar("T")
 _log = logging.getLogger(__name__)
 
 _CREATED: Final = frozenset({201})
+_PAUSES_S: Final = (1.0, 4.0)
 _AT_ONCE: Final = 256 * 1024
 """Octets of a message that is taken apart without leaving the event loop."""
 
@@ -201,7 +202,7 @@ async def _create(mail: Mail, wish: Wish, attempt: Attempt, payload: Mapping[str
         )
     except OutcomeUnknown as lost:
         try:
-            found = await find_marked(mail.client, attempt.folder, attempt.mark, attempt.message_id)
+            found = await _look_for(mail, attempt)
         except ConnectorError:
             raise lost from None
         if found is not None:
@@ -216,6 +217,16 @@ async def _create(mail: Mail, wish: Wish, attempt: Attempt, payload: Mapping[str
     return message
 
 
+async def _look_for(mail: Mail, attempt: Attempt) -> Message | None:
+    """Look for what may have been made; what was made just now may take some seconds to be found."""
+    for pause_s in _PAUSES_S:
+        found = await find_marked(mail.client, attempt.folder, attempt.mark, attempt.message_id)
+        if found is not None:
+            return found
+        await mail.clock.sleep(pause_s)
+    return await find_marked(mail.client, attempt.folder, attempt.mark, attempt.message_id)
+
+
 async def _complete(mail: Mail, ref: str, rebuilt: Rebuilt, mailbox: MailboxRef) -> None:
     """Attach the rest and move the message to its mailbox; delete it if that fails."""
     is_moving = False
@@ -225,7 +236,8 @@ async def _complete(mail: Mail, ref: str, rebuilt: Rebuilt, mailbox: MailboxRef)
         is_moving = True
         await move_made(mail, ref, mailbox)
     except asyncio.CancelledError:
-        mail.unsettled.leave_behind(ref)
+        if not is_moving:
+            mail.unsettled.leave_behind(ref)
         raise
     except OutcomeUnknown as error:
         if is_moving:
