@@ -1,7 +1,7 @@
 """Searching by Outlook's own search, which looks for words and their beginnings and not for pieces of them.
 
 It gives 1,000 messages at most. Where there are more, the time is divided until each part has fewer, as the search can
-be asked for messages of certain days.
+be asked for messages of certain days. Words that stand beside each other have to be there all.
 Source: Microsoft, "Use the $search query parameter" and "Keyword Query Language syntax reference".
 """
 
@@ -36,21 +36,28 @@ async def search_text(mail: Mail, mailbox: MailboxRef, query: TextQuery) -> froz
         Unsupported: a term has no word in it that could be looked for.
     """
     await mail.require(mailbox)
-    found = await _find(mail, mailbox, " AND ".join(_looked_for(term, query) for term in query.terms))
-    return frozenset(found)
+    phrases = [_phrase(term) for term in query.terms]
+    if query.body_only:
+        return frozenset(await _find(mail, mailbox, " ".join(f"body:{phrase}" for phrase in phrases)))
+    found: set[MessageRef] | None = None
+    for phrase in phrases:
+        # Without a property the sender, the subject and the body are searched.
+        hits = await _find(mail, mailbox, phrase) | await _find(mail, mailbox, f"participants:{phrase}")
+        found = hits if found is None else found & hits
+    return frozenset(found or ())
 
 
-def _looked_for(term: str, query: TextQuery) -> str:
-    """Return the term in the language of the search, as a phrase in which no operator means anything."""
-    # A quotation mark cannot be had inside a phrase, and would be no part of a word.
+def _phrase(term: str) -> str:
+    """Return a term as a phrase, in which no operator means anything, in the form it has inside of $search.
+
+    Raises:
+        Unsupported: there is nothing to look for.
+    """
+    # Quotation marks cannot be had inside a phrase, and are no part of a word.
     text = " ".join(term.replace('"', " ").replace("\\", " ").split())
     if not any(char.isalnum() for char in text):
         raise Unsupported(f"{term!r} has no word that Outlook's search could look for")
-    phrase = f'"{text}"'
-    if query.body_only:
-        return f"body:{phrase}"
-    # Without a property sender, subject and body are searched.
-    return f"({phrase} OR participants:{phrase})"
+    return f'\\"{text}\\"'
 
 
 async def _find(mail: Mail, mailbox: MailboxRef, terms: str) -> set[MessageRef]:
@@ -61,7 +68,7 @@ async def _find(mail: Mail, mailbox: MailboxRef, terms: str) -> set[MessageRef]:
     spans = [(_FIRST_DAY, today)]
     while spans:
         first, last = spans.pop()
-        dated = f"{terms} AND received>={first.isoformat()} AND received<={last.isoformat()}"
+        dated = f"{terms} received:{first.isoformat()}..{last.isoformat()}"
         part, is_all = await _search(mail, mailbox, dated)
         found |= part
         if not is_all and first < last:
@@ -72,8 +79,7 @@ async def _find(mail: Mail, mailbox: MailboxRef, terms: str) -> set[MessageRef]:
 
 async def _search(mail: Mail, mailbox: MailboxRef, kql: str) -> tuple[set[MessageRef], bool]:
     """Search once; return what was found, and whether that is all."""
-    escaped = kql.replace('"', '\\"')
-    query = [("$search", f'"{escaped}"'), ("$select", "id"), ("$top", str(_PAGE))]
+    query = [("$search", f'"{kql}"'), ("$select", "id"), ("$top", str(_PAGE))]
     found: set[MessageRef] = set()
     pages = mail.client.pages(f"{folder_path(mailbox)}/messages", query=query, page_size=_PAGE, reply=Page[msgspec.Raw])
     assert isinstance(pages, AsyncGenerator)

@@ -10,6 +10,8 @@ from connectors.api.priority import Priority, prioritised
 from connectors.api.types import ChangePage, Cursor, MailboxRef, MessageRef, MessageState
 from connectors.graph import changes, listing
 from connectors.graph.mail import Mail
+from tests.fakes.graph import mapi
+from tests.fakes.graph.fake import FakeGraph
 
 Flags = frozenset[str] | None
 
@@ -98,3 +100,20 @@ class Follower:
         for ref in refs:
             if followed.states.pop(ref, None) is not None:
                 followed.removed.append(ref)
+
+
+def truth(fake: FakeGraph, follower: Follower) -> dict[MailboxRef, dict[MessageRef, Flags]]:
+    """Return what the stand-in has in the folders that are followed."""
+    found: dict[MailboxRef, dict[MessageRef, Flags]] = {}
+    for ref in follower.folders:
+        found[ref] = {}
+        for message_id in fake.ids_in(ref):
+            message = fake.message(message_id)
+            flags = {"\\Seen"} if message.is_read else set()
+            flags |= {"\\Flagged"} if message.flag["flagStatus"] == "flagged" else set()
+            flags |= {"\\Draft"} if message.is_draft else set()
+            flags |= {follower.mail.categories.keyword(each) for each in message.categories}
+            verb = (message.extended or {}).get(mapi.LAST_VERB, "")
+            flags |= {"102": {"\\Answered"}, "104": {"$Forwarded"}}.get(verb, set())
+            found[ref][MessageRef(message_id)] = frozenset(flags)
+    return found
