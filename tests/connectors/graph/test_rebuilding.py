@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import base64
+import email
+import email.policy
+from collections.abc import Iterator
 from datetime import UTC, datetime
-from email.message import EmailMessage
+from email.message import EmailMessage, Message
 from pathlib import Path
 from typing import Any
 
@@ -230,6 +233,33 @@ def test_the_corpus_keeps_every_attachment_and_date() -> None:
         assert SUBMIT_TIME in properties(rebuilt)
         assert "from" in rebuilt.fields
         assert body(rebuilt)["content"] or b"multipart/digest" in message.data
+
+
+def test_files_of_the_corpus_are_those_that_the_standard_library_finds() -> None:
+    checked = 0
+    for message in messages(200, 23):
+        parsed = email.message_from_bytes(message.data, policy=email.policy.compat32)
+        if parsed.get_content_type() == "multipart/signed":
+            continue
+        found = [(str(part["contentType"]).partition(";")[0], content(part)) for part in files(made(message.data))]
+        # Of messages in messages, and of reports, the package does not tell the octets.
+        found = [(kind, data) for kind, data in found if not kind.startswith("message/")]
+        assert found == list(attached(parsed))
+        checked += len(found)
+    assert checked > 50
+
+
+def attached(message: Message) -> Iterator[tuple[str, bytes]]:
+    """Yield type and octets of the parts that are neither text to be read nor messages, by the email package."""
+    if message.get_content_maintype() == "multipart":
+        for part in message.get_payload():
+            yield from attached(part)  # type: ignore[arg-type]
+        return
+    is_text = message.get_content_type() in {"text/plain", "text/html"} and message.get_filename() is None
+    if not is_text and message.get_content_maintype() != "message":
+        payload = message.get_payload(decode=True)
+        assert isinstance(payload, bytes)
+        yield message.get_content_type(), payload
 
 
 @given(st.binary(max_size=600))
