@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import email
 import email.policy
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -109,6 +111,26 @@ async def test_the_same_message_twice_is_two_messages(rig: Rig) -> None:
     second = await rig.append("inbox", mail(1))
     assert first.ref != second.ref
     assert len(rig.inside("inbox")) == 2
+
+
+async def test_concurrent_appends_are_all_stored_four_at_a_time(rig: Rig) -> None:
+    await rig.mail.tree()
+    rig.fake.stats.clear()
+    states = await asyncio.gather(*(rig.append("inbox", mail(number)) for number in range(20)))
+    assert len({state.ref for state in states}) == len(rig.inside("inbox")) == 20
+    assert rig.fake.stats.most_at_once <= 4
+    assert not rig.fake.stats.refusals
+
+
+async def test_in_a_shared_mailbox_large_attachments_are_refused_and_nothing_is_left(make_rig: MakeRig) -> None:
+    rig = make_rig(mailbox="team@example.com")
+    rig = replace(rig, box=rig.fake.add_user("team@example.com"))
+    rig.fake.share("team@example.com", rig.fake.options.address)
+    await rig.append("inbox", mail(1))
+    message = mail(2, b"Content-Type: application/pdf\r\n") + bytes(3_500_000)
+    with pytest.raises(Denied):
+        await rig.append("inbox", message)
+    assert len(rig.box.messages) == len(rig.inside("inbox")) == 1
 
 
 async def test_append_to_an_unknown_folder_is_not_found(rig: Rig) -> None:

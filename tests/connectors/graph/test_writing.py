@@ -105,6 +105,14 @@ async def test_a_conflict_that_does_not_end_fails_its_message_only(rig: Rig) -> 
     assert rig.fake.stats.batched[PATCH] == 3
 
 
+async def test_of_many_conflicts_none_loses_a_change(rig: Rig) -> None:
+    refs = rig.seed("inbox", 100)
+    rig.box.quirks.conflict_every = 13
+    result = await store(rig, refs, {SEEN, "Project"})
+    assert set(result.done) == set(refs)
+    assert all(message.is_read and message.categories == ("Project",) for message in rig.inside("inbox"))
+
+
 async def test_what_is_gone_is_missing_and_the_others_are_done(rig: Rig) -> None:
     refs = await rig.fill("inbox", 3)
     rig.box.purge(rig.message(refs[1]))
