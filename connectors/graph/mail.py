@@ -50,6 +50,7 @@ class Mail:
         self._tree: Tree | None = None
         self._readings = 0
         self._reading = asyncio.Lock()
+        self._asking = asyncio.Lock()
         self._places: dict[WellKnown, MailFolder] | None = None
         self._places_until = 0.0
 
@@ -83,8 +84,11 @@ class Mail:
         return self._places or {}
 
     async def tree(self) -> Tree:
-        """Return the folders as they were last read, or read them."""
-        return self._tree or await self.read_tree()
+        """Return the folders as they were last read, or read them, once for all who wait for that."""
+        if self._tree is not None:
+            return self._tree
+        async with self._asking:
+            return self._tree or await self.read_tree()
 
     def forget_tree(self) -> None:
         """Have the folders read anew when they are asked for next."""
