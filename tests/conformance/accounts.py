@@ -31,7 +31,7 @@ class AccountSuite(Suite):
         for number in range(30):
             await rig.deliver(INBOX, mail(number))
         states = await whole_account(inbox.connector)
-        assert [await inbox.read(state.ref) for state in states] == [mail(number) for number in range(30)]
+        await inbox.assert_are([state.ref for state in states], [mail(number) for number in range(30)])
 
     async def test_a_message_is_listed_once_with_all_its_mailboxes(self, inbox: Probe, other: Probe) -> None:
         require_account_listing(inbox.connector)

@@ -42,6 +42,12 @@ def require(rig: Rig, ability: Ability) -> None:
         pytest.skip(f"lacks the ability: {ability.value}")
 
 
+def require_stored_octets(connector: Connector) -> None:
+    """Skip the test if the backend composes messages anew, from what it knows."""
+    if connector.capabilities.bodies_vary:
+        pytest.skip("lacks the capability: octets that do not vary")
+
+
 def require_admin(connector: Connector) -> MailboxAdmin:
     return connector if isinstance(connector, MailboxAdmin) else _skip(MailboxAdmin)
 

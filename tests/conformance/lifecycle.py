@@ -29,7 +29,7 @@ class LifecycleSuite(Suite):
         await inbox.connector.close()
         await inbox.connector.open()
         assert await inbox.refs() == [state.ref]
-        assert await inbox.read(state.ref) == mail(1)
+        await inbox.assert_is(state.ref, mail(1))
 
     async def test_a_closed_connector_raises_only_the_errors_of_the_contract(self, inbox: Probe) -> None:
         await inbox.connector.close()
@@ -64,6 +64,7 @@ class LifecycleSuite(Suite):
         assert capabilities.append_limit is None or capabilities.append_limit > 0
         if capabilities.many_mailboxes:
             assert capabilities.ref_scope is Scope.ACCOUNT
+        assert not (capabilities.bodies_vary and capabilities.has_uids)
 
     async def test_a_cancelled_fetch_leaves_the_connector_usable(self, inbox: Probe) -> None:
         big = await inbox.append(mail(1, b"x" * 76 + b"\r\n" * 20_000))
@@ -73,14 +74,14 @@ class LifecycleSuite(Suite):
             await let_run(turns)
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
-            assert await inbox.read(small.ref) == mail(2)
+            await inbox.assert_is(small.ref, mail(2))
 
     async def test_content_given_up_half_way_leaves_the_connector_usable(self, inbox: Probe) -> None:
         big = await inbox.append(mail(1, (b"x" * 76 + b"\r\n") * 40_000))
         chunks = (await inbox.connector.fetch(inbox.ref, big.ref)).chunks()
-        assert (await anext(chunks)).startswith(b"From: ")
+        assert await anext(chunks)
         await chunks.aclose()  # type: ignore[attr-defined]
-        assert len(await inbox.read(big.ref)) == big.size
+        await inbox.assert_is(big.ref, mail(1, (b"x" * 76 + b"\r\n") * 40_000))
 
     async def test_a_listing_given_up_half_way_leaves_the_connector_usable(self, rig: Rig, inbox: Probe) -> None:
         for number in range(3):

@@ -7,6 +7,8 @@ interface. Messages are named from outside by their Message-ID, since refs are t
 
 from __future__ import annotations
 
+import email
+import email.policy
 import enum
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Collection, Sequence
@@ -135,6 +137,29 @@ class Probe:
 
     async def read(self, ref: MessageRef) -> bytes:
         return await octets(await self.connector.fetch(self.ref, ref))
+
+    async def assert_is(self, ref: MessageRef, data: bytes) -> None:
+        """Assert that a message is the one that was given: in its octets, or where those vary in what it says."""
+        assert self.gist(await self.read(ref)) == self.gist(data)
+
+    async def assert_are(self, refs: Sequence[MessageRef], messages: Sequence[bytes]) -> None:
+        assert [self.gist(await self.read(ref)) for ref in refs] == [self.gist(message) for message in messages]
+
+    def gist(self, data: bytes) -> object:
+        """Return what the backend has to keep of a message."""
+        if not self.connector.capabilities.bodies_vary:
+            return data
+        message = email.message_from_bytes(data, policy=email.policy.default)
+        fields = [str(message[name]) for name in ("From", "To", "Subject", "Message-ID")]
+        text = message.get_body(("plain", "html"))
+        return fields, " ".join(text.get_content().split()) if text is not None else None
+
+    def assert_size(self, state: MessageState, data: bytes) -> None:
+        """Assert that the size told is that of the octets, or is said not to be where those vary."""
+        if self.connector.capabilities.bodies_vary:
+            assert state.size is None or not state.size_is_exact
+        else:
+            assert (state.size, state.size_is_exact) == (len(data), True)
 
     async def append(
         self, data: bytes, flags: frozenset[str] = frozenset(), internal_date: datetime | None = None

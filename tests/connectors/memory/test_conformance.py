@@ -23,6 +23,7 @@ class MemoryRig(Rig):
         is_sparse: bool = False,
         is_whole: bool = False,
         has_gmail_ids: bool = False,
+        varies: bool = False,
     ) -> None:
         self.backend = MemoryBackend(
             layout,
@@ -32,6 +33,8 @@ class MemoryRig(Rig):
             reports_tree=is_whole,
             has_gmail_ids=has_gmail_ids,
             has_outlines=not has_gmail_ids,
+            has_exact_headers=not varies,
+            bodies_vary=varies,
             page_size=4,
         )
         if layout is Layout.LABELS:
@@ -82,6 +85,12 @@ class TestItems(ConnectorSuite):
     @pytest.fixture
     def rig(self) -> Rig:
         return MemoryRig(Layout.ITEMS)
+
+
+class TestItemsWhoseBodiesVary(ConnectorSuite):
+    @pytest.fixture
+    def rig(self) -> Rig:
+        return MemoryRig(Layout.ITEMS, varies=True)
 
 
 class TestLabels(ConnectorSuite):
