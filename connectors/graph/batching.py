@@ -138,9 +138,10 @@ class Batcher:
         batch = list(pending.popleft())
         if len(batch) > 1:
             return batch
-        # With fewer requests at a time than Graph makes of a batch, it gets no more than it may make.
-        limit = self._sender.crowding.limit
-        most = MAX_ITEMS if limit >= AT_ONCE else limit
+        # Where fewer requests at a time are left than Graph makes of a batch, it gets no more than it may make at once.
+        # Else a change of flags would wait until a large message has been read.
+        at_once = self._sender.at_once
+        most = MAX_ITEMS if at_once >= AT_ONCE else at_once
         octets = batch[0].octets
         while pending and len(pending[0]) == 1 and len(batch) < most:
             octets += pending[0][0].octets

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import random
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol, TypeVar, runtime_checkable
 from urllib.parse import quote
@@ -51,6 +51,9 @@ MAX_WAIT_S: Final = 90.0
 
 STREAM_TIMEOUT_S: Final = 300.0
 """Longest silence of a message that is streamed: Exchange makes it anew from its parts before it sends any of it."""
+
+LONG_STREAM_S: Final = 2.0
+"""A stream that has lasted for longer may last for minutes."""
 
 _WINDOW_S: Final = 600.0
 _BURST: Final = 3
@@ -130,6 +133,8 @@ class Sender:
         self._transport = transport
         self._chance = chance
         self._is_closed = False
+        self._streams: dict[object, float] = {}
+        """When the streams under way began, in seconds of the monotonic clock."""
         self._http = self._begin()
 
     def _begin(self) -> HttpClient:
@@ -147,6 +152,13 @@ class Sender:
     def http(self) -> HttpClient:
         """The HTTP client in use; another one after `close` and `open`."""
         return self._http
+
+    @property
+    def at_once(self) -> int:
+        """How many requests may be under way beside the streams that may last, at least 1."""
+        now = self.clock.monotonic()
+        lasting = sum(now - began > LONG_STREAM_S for began in self._streams.values())
+        return max(self.crowding.limit - lasting, 1)
 
     def open(self) -> None:
         """Make it usable again after `close`."""
@@ -184,10 +196,21 @@ class Sender:
             async with self._http.stream(request) as streamed:
                 if streamed.status in outgoing.accept:
                     self.succeeded()
-                    yield streamed
+                    with self._counted():
+                        yield streamed
                     return
                 body = await _beginning(streamed)
             await attempts.failed(streamed.status, streamed.headers, body, fields)
+
+    @contextlib.contextmanager
+    def _counted(self) -> Iterator[None]:
+        """Count a stream as under way within the block."""
+        stream = object()
+        self._streams[stream] = self.clock.monotonic()
+        try:
+            yield
+        finally:
+            del self._streams[stream]
 
     async def _fields(self, outgoing: Outgoing) -> Mapping[str, str]:
         """Return what the request is authorised with, so that a refusal can be told to the authoriser."""

@@ -354,6 +354,23 @@ async def test_with_fewer_at_a_time_batches_are_smaller(server: BatchServer, clo
     await client.close()
 
 
+async def test_a_batch_does_not_wait_for_a_stream_that_lasts(clock: JumpingClock) -> None:
+    server = BatchServer()
+
+    async def stream(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, content=b"x") if request.method == "GET" else await original(request)
+
+    original, server.handle_async_request = server.handle_async_request, stream  # type: ignore[method-assign]
+    client = client_of(server, clock)
+    async with client.stream("/messages/large/$value"):
+        clock.advance(3)
+        assert ids(await run(client, [get(number) for number in range(7)])) == [str(number) for number in range(7)]
+    assert [len(batch) for batch in server.batches] == [3, 3, 1]
+    assert ids(await run(client, [get(number) for number in range(7)])) == [str(number) for number in range(7)]
+    assert len(server.batches) == 4
+    await client.close()
+
+
 async def test_a_crowded_mailbox_gets_fewer_at_a_time(client: GraphClient, server: BatchServer) -> None:
     crowded = error("ApplicationThrottled", "Application is over its MailboxConcurrency limit.")
     server.outcomes["/me/messages/1"] = [(429, crowded, {"Retry-After": "1"})]
