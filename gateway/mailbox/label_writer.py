@@ -41,7 +41,7 @@ class LabelWriter:
         self.error: MailError | None = None
         self._engine = engine
         self._row = row
-        self._own = labelling.label_of(row)
+        self._own: Label | None = None
         self._rows: dict[Label, MailboxRow] = {}
 
     async def store(self, uids: Mapping[int, int], action: StoreAction, labels: Sequence[Label]) -> None:
@@ -60,6 +60,8 @@ class LabelWriter:
 
         async def read(tx: Transaction) -> dict[int, list[Label]]:
             self._rows = labelling.rows_by_label(await mailboxes.mailboxes_of(tx, account_id))
+            # As it is named now: it may have been renamed since it was opened, and another be called as it was.
+            self._own = next((label for label, row in self._rows.items() if row.id == self._row.id), None)
             return await labelling.labels_of(tx, self._row, uids)
 
         held = await self._engine.context.store.read_bulk(read)

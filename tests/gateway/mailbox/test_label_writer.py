@@ -7,6 +7,7 @@ from connectors.memory.backend import Layout, MemoryBackend
 from connectors.memory.faults import Operation
 from gateway.errors import ErrorKind, MailError
 from gateway.mailbox.fetch import Needs
+from gateway.mailbox.label_writer import LabelWriter
 from gateway.mailbox.view import View
 from gateway.wire.commands import StoreAction
 from gateway.wire.gmail import Label, SystemLabel
@@ -141,3 +142,17 @@ async def test_a_mailbox_that_is_open_for_reading_keeps_its_labels(stack: Stack)
     with pytest.raises(MailError) as refused:
         await view.store_labels([1], ADD, ["Work"])
     assert refused.value.kind is ErrorKind.READ_ONLY
+
+
+async def test_a_mailbox_renamed_meanwhile_has_the_label_of_its_new_name(stack: Stack) -> None:
+    backend, view = await opened(stack)
+    await view.store_labels([1, 2], ADD, ["Work"])
+    work = await stack.open("Work")
+    writer = LabelWriter(stack.engine(), work._mailbox.row)
+    await (await stack.user()).rename("Work", "Play")
+    columns = work._mailbox.columns
+    await writer.store({columns.message_ids[0]: columns.uids[0]}, REMOVE, ["Work"])
+    assert len(backend.messages(("Play",))) == 2
+    await writer.store({columns.message_ids[0]: columns.uids[0]}, REMOVE, ["Play"])
+    assert len(backend.messages(("Play",))) == 1
+    assert (writer.failed, writer.error) == (set(), None)
