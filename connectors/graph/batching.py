@@ -14,18 +14,9 @@ import msgspec
 
 from connectors.api.errors import ConnectorError, OutcomeUnknown, Unavailable
 from connectors.graph.errors import Refusal
-from connectors.graph.sending import (
-    FAILURES,
-    PAUSES,
-    Outgoing,
-    Patience,
-    Sender,
-    decode,
-    limited,
-    may_repeat,
-    query_string,
-    with_preference,
-)
+from connectors.graph.odata import decode, query_string, with_preference
+from connectors.graph.patience import FAILURES, PAUSES, Patience, limited, may_repeat
+from connectors.graph.sending import Outgoing, Sender
 from connectors.graph.structs import BatchReply, BatchResponse
 from connectors.transport.messages import SUCCESS, Effect, Headers
 

@@ -15,14 +15,8 @@ from connectors.api.credentials import CredentialSource
 from connectors.api.errors import ConnectorError, Unavailable
 from connectors.api.types import MessageContent
 from connectors.graph.batching import Batcher, BatchItem
-from connectors.graph.sending import (
-    STREAM_TIMEOUT_S,
-    Outgoing,
-    Sender,
-    decode,
-    query_string,
-    with_preference,
-)
+from connectors.graph.odata import decode, query_string, with_preference
+from connectors.graph.sending import STREAM_TIMEOUT_S, Outgoing, Sender
 from connectors.graph.settings import GraphSettings
 from connectors.graph.structs import Page
 from connectors.graph.uploads import Uploader

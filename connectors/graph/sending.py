@@ -5,49 +5,34 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Protocol, TypeVar, runtime_checkable
-from urllib.parse import quote
 
 import httpx
-import msgspec
 
 from connectors.api.credentials import CredentialSource
-from connectors.api.errors import ConnectorError, OutcomeUnknown, RateLimited, Unavailable
+from connectors.api.errors import Unavailable
 from connectors.graph.crowding import Crowding
 from connectors.graph.errors import Refusal
+from connectors.graph.odata import claims_of
+from connectors.graph.patience import MAX_WAIT_S, PAUSES, Patience, limited, may_repeat
 from connectors.graph.settings import GraphSettings
-from connectors.graph.structs import NoReply
 from connectors.transport.authorise import CredentialAuthoriser
 from connectors.transport.client import HttpClient, StreamedReply
 from connectors.transport.clock import Clock, LoopClock
 from connectors.transport.limits import QuotaBudget
 from connectors.transport.messages import SUCCESS, Content, Effect, Headers, Reply, Request
 from connectors.transport.options import TransportOptions
-from connectors.transport.retry import RetryPolicy
 from connectors.transport.window import Window
 
 T = TypeVar("T")
-
-IMMUTABLE_IDS: Final = 'IdType="ImmutableId"'
-"""The preference under which a message keeps its id when it is moved; it goes with every request."""
 
 MAX_REPLY_OCTETS: Final = 128 * 1024 * 1024
 """Of one reply that is read whole."""
 
 UNWANTED: Final = frozenset(range(400, 600)) - {408, 421, 425}
 """The statuses whose body says what is meant; the rest are the transport's."""
-
-PAUSES: Final = RetryPolicy(attempts=8, first_s=1.0, max_s=60.0)
-"""Between calls that are refused for their number or fail, where Graph does not say how long to wait."""
-
-FAILURES: Final = 4
-"""As often a call is made at most that fails otherwise."""
-
-MAX_WAIT_S: Final = 90.0
-"""How long a call waits in all for its turn, its quota and what Graph asks to wait."""
 
 STREAM_TIMEOUT_S: Final = 300.0
 """Longest silence of a message that is streamed: Exchange makes it anew from its parts before it sends any of it."""
@@ -60,7 +45,6 @@ _BURST: Final = 3
 """A third of ten minutes' requests may be made at once; after all of them everybody would have to wait for long."""
 
 _ERROR_OCTETS: Final = 64 * 1024
-_CLAIMS: Final = re.compile(r'\bclaims="([A-Za-z0-9+/=_-]+)"')
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,84 +271,6 @@ class Attempts:
         self._patience.wait(delay_s)
         if not refusal.is_throttling:
             await sender.clock.sleep(delay_s)
-
-
-class Patience:
-    """How often and how long one call has been put off."""
-
-    def __init__(self) -> None:
-        self._waited_s = 0.0
-        self._failed = 0
-
-    def refuse(self) -> int:
-        """Count an attempt that was put off; return how many there are."""
-        self._failed += 1
-        return self._failed
-
-    def bears(self, refusal: Refusal, delay_s: float) -> bool:
-        """Tell whether to wait for so long and try once more."""
-        most = PAUSES.attempts if refusal.is_throttling else FAILURES
-        return self._failed < most and self._waited_s + delay_s <= MAX_WAIT_S
-
-    def wait(self, delay_s: float) -> None:
-        """Take note that it is waited for so long."""
-        self._waited_s += delay_s
-
-
-def may_repeat(refusal: Refusal, effect: Effect) -> bool:
-    """Tell whether a call that was refused so may be made again."""
-    return refusal.is_throttling or (refusal.is_passing and effect is not Effect.WRITE)
-
-
-def limited(refusal: Refusal, what: str, effect: Effect, delay_s: float) -> ConnectorError:
-    """Return the error for a refusal that is not waited out; whoever asks again should wait for `delay_s`."""
-    error = refusal.error(what, effect)
-    if isinstance(error, RateLimited):
-        error.retry_after_s = delay_s
-    return error
-
-
-def claims_of(headers: Headers) -> str | None:
-    """Return the claims challenge of a 401, as JSON; None if there is none (Microsoft, "Claims challenges")."""
-    match = _CLAIMS.search(headers.get("www-authenticate", ""))
-    if match is None:
-        return None
-    text = match[1].replace("-", "+").replace("_", "/")
-    try:
-        decoded = msgspec.json.decode(f'"{text}{"=" * (-len(text) % 4)}"', type=bytes)
-        msgspec.json.decode(decoded, type=dict[str, object])
-    except (msgspec.MsgspecError, ValueError):
-        return None
-    return decoded.decode("utf-8")
-
-
-def query_string(query: Sequence[tuple[str, str]]) -> str:
-    """Return `?name=value&...`, or "" without any: OData wants a space as %20."""
-    pairs = (f"{quote(name, safe='$')}={quote(value, safe='$,/:()@')}" for name, value in query)
-    text = "&".join(pairs)
-    return f"?{text}" if text else ""
-
-
-def with_preference(headers: Mapping[str, str], *preferences: str) -> dict[str, str]:
-    """Return the headers with immutable ids, and these, beside what they prefer already."""
-    given = [value for name, value in headers.items() if name.lower() == "prefer"]
-    rest = {name: value for name, value in headers.items() if name.lower() != "prefer"}
-    return {**rest, "Prefer": ", ".join((IMMUTABLE_IDS, *preferences, *given))}
-
-
-def decode(body: bytes, reply: type[T], what: str, effect: Effect) -> T:
-    """Return a reply's body as a struct.
-
-    Raises:
-        Unavailable: it is none (OutcomeUnknown after a WRITE).
-    """
-    if reply is NoReply:
-        return reply()
-    try:
-        return msgspec.json.decode(body, type=reply)
-    except (msgspec.MsgspecError, ValueError) as exc:
-        text = f"{what} gave a reply that cannot be read: {exc}"
-        raise (OutcomeUnknown(text) if effect is Effect.WRITE else Unavailable(text)) from exc
 
 
 def transport_options(settings: GraphSettings) -> TransportOptions:

@@ -13,7 +13,8 @@ import msgspec
 
 from connectors.api.errors import ConnectorError, NotFound, OutcomeUnknown, Unavailable
 from connectors.api.types import MessageContent
-from connectors.graph.sending import PAUSES, Outgoing, Sender
+from connectors.graph.patience import PAUSES
+from connectors.graph.sending import Outgoing, Sender
 from connectors.graph.structs import UploadSession
 from connectors.transport.messages import Effect, Reply
 from connectors.transport.origins import MalformedUrl, Origin

@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl
 import pytest
 
 from connectors.api.errors import OutcomeUnknown, Unavailable
-from connectors.graph.sending import claims_of, decode, query_string, with_preference
+from connectors.graph.odata import claims_of, decode, query_string, with_preference
 from connectors.graph.structs import Message, NoReply
 from connectors.transport.messages import Effect, Headers
 
