@@ -36,7 +36,8 @@ async def create(mail: Mail, wish: Wish) -> Message:
         OutcomeUnknown: it may be there, or in Drafts.
         ConnectorError: it is not there.
     """
-    if len(wish.message.buffer) > MIME_OCTETS or not len(wish.message.buffer):
+    # What begins with nothing but blanks is no MIME for Exchange.
+    if len(wish.message.buffer) > MIME_OCTETS or not wish.message.buffer[:4096].strip():
         return await make(mail, wish)
     try:
         message = await _post(mail, wish)

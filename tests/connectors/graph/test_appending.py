@@ -7,6 +7,7 @@ import email
 import email.policy
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -18,6 +19,7 @@ from connectors.graph.settings import AppendBy
 from tests.connectors.graph.writing_rig import NONE, MakeRig, Rig, mail
 from tests.corpus.generate import messages
 
+VECTORS = Path(__file__).parents[2] / "vectors" / "mail"
 DATE = datetime(2021, 2, 3, 4, 5, 6, tzinfo=UTC)
 
 
@@ -104,6 +106,21 @@ async def test_parts_and_header_are_at_graph(rig: Rig) -> None:
 async def test_odd_messages_are_stored(rig: Rig, data: bytes) -> None:
     state = await rig.append("inbox", data)
     assert not rig.message(state.ref).is_draft
+
+
+async def test_broken_mail_is_stored(rig: Rig) -> None:
+    paths = sorted(VECTORS.glob("*.eml"))
+    for path in paths:
+        state = await rig.append("inbox", path.read_bytes(), frozenset({SEEN}), date=DATE)
+        message = rig.message(state.ref)
+        assert (message.is_read, message.is_draft, message.received) == (True, False, DATE), path.stem
+    assert len(rig.inside("inbox")) == len(paths) > 100
+
+
+async def test_broken_mail_is_stored_as_a_draft(rig: Rig) -> None:
+    for path in sorted(VECTORS.glob("*.eml")):
+        state = await rig.append("drafts", path.read_bytes())
+        assert rig.message(state.ref).is_draft, path.stem
 
 
 async def test_the_same_message_twice_is_two_messages(rig: Rig) -> None:
