@@ -58,6 +58,20 @@ async def test_attachments_of_any_size_arrive(rig: Rig) -> None:
     assert everything(rig) == 1
 
 
+async def test_a_large_signed_message_is_uploaded_with_every_octet_that_was_signed(rig: Rig) -> None:
+    kind = b"Content-Type: multipart/signed; protocol=x; boundary=s\r\n\r\n"
+    signed = (
+        b"--s\r\n" + large(4_000_000) + b"\r\n--s\r\nContent-Type: application/pkcs7-signature\r\n\r\nx\r\n--s--\r\n"
+    )
+    state = await rig.append("inbox", b"Subject: signed\r\n" + kind + signed)
+    message = rig.message(state.ref)
+    (file,) = rig.files(message)
+    assert (file.name, file.content_type) == ("smime.p7m", "multipart/signed")
+    assert file.data == kind + signed
+    assert message.extended is not None
+    assert message.extended["String 0x1a"] == "IPM.Note.SMIME.MultipartSigned"
+
+
 async def test_a_large_message_for_deleted_items_is_put_together_elsewhere(rig: Rig) -> None:
     await rig.append("deleteditems", TWO_PIECES)
     assert len(rig.inside("deleteditems")) == everything(rig) == 1
