@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from typing import Final, TypeVar, overload
 
 import httpx
@@ -146,7 +146,7 @@ class GraphClient:
         headers: Mapping[str, str] = _NO_HEADERS,
         page_size: int,
         reply: type[Page[T]],
-    ) -> AsyncIterator[Page[T]]:
+    ) -> AsyncGenerator[Page[T], None]:
         """Yield the pages of a collection; begin at a path, or go on at the link of an earlier page, as it is.
 
         `page_size` is what is preferred; pages may be smaller, and empty, and yet not the last.

@@ -14,6 +14,7 @@ import httpx
 import msgspec
 
 from connectors.api.errors import Unavailable
+from connectors.api.settings import SettingError
 from connectors.graph.settings import GraphSettings
 from connectors.transport.messages import shown
 from connectors.transport.options import TransportOptions
@@ -47,6 +48,9 @@ class LoginHttp:
 
     `transport` replaces the network in tests. An authority on the own machine may be without TLS, which MSAL does not
     know of: it is told `https`, and asks by `http`.
+
+    Raises:
+        Unavailable: `ca_file` cannot be read.
     """
 
     def __init__(self, settings: GraphSettings, transport: httpx.BaseTransport | None = None) -> None:
@@ -61,7 +65,10 @@ class LoginHttp:
         self._headers = {"User-Agent": options.user_agent, "Accept-Encoding": "identity"}
         self._plain = plain_origin(settings.authority)
         # Not by a client of httpx, which would log each request as if it were worth a line.
-        self._transport = transport or httpx.HTTPTransport(verify=options.ssl_context(), trust_env=False)
+        try:
+            self._transport = transport or httpx.HTTPTransport(verify=options.ssl_context(), trust_env=False)
+        except SettingError as exc:
+            raise Unavailable(str(exc)) from exc
 
     def post(
         self,

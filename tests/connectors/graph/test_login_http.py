@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import httpx
 import pytest
@@ -97,6 +98,13 @@ def test_on_the_own_machine_it_may_be_without_tls_which_msal_does_not_see() -> N
     reply = http.get("https://127.0.0.1:8080/common/v2.0/.well-known/openid-configuration")
     assert seen == ["http://127.0.0.1:8080/common/v2.0/.well-known/openid-configuration"]
     assert reply.text == '{"token_endpoint":"https://127.0.0.1:8080/common/token"}'
+
+
+def test_certificates_that_cannot_be_read_are_named(tmp_path: Path) -> None:
+    ca_file = tmp_path / "ca.pem"
+    ca_file.write_text("no certificate")
+    with pytest.raises(Unavailable, match="ca_file"):
+        LoginHttp(GraphSettings(ca_file=str(ca_file)))
 
 
 def test_only_an_authority_without_tls_has_a_plain_origin() -> None:
