@@ -86,6 +86,14 @@ _CONFUSED_IDS = (
     .distinct()
     .limit(100)
 )
+_UNBOUND = (
+    select(messages.c.id)
+    .where(
+        messages.c.kept_id.is_not(None),
+        or_(messages.c.content_hash.is_(None), messages.c.size.is_(None), messages.c.size_is_exact == 0),
+    )
+    .limit(100)
+)
 _KEYWORDS = select(placements.c.keywords).distinct()
 
 
@@ -107,6 +115,7 @@ async def check(tx: Transaction) -> list[str]:
         found += [f"mailbox {mailbox_id}: UID {uid} {complaint}" for mailbox_id in uids for uid in uids[mailbox_id]]
     found += [f"MAILBOXID {object_id} is shared" for (object_id,) in await tx.rows(_SHARED_IDS)]
     found += [f"{object_id} is both EMAILID and THREADID" for (object_id,) in await tx.rows(_CONFUSED_IDS)]
+    found += [f"message {key} has kept octets of unknown hash or size" for (key,) in await tx.rows(_UNBOUND)]
     for (keywords,) in await tx.rows(_KEYWORDS):
         if keywords != " ".join(sorted(keywords.split())):
             found.append(f"keywords {keywords!r} are not in their order")

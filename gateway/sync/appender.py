@@ -144,7 +144,10 @@ class Appender:
 
         uid, touched = await context.store.write(body)
         context.changed(*touched | {row.id})
-        return uid if uid is not None else await self._read_uid(row, state.ref, intent)
+        if uid is None:
+            return await self._read_uid(row, state.ref, intent)
+        await self._appended.release(intent)
+        return uid
 
     async def _read_uid(self, row: MailboxRow, ref: MessageRef, intent: IntentRow) -> int:
         """Read the mailbox for the UID of a message that is stored. Failing that, the intent answers a repetition."""

@@ -234,7 +234,7 @@ class Hydrator:
         scope, account_id = self._context.scope_of(row), self._context.account_id
         learned = [values_of(state) for state in present.values()]
         await self._context.store.write(lambda tx: messages.upsert_messages(tx, account_id, scope, learned))
-        await self._each_body(row, [item for item in left if item.ref in present])
+        await self._read_lacking(row, [item for item in left if item.ref in present])
 
     async def _states(self, row: MailboxRow, refs: Sequence[MessageRef]) -> list[MessageState]:
         connector = await self._context.account.open()
@@ -284,14 +284,17 @@ class Hydrator:
     async def _structures(self, row: MailboxRow, wanted: Sequence[Wanted]) -> None:
         ids = [item.message_id for item in wanted]
         known = await self._context.store.read_bulk(lambda tx: outlines.structures(tx, ids))
-        read = self._bodies_of if self._varies else self._each_body
-        await read(row, [item for item in wanted if item.message_id not in known])
+        await self._read_lacking(row, [item for item in wanted if item.message_id not in known])
 
     async def _headers(self, row: MailboxRow, wanted: Sequence[Wanted]) -> None:
         """Read those messages whole whose header block is not known octet for octet."""
         ids = [item.message_id for item in wanted]
         known = await self._context.store.read_bulk(lambda tx: outlines.with_header_block(tx, ids))
         await self._bodies_of(row, [item for item in wanted if item.message_id not in known])
+
+    async def _read_lacking(self, row: MailboxRow, wanted: Sequence[Wanted]) -> None:
+        """Read messages whole of which something is missing: few, unless the octets are learned in no other way."""
+        await (self._bodies_of if self._varies else self._each_body)(row, wanted)
 
     async def _bodies_of(self, row: MailboxRow, wanted: Sequence[Wanted]) -> None:
         """Read messages whole: those not known to be large together, the others each alone."""

@@ -56,6 +56,7 @@ async def test_a_sound_store_has_no_complaints(damaged: Store) -> None:
         ("INSERT INTO tombstones SELECT id, 77, highestmodseq FROM mailboxes", "a tombstone has UID 77"),
         ("UPDATE mailboxes SET object_id = (SELECT object_id FROM mailboxes ORDER BY id DESC)", "is shared"),
         ("UPDATE messages SET email_id = 'X', thread_id = 'X'", "X is both EMAILID and THREADID"),
+        ("UPDATE messages SET kept_id = 5", "kept octets of unknown hash or size"),
         ("UPDATE messages SET scope_mailbox_id = 4711", "holds a message of another account or mailbox"),
     ],
 )

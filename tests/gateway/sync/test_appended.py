@@ -257,3 +257,17 @@ async def test_an_account_at_a_backend_that_keeps_octets_keeps_nothing_here(stac
     assert len(backend.messages(INBOX)) == 1
     view = await stack.open()
     assert [row[0] for row in await stack.store.read(lambda tx: placements.load(tx, view._mailbox.id))] == [1]
+
+
+async def test_octets_of_a_message_that_was_served_before_are_not_replaced_by_an_append(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backend = await varying_account(stack)
+    ref = backend.deliver(INBOX, message(1))
+    view = await stack.open()
+    first = await octets(view, 1)
+    # As backends do that hold no message twice.
+    monkeypatch.setattr(MemoryBackend, "add", lambda *_: ref)
+    assert await append(stack) == 1
+    assert await octets(view, 1) == first
+    assert kept(stack) == []
