@@ -51,6 +51,7 @@ async def position(mail: Mail, mailbox: MailboxRef) -> Cursor:
         return Mark(mail.client.root).encode()
     prime = await take_prime(mail, mailbox)
     mail.looks.keep_prime(mailbox, prime)
+    mail.looks.looked(folder, is_listing=True)
     mail.looks.begin(mailbox, await mail.tree())
     return mark_of(mail, prime).encode()
 

@@ -23,6 +23,9 @@ reading the tree takes, that is less than a tenth of the requests that Graph all
 SEARCH_INTERVAL_S: Final = 600.0
 """How often a search folder is read for which nobody waits, and whose numbers stay."""
 
+FRESH_S: Final = 5.0
+"""For so long after its position was taken a folder that was listed is not looked at for which nobody waits."""
+
 PRIME_TTL_S: Final = 300.0
 """How long a listing may build on the position that was taken before it."""
 
@@ -49,6 +52,7 @@ class _Look:
     at: float
     count: int | None
     unread: int | None
+    is_listing: bool
 
 
 class Looks:
@@ -72,13 +76,17 @@ class Looks:
     def may_wait(self, folder: Folder, among: int) -> bool:
         """Whether the look at a folder can be left out this time. `among` is how many folders there are.
 
-        It is never left out where somebody waits for it or has the folder open, and where the numbers that came with
-        the tree have changed: that is how new messages show.
+        It is never left out where somebody waits for it. Right after a listing there is nothing to see. Other than that
+        it is not left out where somebody has the folder open, and where the numbers that came with the tree have
+        changed: that is how new messages show.
         """
         ref = folder.info.ref
         last = self._looks.get(ref)
-        is_wanted = folder.info.role is Role.INBOX or ref in self.interest
-        if last is None or is_wanted or current_priority() is not Priority.BACKGROUND:
+        if last is None or current_priority() is not Priority.BACKGROUND:
+            return False
+        if last.is_listing and self._clock.monotonic() - last.at < min(FRESH_S, self._interval_s / 2):
+            return True
+        if folder.info.role is Role.INBOX or ref in self.interest:
             return False
         if (last.count, last.unread) != (folder.count, folder.unread):
             return False
@@ -88,9 +96,9 @@ class Looks:
             pause_s = max(pause_s, SEARCH_INTERVAL_S)
         return self._clock.monotonic() - last.at < pause_s
 
-    def looked(self, folder: Folder) -> None:
-        """Note that the folder, as the tree told it before, has been looked at."""
-        self._looks[folder.info.ref] = _Look(self._clock.monotonic(), folder.count, folder.unread)
+    def looked(self, folder: Folder, *, is_listing: bool = False) -> None:
+        """Note that the folder, as the tree told it before, has been looked at, or its position taken for a listing."""
+        self._looks[folder.info.ref] = _Look(self._clock.monotonic(), folder.count, folder.unread, is_listing)
 
     # -- what was seen ------------------------------------------------------------------------------------------------
 

@@ -9,6 +9,7 @@ from connectors.api.errors import CursorExpired, NotFound
 from connectors.api.priority import Priority, prioritised
 from connectors.api.types import ChangePage, Cursor, MailboxRef, MessageRef, MessageState
 from connectors.graph import changes, listing
+from connectors.graph.looks import FRESH_S
 from connectors.graph.mail import Mail
 from tests.fakes.graph import mapi
 from tests.fakes.graph.fake import FakeGraph
@@ -50,6 +51,8 @@ class Follower:
             self._take(followed, page)
             seen.update(state.ref for state in page)
         self._remove(followed, [known for known in followed.states if known not in seen])
+        # Some time passes until the next poll.
+        await self.mail.clock.sleep(FRESH_S)
 
     async def poll(self, times: int = 1) -> None:
         """Read the tree and look at every folder, in the background."""

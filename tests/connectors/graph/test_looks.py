@@ -8,7 +8,7 @@ from connectors.api.priority import Priority, prioritised
 from connectors.api.types import Cursor, MailboxInfo, MailboxRef, Role
 from connectors.graph.cursors import Mark
 from connectors.graph.folders import Folder, Tree
-from connectors.graph.looks import PRIME_TTL_S, SEARCH_INTERVAL_S, Looks, Prime
+from connectors.graph.looks import FRESH_S, PRIME_TTL_S, SEARCH_INTERVAL_S, Looks, Prime
 from tests.connectors.transport.jumping_clock import JumpingClock
 
 A = MailboxRef("a")
@@ -76,6 +76,16 @@ async def test_a_search_folder_is_compared_more_seldom(looks: Looks, clock: Jump
     assert waits(looks, search, 1)
     await clock.sleep(2)
     assert not waits(looks, search, 1)
+
+
+async def test_right_after_a_listing_there_is_nothing_to_see(looks: Looks, clock: JumpingClock) -> None:
+    inbox = folder(role=Role.INBOX)
+    looks.looked(inbox, is_listing=True)
+
+    assert waits(looks, inbox, 1)
+    assert not waits(looks, inbox, 1, Priority.INTERACTIVE)
+    await clock.sleep(FRESH_S + 0.1)
+    assert not waits(looks, inbox, 1)
 
 
 async def test_a_listing_builds_on_a_position_once_and_not_long_after(looks: Looks, clock: JumpingClock) -> None:
