@@ -217,6 +217,7 @@ class RestlessFake(FakeGmail):
         super().add_user(address)
         mailbox = WatchedMailbox(address, self.options, self.clock)
         self.mailboxes[address] = mailbox
+        self.pubsub.follow(mailbox)
         return mailbox
 
     async def turn(self) -> None:
@@ -226,7 +227,7 @@ class RestlessFake(FakeGmail):
 
 
 class RestlessTransport(InProcess):
-    """Counts the requests under way, and stirs before an answer arrives."""
+    """Counts the requests under way, but for those that wait for news, and stirs before an answer arrives."""
 
     def __init__(self, fake: RestlessFake) -> None:
         super().__init__(fake)
@@ -234,14 +235,15 @@ class RestlessTransport(InProcess):
         self.under_way = 0
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        self.under_way += 1
+        counted = 0 if request.url.path.endswith(":pull") else 1
+        self.under_way += counted
         try:
             answer = await super().handle_async_request(request)
             for _ in range(self._fake.stir()):
                 await asyncio.sleep(0)
             return answer
         finally:
-            self.under_way -= 1
+            self.under_way -= counted
 
 
 class OutsideGmail(Outside):

@@ -17,8 +17,10 @@ import pytest
 from connectors.api.connector import Connector
 from connectors.api.credentials import BearerCredential, FixedCredential, Secret
 from connectors.api.errors import ConnectorError
+from connectors.api.settings import SettingValue
 from connectors.gmail import SPEC
 from connectors.gmail.connector import GmailConnector
+from connectors.gmail.oauth import GmailCredentials
 from connectors.gmail.settings import parse_settings
 from gateway.errors import ErrorKind, MailError
 from gateway.mailbox.transfer import CopyOutcome
@@ -30,6 +32,7 @@ from gateway.sync.engine import SyncSettings
 from gateway.sync.hydrate import Prefetch
 from gateway.wire.commands import StoreAction
 from tests.fakes.gmail.client import ROOT
+from tests.fakes.gmail.options import PUBSUB_SCOPE
 from tests.gateway.mailbox.history import History
 from tests.gateway.mailbox.restless_gmail import LABELS, OutsideGmail
 from tests.gateway.mailbox.simulated_client import SimulatedClient
@@ -51,7 +54,7 @@ class GmailHistory(History):
         self.clock = SimulatedClock()
         self.asked: list[bytes] = []
         super().__init__(seed, OutsideGmail(seed, self.clock))
-        self.settings = {
+        self.settings: dict[str, SettingValue] = {
             "api_root": ROOT,
             "units_per_minute": 10_000_000.0,
             "expunge": self.outside.expunge,
@@ -60,6 +63,13 @@ class GmailHistory(History):
             "append": self.random.choice(("insert", "insert", "import")),
             "auto_expunge": self.random.random() < 0.15,
         }
+        if self.random.random() < 0.3:
+            options = self.outside.fake.options
+            self.settings |= {
+                "topic": options.topic_name,
+                "subscription": options.subscription_name,
+                "pubsub_root": ROOT,
+            }
         self.sync = SyncSettings(
             prefetch=self.random.choice((Prefetch.NONE, Prefetch.NONE, Prefetch.HEADERS, Prefetch.BODIES)),
             poll_interval_s=self.random.choice((60.0, 3600.0)),
@@ -67,9 +77,12 @@ class GmailHistory(History):
         )
 
     def connect(self, _: AccountRow) -> Connector:
-        token = FixedCredential(BearerCredential("", Secret(self.outside.fake.access_token())))
+        fake = self.outside.fake
+        login = FixedCredential(BearerCredential("", Secret(fake.access_token())))
+        puller = FixedCredential(BearerCredential("", Secret(fake.access_token([PUBSUB_SCOPE], user=""))))
         settings = parse_settings(SPEC.check(self.settings))
-        return GmailConnector(settings, token, clock=self.clock, transport=self.outside.transport)
+        credentials = GmailCredentials(login, puller)
+        return GmailConnector(settings, credentials, clock=self.clock, transport=self.outside.transport)
 
     async def work(self) -> None:
         self.outside.is_restless = True
