@@ -20,6 +20,7 @@ Source: Microsoft, "Microsoft Graph error responses and resource types", and wha
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -49,6 +50,10 @@ _STATE: Final = frozenset({"syncstatenotfound", "resyncrequired", "syncstateinva
 _SIZE: Final = frozenset({"errormessagesizeexceeded", "requestentitytoolarge", "maximumrequestlengthexceeded"})
 _FULL: Final = frozenset({"errorquotaexceeded", "errormailboxquotaexceeded", "quotalimitreached"})
 _CONFLICT: Final = frozenset({"errorirresolvableconflict"})
+_GONE: Final = re.compile(r"error[a-z]*notfound|itemnotfound")
+"""Codes that come with 404 and say of one message or folder that it is gone. ResourceNotFound ("Resource could not be
+discovered") is none of them: it is told of whole mailboxes, and has been in outages."""
+
 _NO_MAILBOX: Final = frozenset(
     {
         "mailboxnotenabledforrestapi",
@@ -70,6 +75,8 @@ _HINTS: Final = {
     "errorinvaliduser": "there is no such mailbox: check the setting mailbox",
     "errornonexistentmailbox": "there is no such mailbox: check the setting mailbox",
     "request_resourcenotfound": "there is no such user: check the setting mailbox",
+    "resourcenotfound": "Graph does not find the mailbox: it may have none, be on a server of the organisation's own, or "
+    "Microsoft has an outage",
     "erroraccessdenied": "the login was not given the right to do this: check the permissions of the app registration "
     "(Mail.ReadWrite, for another's mailbox Mail.ReadWrite.Shared) and who has consented to them",
 }
@@ -142,7 +149,7 @@ class Refusal:
         if self.status in _BY_STATUS:
             # A 404 of a server that is not Graph, a mistyped address perhaps, must not pass for deleted mail.
             is_trusted = self.is_of_api or self.status not in (403, 404, 409, 410)
-            is_trusted = is_trusted and (self.status != 404 or code.endswith("notfound"))
+            is_trusted = is_trusted and (self.status != 404 or bool(_GONE.fullmatch(code)))
             return _BY_STATUS[self.status] if is_trusted else RefusedFailed
         if self.status >= 500 or self.status < 400:
             return RefusedUnknown if effect is Effect.WRITE else RefusedFailed

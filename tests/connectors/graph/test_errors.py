@@ -49,6 +49,8 @@ def refusal(status: int, code: str = "Code", message: str = "No.", **headers: st
         (404, "MailboxNotEnabledForRESTAPI", Denied),
         (404, "ErrorInvalidUser", Denied),
         (404, "Request_ResourceNotFound", Denied),
+        (404, "ResourceNotFound", Unavailable),
+        (404, "NotFound", Unavailable),
         (404, "UnknownError", Unavailable),
         (405, "MethodNotAllowed", Rejected),
         (409, "ErrorFolderExists", AlreadyExists),
