@@ -79,7 +79,8 @@ class MessageState:
 
     A field that is None is unknown, and what was known before stays true.
     `mailboxes` is the complete membership, for a backend that can hold a message in several mailboxes; None means that
-    the message is in the mailbox that was asked and nothing is said of others.
+    the message is in the mailbox that was asked and nothing is said of others; where none was asked, as in changes of
+    the account, nothing is said of any, and the message is where it was.
     `flags` is the complete set the backend stores for the message.
     `uid` is 1..2^32-1 (RFC 9051 section 2.3.1.1), given only by a backend that `has_uids`.
     `email_id` and `thread_id` are EMAILID and THREADID of RFC 8474, where the backend has ids that never come to mean

@@ -2,16 +2,16 @@
 
 The history tells of messages and never of labels that are made, renamed or deleted, so each look lists those too: both
 together cost 3 units. A message inside a record may come with its labels or without, and does if it has none; without
-them the record is a change to what is known. Where nothing is known, marks that the gateway has set itself are no news,
-and else messages are asked for: each by itself, or if they are many by the lists of all labels.
+them the record is a change to what is known. Where nothing is known messages are asked for: each by itself, or by lists
+of labels if that costs less. What was only marked as read or unread needs few lists for that: it is where it was.
 Source: Google, "Synchronize clients with Gmail"; reference of users.history.list.
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
 
@@ -19,8 +19,8 @@ import msgspec
 
 from connectors.api.errors import CursorExpired, NotFound, Rejected, Unavailable
 from connectors.api.types import ChangePage, Cursor, MessageRef, MessageState
-from connectors.gmail.labels import UNREAD, Labels, Tree, flags_of
-from connectors.gmail.lists import labels_by_lists
+from connectors.gmail.labels import DRAFTS, STARRED, UNREAD, Labels, Tree, flags_of
+from connectors.gmail.lists import labels_by_lists, telling
 from connectors.gmail.mail import MAX_RESULTS, Mail, position_of
 from connectors.gmail.methods import HISTORY_LIST
 from connectors.gmail.structs import History, HistoryList, Message
@@ -196,34 +196,37 @@ def _changes_in(record: History) -> Iterator[tuple[Message, Labels, Labels]]:
 async def _settle(mail: Mail, replay: _Replay, tree: Tree) -> tuple[list[MessageState], tuple[MessageRef, ...]]:
     """Return the states of what was changed and what is gone, having found out about labels that are not known."""
     unknown = [ref for ref, labels in replay.labels.items() if labels is None]
-    own = {
-        ref for ref in unknown if (mark := replay.marks[ref]) is not None and mail.known.is_marked(ref, is_unread=mark)
-    }
-    mail.known.unmark(ref for ref in replay.labels if ref not in own)
-    found = await _found_out(mail, [ref for ref in unknown if ref not in own], tree)
+    marked = await _flags_of_marked(mail, replay, unknown)
+    found = await _found_out(mail, [ref for ref in unknown if ref not in marked], tree)
     changed: list[MessageState] = []
     for ref, told in replay.labels.items():
-        thread = replay.threads[ref] or None
-        if ref in own:
-            # Named all the same: while our own write is not stored, the cursor must not move past it.
-            changed.append(MessageState(ref, email_id=ref, thread_id=thread))
+        state = MessageState(ref, email_id=ref, thread_id=replay.threads[ref] or None)
+        if ref in marked:
+            # Nothing is said of mailboxes: what is known of those is still so.
+            changed.append(replace(state, flags=marked[ref]))
             continue
         labels = told if told is not None else found.get(ref, _NOTHING).labels
         if labels is None:
             # Gone between its record and now.
             replay.gone[ref] = None
             continue
-        changed.append(
-            MessageState(
-                ref,
-                mailboxes=tree.holders(labels),
-                flags=flags_of(labels),
-                internal_date=found.get(ref, _NOTHING).received,
-                email_id=ref,
-                thread_id=thread,
-            )
-        )
+        received = found.get(ref, _NOTHING).received
+        changed.append(replace(state, mailboxes=tree.holders(labels), flags=flags_of(labels), internal_date=received))
     return changed, tuple(replay.gone)
+
+
+async def _flags_of_marked(
+    mail: Mail, replay: _Replay, unknown: Sequence[MessageRef]
+) -> Mapping[MessageRef, frozenset[str]]:
+    """Return the flags of those messages to which nothing happened but that they were marked as read or unread.
+
+    None, where reading each costs less than the lists of the other labels that are flags.
+    """
+    marks = {ref: mark for ref in unknown if (mark := replay.marks[ref]) is not None}
+    labels = await labels_by_lists(mail, (STARRED, DRAFTS), list(marks))
+    if labels is None:
+        return {}
+    return {ref: flags_of(labels[ref] | ({UNREAD} if is_unread else _NONE)) for ref, is_unread in marks.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,8 +242,11 @@ _NOTHING: Final = _Found()
 
 async def _found_out(mail: Mail, refs: Sequence[MessageRef], tree: Tree) -> dict[MessageRef, _Found]:
     """Find out the labels of messages, in whichever way costs less."""
-    listed = await labels_by_lists(mail, tree, refs)
-    if listed is not None:
-        return {ref: _Found(labels) for ref, labels in listed.items()}
-    read = await mail.read_messages(refs)
-    return {ref: _Found(message.labels, message.received) for ref, message in read.items()}
+    since = mail.known.as_of
+    listed = await labels_by_lists(mail, telling(tree), refs)
+    if listed is None:
+        read = await mail.read_messages(refs)
+        return {ref: _Found(message.labels, message.received) for ref, message in read.items()}
+    for ref, labels in listed.items():
+        mail.known.learn(ref, labels, since)
+    return {ref: _Found(labels) for ref, labels in listed.items()}

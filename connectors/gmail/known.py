@@ -17,7 +17,6 @@ MAX_MESSAGES: Final = 250_000
 
 MAX_SIZES: Final = 10_000
 MAX_GONE: Final = 50_000
-MAX_MARKED: Final = 50_000
 
 
 class Known:
@@ -31,7 +30,6 @@ class Known:
         self._sets: dict[Labels, Labels] = {}
         self._sizes: dict[str, int] = {}
         self._gone: dict[str, None] = {}
-        self._marked: dict[str, bool] = {}
 
     def __len__(self) -> int:
         return len(self._labels)
@@ -41,7 +39,6 @@ class Known:
         self.as_of = position
         self._labels.clear()
         self._sets.clear()
-        self._marked.clear()
 
     def begin_at(self, position: int) -> None:
         """Make sure that what is known is not older than `position`: what happened before is not seen again."""
@@ -57,7 +54,6 @@ class Known:
 
         If the history has been followed further meanwhile, what it told of the message is the later word.
         """
-        self._marked.pop(message_id, None)
         if self.as_of is None or since != self.as_of:
             return
         if message_id not in self._labels and len(self._labels) >= self._limit:
@@ -84,38 +80,9 @@ class Known:
         for message_id in message_ids:
             self._labels.pop(message_id, None)
             self._sizes.pop(message_id, None)
-            self._marked.pop(message_id, None)
             if len(self._gone) >= MAX_GONE:
                 del self._gone[next(iter(self._gone))]
             self._gone[message_id] = None
-
-    # -- marks ------------------------------------------------------------------------------------------------------
-
-    def mark(self, message_ids: Iterable[str], *, is_unread: bool) -> None:
-        """Note that the messages, as far as their labels are not known, were marked as unread or as read by us.
-
-        Whoever had it done knows that. So if the history tells of nothing but such marks, and the last is the same,
-        there is nothing to tell that is new, and the labels of the message need not be found out.
-        """
-        for message_id in message_ids:
-            if message_id not in self._labels:
-                if len(self._marked) >= MAX_MARKED:
-                    del self._marked[next(iter(self._marked))]
-                self._marked[message_id] = is_unread
-
-    def is_marked(self, message_id: str, is_unread: bool) -> bool:
-        """Whether the last that was told of the message is that it was marked so by us."""
-        return self._marked.get(message_id) is is_unread
-
-    def unmark(self, message_ids: Iterable[str] | None = None) -> None:
-        """Note that something else is being told of the messages, or of any if that is None."""
-        if message_ids is None:
-            self._marked.clear()
-            return
-        for message_id in message_ids:
-            self._marked.pop(message_id, None)
-
-    # -- what is gone, and sizes --------------------------------------------------------------------------------------
 
     def is_gone(self, message_id: str) -> bool:
         """Whether the message is known to be gone."""

@@ -33,14 +33,15 @@ def telling(tree: Tree) -> list[str]:
     return sorted((tree.shown | {UNREAD, STARRED, CHAT}) - {ALL})
 
 
-async def labels_by_lists(mail: Mail, tree: Tree, refs: Sequence[MessageRef]) -> dict[MessageRef, Labels] | None:
-    """Return the labels that the messages have, as the lists of all labels tell; None where reading each costs less.
+async def labels_by_lists(
+    mail: Mail, labels: Sequence[str], refs: Sequence[MessageRef]
+) -> dict[MessageRef, Labels] | None:
+    """Return which of the labels the messages have, as lists tell; None where reading each message costs less.
 
-    What is in no list has no label that matters, or is gone: that the history tells. A label costs a unit to find out
-    how many messages have it, and 5 for each 500 of them.
+    What is in no list has none of them, or is gone: that the history tells. A label costs a unit to find out how many
+    messages have it, and 5 for each 500 of them.
     """
-    worth = len(refs) * mail.client.cost(MESSAGES_GET)
-    labels, page = telling(tree), mail.client.cost(MESSAGES_LIST)
+    worth, page = len(refs) * mail.client.cost(MESSAGES_GET), mail.client.cost(MESSAGES_LIST)
     if worth <= len(labels) * (page + mail.client.cost(LABELS_GET)):
         return None
     calls = [BatchCall(LABELS_GET, {"id": label}, (("fields", "id,messagesTotal"),)) for label in labels]
@@ -52,14 +53,11 @@ async def labels_by_lists(mail: Mail, tree: Tree, refs: Sequence[MessageRef]) ->
     if worth <= cost:
         return None
     held: dict[MessageRef, Labels] = dict.fromkeys(refs, frozenset())
-    since = mail.known.as_of
     async with contextlib.aclosing(each_list(mail, labels)) as lists:
         async for label, ids in lists:
             for ref in map(MessageRef, ids):
                 if ref in held:
                     held[ref] |= {label}
-    for ref, found_labels in held.items():
-        mail.known.learn(ref, found_labels, since)
     return held
 
 

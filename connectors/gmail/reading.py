@@ -21,7 +21,6 @@ async def states(mail: Mail, mailbox: MailboxRef, refs: Sequence[MessageRef]) ->
         return []
     tree = await mail.require(mailbox)
     found = await mail.read_messages(refs)
-    mail.known.unmark(refs)
     told = [mail.state(tree, found[ref]) for ref in dict.fromkeys(refs) if ref in found]
     return [state for state in told if state.mailboxes is not None and mailbox in state.mailboxes]
 

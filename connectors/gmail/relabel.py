@@ -14,7 +14,7 @@ from connectors.api.errors import ConnectorError, CursorExpired, Denied, Rejecte
 from connectors.api.types import BatchResult, MailboxRef, MessageRef, MessageState
 from connectors.gmail.batch import BatchCall
 from connectors.gmail.history import catch_up
-from connectors.gmail.labels import DRAFTS, UNREAD, Labels, Tree
+from connectors.gmail.labels import DRAFTS, Labels, Tree
 from connectors.gmail.lists import ids_with
 from connectors.gmail.mail import Mail, is_gone
 from connectors.gmail.methods import MESSAGES_BATCH_MODIFY, MESSAGES_MODIFY
@@ -131,8 +131,6 @@ async def _together(
             raise
         course.fail(refs, error)
         return
-    if add | remove == {UNREAD}:
-        mail.known.mark(others, is_unread=UNREAD in add)
     for ref in others:
         course.done[ref] = mail.state_known(tree, ref)
     for start in range(0, len(drafts), MAX_IDS):

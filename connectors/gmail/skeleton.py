@@ -45,7 +45,6 @@ async def listing(mail: Mail, mailbox: MailboxRef) -> AsyncIterator[Sequence[Mes
         raise await mail.refused(error, mailbox) from error
     left_out = {CHAT} if mailbox == ALL else set()
     states = [_seen_in(each, known[each.id]) for each in reversed(listed) if left_out.isdisjoint(known[each.id])]
-    mail.known.unmark(each.id for each in listed)
     del listed, known
     for start in range(0, len(states), PAGE):
         yield states[start : start + PAGE]
@@ -91,7 +90,6 @@ async def list_account(mail: Mail) -> AsyncIterator[Sequence[MessageState]]:
                 before = held.get(message_id)
                 if before is not None:
                     held[message_id] = larger.setdefault((before, label), before | {label})
-    mail.known.unmark()
     for start in range(len(everything), 0, -PAGE):
         page = everything[max(start - PAGE, 0) : start]
         states = []

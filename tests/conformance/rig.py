@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from connectors.api.capabilities import Scope
 from connectors.api.connector import Connector
 from connectors.api.types import (
     BytesContent,
@@ -204,8 +205,10 @@ class Replica:
         return pages
 
     def apply_page(self, page: ChangePage) -> None:
+        is_account_wide = self.probe.connector.capabilities.cursor_scope is Scope.ACCOUNT
         for state in page.changed:
-            self.apply(state)
+            if not (is_account_wide and state.mailboxes is None and state.ref not in self.flags):
+                self.apply(state)
         gone = set(page.removed)
         if page.present is not None:
             gone |= self.flags.keys() - page.present

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from connectors.api.errors import CursorExpired, Unavailable
-from connectors.api.types import FLAGGED, SEEN, ChangePage, Cursor, MailboxRef, MessageRef, MessageState
+from connectors.api.types import DRAFT, FLAGGED, SEEN, ChangePage, Cursor, MailboxRef, MessageRef, MessageState
 from connectors.gmail.history import PAGE
 from tests.conformance.rig import mail
 from tests.connectors.gmail.stage import Stage, staged, told
@@ -93,84 +93,74 @@ async def test_a_message_is_asked_for_only_where_nothing_else_tells() -> None:
 # -- what messages without labels cost ---------------------------------------------------------------------------------
 
 
-async def archived(stage: Stage, count: int = 1000) -> list[MessageRef]:
-    """Return messages that have no label, of which a look has told nothing yet."""
+async def archived(stage: Stage, count: int) -> list[MessageRef]:
+    """Return messages that have no label, of which nothing is known."""
     refs = stage.fill(count)
     await stage.connector.close()
     await stage.connector.open()
     return refs
 
 
-async def marked(stage: Stage, refs: list[MessageRef], add: frozenset[str], remove: frozenset[str]) -> None:
-    result = await stage.connector.store_flags(MailboxRef("ALL"), refs, add, remove)
-    assert result.done.keys() == set(refs)
-
-
 SEEN_ONLY, NO_FLAGS = frozenset({SEEN}), frozenset[str]()
 
 
-async def test_the_look_after_our_own_marks_costs_no_more_than_any(stage: Stage) -> None:
-    refs = await archived(stage)
-    await marked(stage, refs, NO_FLAGS, SEEN_ONLY)
+async def test_the_look_after_a_thousand_marks_costs_little_more_than_any(stage: Stage) -> None:
+    refs = await archived(stage, 1000)
+    await stage.connector.store_flags(MailboxRef("ALL"), refs, NO_FLAGS, SEEN_ONLY)
     cursor = await stage.connector.position(None)
     stage.clear()
-    await marked(stage, refs, SEEN_ONLY, NO_FLAGS)
+    await stage.connector.store_flags(MailboxRef("ALL"), refs, SEEN_ONLY, NO_FLAGS)
     assert stage.units == 50
     found = await states(stage, cursor)
-    # Two pages of history, and the labels.
-    assert stage.units == 50 + 2 * 2 + 1
+    # Two pages of history and the labels; how many are starred or drafts, and which.
+    assert stage.units == 50 + 2 * 2 + 1 + 2 * (1 + 5)
     assert found.keys() == set(refs)
-    assert {(state.flags, state.mailboxes) for state in found.values()} == {(None, None)}
+    # Where they are is not known, and not said.
+    assert {(state.flags, state.mailboxes) for state in found.values()} == {(SEEN_ONLY, None)}
 
 
-async def test_marks_of_our_own_that_were_undone_by_others_are_told(stage: Stage) -> None:
-    refs = await archived(stage, 20)
-    await marked(stage, refs, NO_FLAGS, SEEN_ONLY)
+async def test_whoever_marks_messages_their_flags_are_told_whole(stage: Stage) -> None:
+    stage.fake.quirks.set("absent_label_ids", True)
+    refs = stage.fill(2, "INBOX") + stage.fill(2, "INBOX", "STARRED")
     cursor = await stage.connector.position(None)
-    await marked(stage, refs, SEEN_ONLY, NO_FLAGS)
-    for ref in refs[:5]:
+    for ref in refs:
         stage.fake.relabel(ref, add={"UNREAD"})
-    for ref in refs[:2]:
+    for ref in refs[::2]:
         stage.fake.relabel(ref, remove={"UNREAD"})
+    await stage.connector.close()
+    await stage.connector.open()
+    stage.clear()
     found = await states(stage, cursor)
-    assert [found[ref].flags for ref in refs] == [SEEN_ONLY] * 2 + [NO_FLAGS] * 3 + [None] * 15
+    starred = frozenset({FLAGGED})
+    assert [found[ref].flags for ref in refs] == [SEEN_ONLY, NO_FLAGS, starred | SEEN_ONLY, starred]
+    assert not stage.calls("messages.get")
 
 
-async def test_a_mark_like_our_own_is_told_if_others_came_between_two_looks(stage: Stage) -> None:
-    refs = await archived(stage, 20)
-    await marked(stage, refs, SEEN_ONLY, NO_FLAGS)
+async def test_a_draft_that_is_marked_is_a_draft(stage: Stage) -> None:
+    stage.fake.quirks.set("absent_label_ids", True)
+    stage.fake.new_draft(mail(1))
+    (ref,) = await stage.probe("DRAFT").refs()
     cursor = await stage.connector.position(None)
-    for is_seen in (False, True):
-        for ref in refs:
-            stage.fake.relabel(ref, **{"remove" if is_seen else "add": {"UNREAD"}})
-        (page,) = await pages(stage, cursor)
-        assert page.cursor is not None
-        cursor = page.cursor
-        assert {state.flags for state in page.changed} == {SEEN_ONLY if is_seen else NO_FLAGS}
+    stage.fake.relabel(ref, add={"UNREAD"})
+    stage.fake.relabel(ref, remove={"UNREAD"})
+    assert (await states(stage, cursor))[ref].flags == frozenset({SEEN, DRAFT})
 
 
-async def test_a_star_beside_our_own_mark_is_told(stage: Stage) -> None:
-    refs = await archived(stage, 20)
-    await marked(stage, refs, NO_FLAGS, SEEN_ONLY)
+async def test_what_is_more_than_marked_is_told_with_its_mailboxes(stage: Stage) -> None:
+    refs = stage.fill(3, "INBOX")
+    stage.fake.quirks.set("absent_label_ids", True)
     cursor = await stage.connector.position(None)
-    await marked(stage, refs, SEEN_ONLY, NO_FLAGS)
+    new = stage.deliver(9, "INBOX", "UNREAD")
+    for ref in (*refs, new):
+        stage.fake.relabel(ref, add={"UNREAD"})
+        stage.fake.relabel(ref, remove={"UNREAD"})
     stage.fake.relabel(refs[0], add={"STARRED"})
-    stage.fake.relabel(refs[1], add={"STARRED"})
-    stage.fake.relabel(refs[1], remove={"STARRED"})
+    stage.fake.relabel(refs[1], remove={"INBOX"})
     found = await states(stage, cursor)
-    assert [found[ref].flags for ref in refs[:3]] == [{SEEN, FLAGGED}, {SEEN}, None]
-
-
-async def test_a_listing_is_later_word_than_our_own_marks(stage: Stage) -> None:
-    refs = await archived(stage, 20)
-    await marked(stage, refs, SEEN_ONLY, NO_FLAGS)
-    for ref in refs:
-        stage.fake.relabel(ref, add={"UNREAD"})
-    cursor = await stage.connector.position(None)
-    assert {state.flags for state in await stage.probe("ALL").listing()} == {NO_FLAGS}
-    for ref in refs:
-        stage.fake.relabel(ref, remove={"UNREAD"})
-    assert {state.flags for state in (await states(stage, cursor)).values()} == {SEEN_ONLY}
+    assert told(found[refs[0]]) == (["ALL", "INBOX", "STARRED"], [FLAGGED, SEEN])
+    assert told(found[refs[1]]) == (["ALL"], [SEEN])
+    assert (found[refs[2]].mailboxes, found[refs[2]].flags) == (None, SEEN_ONLY)
+    assert told(found[new]) == (["ALL", "INBOX"], [SEEN])
 
 
 async def test_many_messages_are_found_out_about_by_the_lists_of_labels(stage: Stage) -> None:
@@ -183,7 +173,7 @@ async def test_many_messages_are_found_out_about_by_the_lists_of_labels(stage: S
         stage.fake.relabel(ref, remove={"INBOX"})
     stage.fake.quirks.set("absent_label_ids", True)
     for ref in kept[:10]:
-        stage.fake.relabel(ref, add={"UNREAD"})
+        stage.fake.relabel(ref, add={"IMPORTANT", "UNREAD"})
     stage.fake.trash(kept[10])
     stage.clear()
     found = await states(stage, cursor)
@@ -194,7 +184,7 @@ async def test_many_messages_are_found_out_about_by_the_lists_of_labels(stage: S
     for ref in refs:
         assert told(found[ref]) == (["ALL"], [SEEN])
     for ref in kept[:10]:
-        assert told(found[ref]) == (["ALL", "INBOX", work, "STARRED"], [FLAGGED])
+        assert told(found[ref]) == (["ALL", "IMPORTANT", "INBOX", work, "STARRED"], [FLAGGED])
     assert told(found[kept[10]]) == (["TRASH"], [FLAGGED, SEEN])
     assert len(found) == 1011
 
@@ -348,5 +338,5 @@ async def test_what_another_process_read_meanwhile_does_not_mislead() -> None:
         assert page.cursor is not None
         stage.fake.relabel(ref, remove={"UNREAD"})
         found = await states(stage, page.cursor)
-        assert told(found[ref])[1] == [FLAGGED, SEEN]
+        assert found[ref].flags == frozenset({FLAGGED, SEEN})
         await other.close()

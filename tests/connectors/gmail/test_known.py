@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from connectors.gmail.known import MAX_GONE, MAX_MARKED, MAX_SIZES, Known
+from connectors.gmail.known import MAX_GONE, MAX_SIZES, Known
 
 INBOX = frozenset({"INBOX"})
 
@@ -64,32 +64,3 @@ def test_what_was_asked_for_before_the_history_was_followed_is_not_learned_after
     assert known.labels("2") is None
     known.alter(["1"], frozenset({"STARRED"}), frozenset(), since)
     assert known.labels("1") is None
-
-
-def test_marks_of_our_own_are_remembered_of_messages_that_are_not_known() -> None:
-    known = Known()
-    known.begin_at(100)
-    known.learn("known", INBOX, 100)
-    known.mark(["known", "read", "told", "learned", "gone"], is_unread=False)
-    known.mark(["unread"], is_unread=True)
-    known.unmark(["told"])
-    known.learn("learned", INBOX, 100)
-    known.forget(["gone"])
-    assert known.is_marked("read", is_unread=False)
-    assert known.is_marked("unread", is_unread=True)
-    assert not known.is_marked("read", is_unread=True)
-    assert not any(known.is_marked(key, is_unread=False) for key in ("known", "told", "learned", "gone", "unread", "x"))
-
-
-def test_marks_are_forgotten_with_all_else_and_when_anything_may_have_been_told() -> None:
-    known = Known()
-    known.begin_at(100)
-    known.mark(["1"], is_unread=False)
-    known.unmark()
-    assert not known.is_marked("1", is_unread=False)
-    known.mark(["1"], is_unread=False)
-    known.restart(None)
-    assert not known.is_marked("1", is_unread=False)
-    known.mark(map(str, range(MAX_MARKED + 1)), is_unread=False)
-    assert not known.is_marked("0", is_unread=False)
-    assert known.is_marked(str(MAX_MARKED), is_unread=False)
