@@ -75,8 +75,8 @@ _HINTS: Final = {
     "errorinvaliduser": "there is no such mailbox: check the setting mailbox",
     "errornonexistentmailbox": "there is no such mailbox: check the setting mailbox",
     "request_resourcenotfound": "there is no such user: check the setting mailbox",
-    "resourcenotfound": "Graph does not find the mailbox: there may be none, or it is on a server of the organisation's "
-    "own, or Microsoft has an outage",
+    "resourcenotfound": "Graph does not find the mailbox: there may be none, it may be on a server of the "
+    "organisation's own, or Microsoft has an outage",
     "erroraccessdenied": "the login was not given the right to do this: check the permissions of the app registration "
     "(Mail.ReadWrite, for another's mailbox Mail.ReadWrite.Shared) and who has consented to them",
 }
