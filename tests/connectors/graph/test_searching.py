@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -14,6 +15,8 @@ from connectors.graph.mail import Mail
 from connectors.graph.searching import MOST_FOUND, search_text
 from tests.connectors.graph.writing_rig import Rig, mail
 from tests.fakes.graph.fake import FakeGraph
+
+BEGIN = datetime(2023, 1, 1, tzinfo=UTC)
 
 
 async def found(rig: Rig, *terms: str, body_only: bool = False, name: str = "inbox") -> set[str]:
@@ -70,3 +73,11 @@ async def test_more_than_a_search_gives_is_found_in_parts(rig: Rig, monkeypatch:
 
     assert await found(rig, "word", body_only=True) == set(days)
     assert len(asked) < 30
+
+
+async def test_two_thousand_messages_with_a_word_are_all_found(fake: FakeGraph, rig: Rig) -> None:
+    refs = {
+        fake.deliver(mail(number), received=BEGIN + timedelta(hours=7 * number)) for number in range(2 * MOST_FOUND)
+    }
+
+    assert await found(rig, "Body", body_only=True) == refs

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
+from datetime import date
 from typing import Final
 
 from tests.fakes.graph.content import Address
@@ -37,6 +38,9 @@ def _parse(text: str) -> list[Callable[[Message], bool]]:
         name, phrase, word = match.groups()
         if word == "AND" and name is None:
             continue
+        if name is not None and name.lower() == "received" and word is not None:
+            terms.append(_received(word))
+            continue
         if name is not None and name.lower() not in _PROPERTIES:
             raise misuse("BadRequest", f"{name} is no property that can be searched.")
         read = _PROPERTIES[name.lower()] if name is not None else _anywhere
@@ -49,6 +53,16 @@ def _matcher(read: Callable[[Message], Iterable[str]], wanted: str) -> Callable[
     is_prefix = not wanted.endswith('"')
     looked_for = " " + " ".join(words) + ("" if is_prefix else " ")
     return lambda message: bool(words) and looked_for in _line(read(message))
+
+
+def _received(span: str) -> Callable[[Message], bool]:
+    """Return whether a message was received on one of the days of `2024-05-01..2024-05-31`."""
+    first, dots, last = span.partition("..")
+    try:
+        begin, end = date.fromisoformat(first), date.fromisoformat(last if dots else first)
+    except ValueError as exc:
+        raise misuse("BadRequest", f"{span} is no span of days.") from exc
+    return lambda message: begin <= message.received.date() <= end
 
 
 def _line(texts: Iterable[str]) -> str:
