@@ -103,6 +103,8 @@ class Bodies:
                 cached = self._context.cache.open(self._context.account_id, message_id)
             if cached is not None:
                 return CacheBody(cached)
+            if messages.is_retired(ref):
+                raise errors.NotFound(f"message {message_id} is no more; what had its name is another")
             flight = self._flights.get(message_id)
             if flight is None:
                 flight = self._take_off([message_id])[message_id]
@@ -180,6 +182,7 @@ class Bodies:
             item
             for item in wanted
             if item.message_id not in self._flights
+            and not messages.is_retired(item.ref)
             and item.message_id not in kept
             and not cache.has(account_id, item.message_id)
         ]

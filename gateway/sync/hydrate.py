@@ -76,6 +76,8 @@ class Hydrator:
         Raises:
             ConnectorError: the backend cannot give them now; some may have been read.
         """
+        # Of those that got other octets, and are gone, the backend knows nothing by this name.
+        wanted = [item for item in wanted if not messages.is_retired(item.ref)]
         self._waiting_sessions += 1
         self._nobody_waits.clear()
         self._bodies.hurry(wanted)

@@ -72,6 +72,23 @@ async def test_other_octets_after_the_cache_has_lost_the_first_get_a_new_uid(sta
     assert [row.uid for row in (await next_changes(view)).flagged] == [3]
 
 
+async def test_what_a_client_does_not_know_to_be_gone_is_not_asked_of_the_backend(stack: Stack) -> None:
+    backend = await varying_account(stack)
+    backend.deliver(INBOX, message(1))
+    view = await stack.open()
+    await octets(view, 1)
+    evict(stack)
+    with pytest.raises(MailError):
+        await octets(view, 1)
+    calls = backend.faults.calls.total()
+    with pytest.raises(MailError) as caught:
+        await octets(view, 1)
+    assert caught.value.kind is ErrorKind.NOT_FOUND
+    told = (await rows(view, ALL, [1]))[1]
+    assert (told.size, told.envelope is None) == (len(message(1)) + len(b"X-Composed: 1\r\n"), False)
+    assert backend.faults.calls.total() == calls
+
+
 async def test_size_and_structure_told_of_an_evicted_message_stay_until_it_is_read(stack: Stack) -> None:
     backend = await varying_account(stack)
     backend.deliver(INBOX, message(1))
