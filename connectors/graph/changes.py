@@ -32,8 +32,8 @@ from connectors.graph import edits, reconcile
 from connectors.graph.cursors import Mark, decode_cursor
 from connectors.graph.folders import Folder, Tree
 from connectors.graph.items import decode_items
-from connectors.graph.listing import PAGE, list_search, oldest_first
-from connectors.graph.mail import Mail
+from connectors.graph.listing import list_search, oldest_first
+from connectors.graph.mail import PAGE, Mail
 from connectors.graph.structs import Message, Page
 
 SAVE_INTERVAL_S: Final = 3600.0

@@ -20,15 +20,13 @@ from connectors.api.types import Cursor, MailboxRef, MessageRef, MessageState
 from connectors.graph import edits
 from connectors.graph.client import BatchItem
 from connectors.graph.cursors import Mark
+from connectors.graph.errors import RefusedFailed
 from connectors.graph.flags import EXPAND, SELECT
 from connectors.graph.folders import WellKnown, folder_path
 from connectors.graph.items import decode_item, decode_items
 from connectors.graph.looks import Prime
-from connectors.graph.mail import Mail
+from connectors.graph.mail import PAGE, Mail
 from connectors.graph.structs import MailFolder, Message, Page
-
-PAGE: Final = 1000
-"""Messages in one page, the most that Graph gives."""
 
 PREFER_PAGE: Final = {"Prefer": f"odata.maxpagesize={PAGE}"}
 DELTA_SELECT: Final = "id,parentFolderId,isRead,isDraft,flag,categories"
@@ -36,7 +34,8 @@ DELTA_SELECT: Final = "id,parentFolderId,isRead,isDraft,flag,categories"
 
 _COUNT: Final = (("$select", "id,totalItemCount"),)
 _DELTA: Final = (("$select", DELTA_SELECT),)
-_LIST: Final = (("$top", str(PAGE)), ("$select", SELECT), ("$expand", EXPAND))
+_LEAST_PAGE: Final = 50
+_GATEWAY_TIMEOUT: Final = 504
 _LATEST: Final = datetime.max.replace(tzinfo=UTC)
 
 
@@ -96,7 +95,7 @@ async def take_prime(mail: Mail, mailbox: MailboxRef) -> Prime:
         BatchItem("GET", f"{path}/messages/delta", _DELTA, headers=PREFER_PAGE, depends_on=0),
     ]
     if folder.count is not None and folder.count <= PAGE:
-        items.append(BatchItem("GET", f"{path}/messages", _LIST, headers=PREFER_PAGE, depends_on=1))
+        items.append(BatchItem("GET", f"{path}/messages", _list_query(mail), headers=PREFER_PAGE, depends_on=1))
     if is_drafts:
         items.append(edits.list_drafts(mailbox, depends_on=len(items) - 1))
     counted, walked, *more = await mail.client.batch(items, msgspec.Raw)
@@ -149,8 +148,23 @@ def oldest_first(states: Iterable[MessageState]) -> list[MessageState]:
 
 
 async def _listed(mail: Mail, mailbox: MailboxRef, first: Page[msgspec.Raw] | None) -> dict[MessageRef, MessageState]:
-    """Read the list from its first page on, newest messages first."""
+    """Read the list from its first page on, newest messages first; in smaller pages if these take Graph too long."""
     found: dict[MessageRef, MessageState] = {}
+    while True:
+        try:
+            await _list_into(mail, mailbox, first, found)
+        except RefusedFailed as error:
+            if error.refusal.status != _GATEWAY_TIMEOUT or mail.page <= _LEAST_PAGE:
+                raise
+            mail.page = max(mail.page // 4, _LEAST_PAGE)
+            first = None
+        else:
+            return found
+
+
+async def _list_into(
+    mail: Mail, mailbox: MailboxRef, first: Page[msgspec.Raw] | None, found: dict[MessageRef, MessageState]
+) -> None:
     # Most messages have the same few sets of flags.
     sets: dict[frozenset[str], frozenset[str]] = {}
 
@@ -162,7 +176,7 @@ async def _listed(mail: Mail, mailbox: MailboxRef, first: Page[msgspec.Raw] | No
             found.setdefault(state.ref, state)
 
     start: str | None = f"{folder_path(mailbox)}/messages"
-    query: Sequence[tuple[str, str]] = _LIST
+    query: Sequence[tuple[str, str]] = _list_query(mail)
     if first is not None:
         take(first)
         start, query = first.next_link, ()
@@ -170,13 +184,16 @@ async def _listed(mail: Mail, mailbox: MailboxRef, first: Page[msgspec.Raw] | No
         async with contextlib.aclosing(_pages(mail, start, query)) as pages:
             async for page in pages:
                 take(page)
-    return found
+
+
+def _list_query(mail: Mail) -> tuple[tuple[str, str], ...]:
+    return ("$top", str(mail.page)), ("$select", SELECT), ("$expand", EXPAND)
 
 
 async def _pages(
     mail: Mail, path_or_link: str, query: Sequence[tuple[str, str]] = ()
 ) -> AsyncGenerator[Page[msgspec.Raw], None]:
-    pages = mail.client.pages(path_or_link, query=query, page_size=PAGE, reply=Page[msgspec.Raw])
+    pages = mail.client.pages(path_or_link, query=query, page_size=mail.page, reply=Page[msgspec.Raw])
     assert isinstance(pages, AsyncGenerator)
     async with contextlib.aclosing(pages):
         async for page in pages:

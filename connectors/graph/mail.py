@@ -23,6 +23,9 @@ from connectors.graph.looks import Looks
 from connectors.graph.settings import GraphSettings
 from connectors.graph.structs import MailFolder, Message
 
+PAGE: Final = 1000
+"""Messages in one page, the most that Graph gives."""
+
 PLACES_TTL_S: Final = 3600.0
 """For so long it is taken for granted which folders are well-known; one that was made since then gets its role late."""
 
@@ -47,6 +50,8 @@ class Mail:
         self.unsettled = Unsettled()
         self.clock = client.clock
         self.looks = Looks(client.clock, settings.poll_interval_s)
+        self.page = PAGE
+        """Messages in one page of a list; fewer once that took Graph too long."""
         self._tree: Tree | None = None
         self._readings = 0
         self._reading = asyncio.Lock()

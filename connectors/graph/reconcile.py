@@ -23,8 +23,8 @@ from connectors.graph import edits
 from connectors.graph.cursors import Mark
 from connectors.graph.folders import Tree
 from connectors.graph.known import Known
-from connectors.graph.listing import PAGE, list_whole, mark_of, take_prime
-from connectors.graph.mail import Mail
+from connectors.graph.listing import list_whole, mark_of, take_prime
+from connectors.graph.mail import PAGE, Mail
 
 WHOLE_INTERVAL_S: Final = 12 * 3600.0
 """How often a folder is read whole whatever the numbers say, and up to half as long again, lest all fall together."""

@@ -12,6 +12,7 @@ from connectors.api.errors import NotFound, Unavailable
 from connectors.api.types import MailboxRef, MessageRef, MessageState
 from connectors.graph import listing
 from connectors.graph.cursors import decode_cursor
+from connectors.graph.patience import FAILURES
 from tests.connectors.graph.writing_rig import Rig, mail
 from tests.fakes.graph import seeds
 from tests.fakes.graph.fake import FakeGraph
@@ -168,6 +169,22 @@ async def test_a_list_that_breaks_off_is_no_shorter_list(fake: FakeGraph, rig: R
     await listing.position(rig.mail, rig.ref("archive"))
     fake.fail_next("folder-messages.list", times=20, skip=1, status=500)
 
+    with pytest.raises(Unavailable):
+        [page async for page in listing.listing(rig.mail, rig.ref("archive"))]
+    fake.faults.clear()
+
+
+async def test_pages_that_take_graph_too_long_are_made_smaller(fake: FakeGraph, rig: Rig) -> None:
+    seeds.seed_folders(fake, {"archive": 1300})
+    await listing.position(rig.mail, rig.ref("archive"))
+    # The second page of 1,000 fails as often as it is asked for.
+    fake.fail_next("folder-messages.list", times=FAILURES, skip=1, status=504)
+
+    states = [state async for page in listing.listing(rig.mail, rig.ref("archive")) for state in page]
+
+    assert len({state.ref for state in states}) == 1300
+    assert rig.mail.page == 250
+    fake.fail_next("folder-messages.list", times=100, status=504)
     with pytest.raises(Unavailable):
         [page async for page in listing.listing(rig.mail, rig.ref("archive"))]
     fake.faults.clear()
