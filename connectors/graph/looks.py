@@ -26,6 +26,13 @@ SEARCH_INTERVAL_S: Final = 600.0
 FRESH_S: Final = 5.0
 """For so long after its position was taken a folder that was listed is not looked at for which nobody waits."""
 
+DOUBTS: Final = 2
+"""After so many numbers in a row that cannot be, a folder is read whole."""
+
+FIRST_PAUSE_S: Final = 300.0
+LONGEST_PAUSE_S: Final = 12 * 3600.0
+"""Between two readings of a folder for its number, which did not mend it."""
+
 PRIME_TTL_S: Final = 300.0
 """How long a listing may build on the position that was taken before it."""
 
@@ -68,6 +75,7 @@ class Looks:
         self._marks: dict[MailboxRef, tuple[Cursor, Mark]] = {}
         self._counted: dict[MailboxRef, int] = {}
         self._doubts: dict[MailboxRef, int] = {}
+        self._readings: dict[MailboxRef, tuple[int, float]] = {}
         self._unsure: set[MailboxRef] = set()
         self._begun: set[MailboxRef] = set()
 
@@ -132,14 +140,23 @@ class Looks:
         self._counted[mailbox] = tree.number
         return folder.count if is_fresh and folder is not None else None
 
-    def doubt(self, mailbox: MailboxRef) -> int:
-        """Note that the number cannot be; return how often that was so in a row."""
+    def doubt(self, mailbox: MailboxRef) -> bool:
+        """Note that the number cannot be; return whether that was so often enough for the folder to be read whole.
+
+        If that does not mend it, the numbers themselves are wrong, and it is done ever more seldom.
+        """
         self._doubts[mailbox] = self._doubts.get(mailbox, 0) + 1
-        return self._doubts[mailbox]
+        now = self._clock.monotonic()
+        times, not_before = self._readings.get(mailbox, (0, now))
+        if self._doubts[mailbox] < DOUBTS or now < not_before:
+            return False
+        self._readings[mailbox] = times + 1, now + min(FIRST_PAUSE_S * 2.0 ** min(times, 30), LONGEST_PAUSE_S)
+        return True
 
     def trust(self, mailbox: MailboxRef) -> None:
         """Note that the number can be."""
         self._doubts.pop(mailbox, None)
+        self._readings.pop(mailbox, None)
 
     def be_unsure(self, mailbox: MailboxRef) -> None:
         """Note that something changed of which this process cannot tell whether it was in the folder before."""
@@ -160,7 +177,7 @@ class Looks:
 
     def forget(self, mailbox: MailboxRef) -> None:
         """Let go of what is kept of a folder that is gone."""
-        for kept in (self._looks, self._primes, self._marks, self._counted, self._doubts):
+        for kept in (self._looks, self._primes, self._marks, self._counted, self._doubts, self._readings):
             kept.pop(mailbox, None)
         self._unsure.discard(mailbox)
         self._begun.discard(mailbox)

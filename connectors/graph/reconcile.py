@@ -29,9 +29,6 @@ from connectors.graph.mail import PAGE, Mail
 WHOLE_INTERVAL_S: Final = 12 * 3600.0
 """How often a folder is read whole whatever the numbers say, and up to half as long again, lest all fall together."""
 
-DOUBTS: Final = 2
-"""After so many numbers in a row that cannot be, a folder is read whole."""
-
 
 @dataclass(frozen=True, slots=True)
 class Tally:
@@ -92,7 +89,7 @@ def is_in_doubt(mail: Mail, tree: Tree, mailbox: MailboxRef, mark: Mark, tally: 
     if tally.allows(mark.least, mark.most, count):
         mail.looks.trust(mailbox)
         return False
-    return mail.looks.doubt(mailbox) >= DOUBTS
+    return mail.looks.doubt(mailbox)
 
 
 async def read_whole(mail: Mail, mailbox: MailboxRef, before: Mark) -> AsyncGenerator[ChangePage, None]:

@@ -121,10 +121,23 @@ def test_a_number_is_fresh_once(looks: Looks) -> None:
 
 
 def test_doubts_are_counted_in_a_row(looks: Looks) -> None:
-    assert looks.doubt(A) == 1
-    assert looks.doubt(A) == 2
+    assert not looks.doubt(A)
     looks.trust(A)
-    assert looks.doubt(A) == 1
+    assert not looks.doubt(A)
+    assert looks.doubt(A)
+
+
+async def test_a_number_that_stays_wrong_is_doubted_ever_more_seldom(looks: Looks, clock: JumpingClock) -> None:
+    read_at = []
+    for minute in range(60):
+        if looks.doubt(A):
+            read_at.append(minute)
+            looks.begin(A, Tree({}, {}))
+        await clock.sleep(60.0)
+
+    assert read_at == [1, 6, 16, 36]
+    looks.trust(A)
+    assert [looks.doubt(A) for _ in range(2)] == [False, True]
 
 
 def test_nothing_is_kept_of_a_folder_that_is_gone(looks: Looks, clock: JumpingClock) -> None:
@@ -132,9 +145,11 @@ def test_nothing_is_kept_of_a_folder_that_is_gone(looks: Looks, clock: JumpingCl
     looks.keep_mark(A, Cursor("one"), Mark("root"))
     looks.keep_prime(A, Prime("link", 0, (), None, clock.monotonic()))
     looks.doubt(A)
+    looks.be_unsure(A)
     looks.forget(A)
 
     assert not waits(looks, folder(), 500)
     assert looks.latest_mark(A, Cursor("one")) is None
     assert looks.take_prime(A) is None
-    assert looks.doubt(A) == 1
+    assert not looks.doubt(A)
+    assert not looks.is_unsure(A)

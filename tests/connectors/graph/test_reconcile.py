@@ -10,7 +10,8 @@ from connectors.api.types import MailboxRef, MessageRef
 from connectors.graph import reconcile
 from connectors.graph.cursors import Mark, decode_cursor
 from connectors.graph.known import Known
-from connectors.graph.reconcile import DOUBTS, WHOLE_INTERVAL_S, Tally
+from connectors.graph.looks import DOUBTS
+from connectors.graph.reconcile import WHOLE_INTERVAL_S, Tally
 from tests.connectors.graph.follower import Follower, truth
 from tests.connectors.graph.writing_rig import MakeRig, Rig, mail
 from tests.fakes.graph import seeds
