@@ -9,10 +9,11 @@ import msgspec
 import pytest
 
 from connectors.api.errors import CursorExpired, NotFound, RateLimited, Unavailable
-from connectors.api.types import Cursor, MailboxRef
-from connectors.graph import changes, listing
+from connectors.api.types import BytesContent, Cursor, MailboxRef, MessageRef
+from connectors.graph import appending, changes, expunging, listing, writing
 from connectors.graph.changes import SAVE_INTERVAL_S
 from connectors.graph.cursors import decode_cursor
+from connectors.graph.mail import Mail
 from tests.connectors.graph.follower import Follower, truth
 from tests.connectors.graph.writing_rig import MakeRig, Rig, mail
 from tests.connectors.transport.jumping_clock import JumpingClock
@@ -310,6 +311,75 @@ async def test_whatever_happens_and_however_it_is_told_the_end_is_the_truth(
     await follower.poll(5)
 
     assert follower.messages() == truth(fake, follower)
+
+
+@pytest.mark.parametrize("seed", range(8))
+async def test_what_happens_while_folders_are_read_is_told_in_the_end(
+    fake: FakeGraph, make_rig: MakeRig, monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    chance = random.Random(f"while {seed}")
+    for quirk in QUIRKS:
+        fake.quirks.set(quirk, chance.random() < 0.5)
+    places = ["inbox", "archive", "deleteditems", "Lists"]
+    fake.create_folder("Lists")
+    for number in range(30):
+        fake.deliver(mail(number), chance.choice(places))
+    follower = Follower(make_rig().mail)
+    follower.mail.page = 5
+    turn = fake.turn
+
+    async def eventful_turn() -> None:
+        if chance.random() < 0.3:
+            happen(fake, chance, places)
+        await turn()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(fake, "turn", eventful_turn)
+        await follower.begin()
+        for step in range(6):
+            await follower.poll()
+            if step == 3:
+                await follower.relist(MailboxRef(fake.folder_id(chance.choice(places))))
+    await follower.poll(5)
+
+    assert follower.messages() == truth(fake, follower)
+
+
+@pytest.mark.parametrize("seed", range(8))
+async def test_our_own_writes_are_told_like_those_of_others(fake: FakeGraph, make_rig: MakeRig, seed: int) -> None:
+    chance = random.Random(f"own {seed}")
+    fake.quirks.delta_loses_arrivals = seed % 2 == 1
+    places = ["inbox", "archive", "deleteditems", "Lists"]
+    fake.create_folder("Lists")
+    for number in range(12):
+        fake.deliver(mail(number), chance.choice(places))
+    follower = Follower(make_rig().mail)
+    await follower.begin()
+    for _ in range(10):
+        for _ in range(chance.randrange(4)):
+            await write(fake, follower.mail, chance, places)
+            happen(fake, chance, places)
+        await follower.poll()
+    await follower.poll(5)
+
+    assert follower.messages() == truth(fake, follower)
+
+
+async def write(fake: FakeGraph, box: Mail, chance: random.Random, places: list[str]) -> None:
+    """Change the mail through the connector."""
+    source, target = (MailboxRef(fake.folder_id(place)) for place in chance.sample(places, 2))
+    refs = [MessageRef(each) for each in fake.ids_in(source)[:2]]
+    match chance.randrange(5):
+        case 0:
+            await writing.move(box, source, refs, target)
+        case 1:
+            await writing.copy(box, source, refs, target)
+        case 2:
+            await expunging.expunge(box, source, refs[:1])
+        case 3:
+            await appending.append(box, target, BytesContent(mail(chance.randrange(10**6))), frozenset(), None)
+        case _:
+            await writing.store_flags(box, source, refs, frozenset({"\\Answered", "Blue"}), frozenset({"\\Seen"}))
 
 
 def happen(fake: FakeGraph, chance: random.Random, places: list[str]) -> None:
