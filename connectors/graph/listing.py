@@ -120,7 +120,9 @@ async def take_prime(mail: Mail, mailbox: MailboxRef) -> Prime:
     if not is_drafts and any(item.is_draft for item in there):
         [listed] = await mail.client.batch([edits.list_drafts(mailbox)], msgspec.Raw)
         drafts = edits.digests_in(mailbox, listed)
-    refs = dict.fromkeys(MessageRef(item.id) for item in there if item.removed is None)
+    there = [item for item in there if item.removed is None]
+    mail.learn_alias({item.parent_folder_id for item in there if item.parent_folder_id}, mailbox)
+    refs = dict.fromkeys(MessageRef(item.id) for item in there)
     count = told.total_item_count if told is not None else None
     return Prime(page.delta_link, count, tuple(refs), first, mail.clock.monotonic(), drafts)
 
@@ -208,8 +210,9 @@ def _page(raw: msgspec.Raw) -> Page[msgspec.Raw]:
 
 
 class _Item(msgspec.Struct, frozen=True):
-    """What is needed of an item of the first walk: its id, whether it is there, and whether it is a draft."""
+    """What is needed of an item of the first walk: its id, where and whether it is there, and whether it is a draft."""
 
     id: str
+    parent_folder_id: str | None = msgspec.field(default=None, name="parentFolderId")
     is_draft: bool | None = msgspec.field(default=None, name="isDraft")
     removed: msgspec.Raw | None = msgspec.field(default=None, name="@removed")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Final
 from urllib.parse import quote
 
@@ -52,6 +52,7 @@ class Mail:
         self.looks = Looks(client.clock, settings.poll_interval_s)
         self.page = PAGE
         """Messages in one page of a list; fewer once that took Graph too long."""
+        self._aliases: dict[str, MailboxRef] = {}
         self._tree: Tree | None = None
         self._readings = 0
         self._reading = asyncio.Lock()
@@ -154,7 +155,7 @@ class Mail:
         failed: dict[MessageRef, ConnectorError] = {}
         for ref, result in zip(wanted, await self.client.batch(items, msgspec.Raw) if items else (), strict=True):
             if not isinstance(result, ConnectorError):
-                found[ref] = decode_item(bytes(result), Message) or Message(ref)
+                found[ref] = self.placed(decode_item(bytes(result), Message) or Message(ref))
             elif not is_gone(result):
                 failed[ref] = result
         return found, failed
@@ -173,6 +174,23 @@ class Mail:
         folder = self._tree.folders.get(mailbox) if self._tree is not None else None
         if folder is not None and not folder.is_search and self.known.was_in(ref, mailbox) is not True:
             self.known.stray(ref, mailbox)
+
+    def placed(self, message: Message) -> Message:
+        """Return the message with the id by which its folder is listed."""
+        alias = self._aliases.get(message.parent_folder_id or "")
+        return message if alias is None else msgspec.structs.replace(message, parent_folder_id=alias)
+
+    def learn_alias(self, parents: Collection[str], mailbox: MailboxRef) -> None:
+        """Take note of what the messages in a folder call it; an id has more than one form (AQMk..., AAMk...).
+
+        If it were not known that both mean the same folder, all messages would seem to be elsewhere.
+        """
+        tree = self._tree
+        if len(parents) != 1 or tree is None:
+            return
+        [parent] = parents
+        if parent != mailbox and parent not in tree.folders and parent not in tree.places.values():
+            self._aliases[parent] = mailbox
 
     def learn_whole(self, mailbox: MailboxRef, refs: Sequence[MessageRef]) -> None:
         """Remember that the gateway was told that these are all messages of the folder."""

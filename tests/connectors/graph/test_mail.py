@@ -8,11 +8,15 @@ import pytest
 
 from connectors.api.errors import Denied, NotFound, Unavailable
 from connectors.api.types import MailboxRef, MessageRef
+from connectors.graph import reading
 from connectors.graph.folders import WellKnown
 from connectors.graph.mail import MAX_TRACED, PLACES_TTL_S, is_gone
+from tests.connectors.graph.follower import Follower, truth
 from tests.connectors.graph.writing_rig import MakeRig, Rig, mail
 from tests.connectors.transport.jumping_clock import JumpingClock
 from tests.fakes.graph.fake import FakeGraph
+from tests.fakes.graph.records import Message
+from tests.fakes.graph.views import GETTERS, View
 
 
 async def test_the_tree_takes_a_request_for_each_level(fake: FakeGraph, rig: Rig) -> None:
@@ -133,6 +137,26 @@ async def test_one_that_fails_is_told_apart_from_one_that_is_gone(fake: FakeGrap
     assert len(found) == 1
     assert [type(error).__name__ for error in failed.values()] == ["RefusedDenied"]
     assert not is_gone(next(iter(failed.values())))
+
+
+async def test_messages_may_call_their_folder_by_another_id(
+    fake: FakeGraph, rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def other_form(view: View, message: Message) -> str:
+        return view.mailbox.ids.folder(message.folder.number).replace("AAMk", "AQMk")
+
+    monkeypatch.setitem(GETTERS, "parentFolderId", other_form)
+    refs = [MessageRef(fake.deliver(mail(number), place)) for number, place in enumerate(["inbox", "inbox", "archive"])]
+    follower = Follower(rig.mail)
+    await follower.begin()
+    fake.mark(refs[0], is_read=True)
+    fake.move(refs[1], "archive")
+
+    await follower.poll(2)
+
+    assert follower.messages() == truth(fake, follower)
+    states = await reading.states(rig.mail, rig.ref("archive"), refs)
+    assert {state.ref for state in states} == set(refs[1:])
 
 
 async def test_only_so_many_messages_are_looked_for_elsewhere(fake: FakeGraph, rig: Rig) -> None:
