@@ -169,7 +169,7 @@ async def move_some(mail: Mail, course: Course, refs: Sequence[MessageRef], dest
     looks = [BatchItem("GET", message_path(ref), _WHERE) for ref in lost]
     for ref, result in zip(lost, await _batch(mail, looks, course), strict=True):
         message = decode_item(bytes(result), Message) if not isinstance(result, ConnectorError) else None
-        if message is not None and message.parent_folder_id == destination:
+        if message is not None and mail.placed(message).parent_folder_id == destination:
             del course.failed[ref]
             course.done[ref] = MessageState(ref)
 
@@ -256,7 +256,7 @@ async def _present(
             else:
                 course.failed[ref] = result
             continue
-        message = decode_item(bytes(result), Message) or Message(ref)
+        message = mail.placed(decode_item(bytes(result), Message) or Message(ref))
         where = message.parent_folder_id
         if folder.is_search or where is None or where in here:
             found[ref] = message
