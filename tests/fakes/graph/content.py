@@ -37,7 +37,7 @@ def with_crlf(raw: bytes) -> bytes:
 @dataclass(frozen=True, slots=True)
 class Envelope:
     """What stands in the header. `block`: the whole header as it came, folded, without the empty line at its end, or
-    what makes it when it is needed. `message_id` has its angle brackets. `custom`: further fields that a client gave at creation.
+    what makes it when it is needed. `message_id` has its angle brackets. `custom`: further fields that a client gave.
     """
 
     subject: str = ""

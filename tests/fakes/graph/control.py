@@ -11,7 +11,6 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from tests.fakes.graph import seeds
 from tests.fakes.graph.errors import ApiError
 from tests.fakes.graph.fake import FakeGraph
 
@@ -63,6 +62,7 @@ def _actions(fake: FakeGraph) -> dict[str, Action]:
         fake.move_folder,
         fake.delete_folder,
         fake.add_strangers,
+        fake.seed_folders,
         fake.fail_next,
         fake.throttle,
         fake.expire_delta_tokens,
@@ -80,7 +80,6 @@ def _actions(fake: FakeGraph) -> dict[str, Action]:
         ),
         "mime": lambda *, id: _mime(fake, id),
         "quirk": lambda *, name, value=True: fake.quirks.set(name, value),
-        "seed_folders": lambda *, shares, number=1: seeds.seed_folders(fake, shares, number),
         "add_user": lambda *, address: fake.add_user(address).address,
         "approve_device": lambda *, user_code, user=None: fake.oauth.approve(user_code, user),
         "decline_device": lambda *, user_code: fake.oauth.decline(user_code),

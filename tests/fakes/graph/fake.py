@@ -272,6 +272,10 @@ class FakeGraph:
         """Let a folder count items that are no mail, and that no listing shows."""
         self.folder(where, user).strangers += count
 
+    def seed_folders(self, shares: dict[str, int], number: int = 1, user: str | None = None) -> None:
+        """Put so many messages into each folder, as if they had always been there; see `seeds.seed_folders`."""
+        seeds.seed_folders(self, shares, number, user)
+
     # -- trouble -----------------------------------------------------------------------------------------------
 
     def fail_next(self, operation: str = "*", times: int = 1, skip: int = 0, **fault: Any) -> None:

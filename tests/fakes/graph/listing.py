@@ -107,7 +107,7 @@ def _chosen(call: Call, folder: Folder | None, query: Mapping[str, str]) -> Sequ
         return _Newest(mailbox.messages, folder.order)
     if condition is not None and condition.message_id is not None:
         known = mailbox.with_message_id(condition.message_id)
-        found = [each for each in known if folder is None or each.folder is folder]
+        found = [each for each in known if folder is None or folder.search_query is not None or each.folder is folder]
     else:
         everything = mailbox.in_folder(folder) if folder is not None else mailbox.everything()
         found = [each for each in everything if condition is None or condition.test(view, each)]

@@ -139,7 +139,7 @@ def patch(call: Call) -> Reply:
     given = call.body
     _check_writable(given, _ALWAYS | _WHILE_DRAFT)
     if not message.is_draft and _WHILE_DRAFT & given.keys():
-        raise ApiError(400, "ErrorInvalidPropertySet", "Message is not draft.", is_misuse=True)
+        raise ApiError(400, "ErrorInvalidPropertySet", "Message is not draft.")
     if call.fake.is_in_conflict():
         raise conflict()
     properties = extended_given(given)

@@ -82,27 +82,29 @@ class Checker:
         return owner in properties and annotation in {"context", "nextLink", "count", "type"}
 
     def _value(self, known: Reference, value: object, at: str, key: str, annotations: frozenset[str]) -> Iterator[str]:
+        # An item of an array has no key of its own.
+        where = f"{at}.{key}" if key else at
         if value is None:
             if not known.is_nullable:
-                yield f"{at}.{key}: null, which it cannot be"
+                yield f"{where}: null, which it cannot be"
         elif known.is_list:
             if not isinstance(value, list):
-                yield f"{at}.{key}: not an array"
+                yield f"{where}: not an array"
                 return
             item = Reference(known.name)
             for place, each in enumerate(value):
-                yield from self._value(item, each, f"{at}.{key}[{place}]", "", annotations)
+                yield from self._value(item, each, f"{where}[{place}]", "", annotations)
         elif is_scalar(known.name):
-            if fault := _scalar_fault(known.name, key, at, value):
-                yield f"{at}.{key}: {fault}"
+            if fault := _scalar_fault(known.name, key, value):
+                yield f"{where}: {fault}"
         elif (values := self.typings.enum(known.name)) is not None:
             if value not in values:
-                yield f"{at}.{key}: {value!r} is not one of {', '.join(sorted(values))}"
+                yield f"{where}: {value!r} is not one of {', '.join(sorted(values))}"
         else:
-            yield from self._entity(known.name, value, f"{at}.{key}" if key else at, annotations)
+            yield from self._entity(known.name, value, where, annotations)
 
 
-def _scalar_fault(kind: str, key: str, at: str, value: object) -> str | None:
+def _scalar_fault(kind: str, key: str, value: object) -> str | None:
     if kind == "any":
         return None
     if kind == "boolean":
