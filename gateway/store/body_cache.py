@@ -24,7 +24,7 @@ class BodyCache(BodyFolder):
     ) -> None:
         super().__init__(directory, key)
         self._max_octets = max_octets
-        self.kept = kept or KeptBodies(directory / "kept", key)
+        self.kept = KeptBodies(directory / "kept", key) if kept is None else kept
 
     def load(self) -> None:
         """Learn which files there are (see `BodyFolder.load`), of those that are kept too."""

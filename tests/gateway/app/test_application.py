@@ -164,6 +164,22 @@ async def test_cached_bodies_are_sealed_if_asked(configurations: Configurations,
     assert any(text.encode() in data for data in files) is not seal
 
 
+async def test_appended_octets_are_kept_beside_the_database_not_in_the_cache(
+    configurations: Configurations,
+) -> None:
+    cache = configurations.folder / "cache"
+    varying = WORK | {"settings": {"bodies_vary": True}}
+    config = configurations.make(cache={"directory": str(cache)}, users=[ALICE], accounts=[varying])
+    message = "Subject: x\r\n\r\nThere is no other copy of this.\r\n"
+    async with running(config) as application, client(application.addresses[0]) as found:
+        await logged_in(found)
+        appended = await found.command(f"APPEND INBOX {{{len(message)}+}}\r\n{message}")
+        assert appended[-1].startswith(b"a OK [APPENDUID "), appended
+    kept = [path for path in (configurations.folder / "gateway.bodies").rglob("*") if path.is_file()]
+    assert any(message.encode() in path.read_bytes() for path in kept)
+    assert not (cache / "kept").exists()
+
+
 # -- TLS and reloading -------------------------------------------------------------------------------------------------
 
 

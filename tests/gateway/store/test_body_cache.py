@@ -13,6 +13,7 @@ import pytest
 
 from gateway.store.body_cache import BodyCache
 from gateway.store.body_file import HEADER_OCTETS, BodyDamaged, BodyKey
+from gateway.store.kept_bodies import KeptBodies
 
 SECRET = bytes(range(32))
 MIB = 1 << 20
@@ -48,6 +49,11 @@ def get(cache: BodyCache, message_id: int, account_id: int = 1) -> bytes | None:
 
 def files(folder: Path) -> list[Path]:
     return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+def test_what_is_kept_for_good_is_where_it_was_said_to_be_though_it_is_empty_yet(tmp_path: Path) -> None:
+    kept = KeptBodies(tmp_path / "gateway.bodies")
+    assert BodyCache(tmp_path / "cache", MIB, kept=kept).kept is kept
 
 
 def test_what_is_put_is_got(cache: BodyCache) -> None:
