@@ -150,8 +150,9 @@ class MailboxSuite(Suite):
         assert {("Parent",), ("Parent", "Child")} <= set(paths(await connector.list_mailboxes()))
         assert [await parent.refs(), await child.refs()] == [[state.ref] for state in states]
 
-    async def test_a_deleted_mailbox_is_gone_with_its_messages(self, connector: Connector) -> None:
+    async def test_a_deleted_mailbox_is_gone_with_its_messages(self, rig: Rig, connector: Connector) -> None:
         admin = require_admin(connector)
+        require(rig, Ability.DELETED_MAILBOXES_GO)
         mailbox = Probe(connector, (await admin.create_mailbox(("Brief",), None)).ref)
         await mailbox.append(mail(1))
         await admin.delete_mailbox(mailbox.ref)
@@ -160,6 +161,21 @@ class MailboxSuite(Suite):
             await mailbox.listing()
         with pytest.raises(NotFound):
             await admin.delete_mailbox(mailbox.ref)
+        again = Probe(connector, (await admin.create_mailbox(("Brief",), None)).ref)
+        assert await again.refs() == []
+
+    async def test_a_deleted_mailbox_is_in_the_trash_where_it_does_not_go(self, rig: Rig, connector: Connector) -> None:
+        admin = require_admin(connector)
+        if Ability.DELETED_MAILBOXES_GO in rig.abilities:
+            pytest.skip("has the ability: " + Ability.DELETED_MAILBOXES_GO.value)
+        mailbox = Probe(connector, (await admin.create_mailbox(("Brief",), None)).ref)
+        state = await mailbox.append(mail(1))
+        await admin.delete_mailbox(mailbox.ref)
+        mailboxes = await connector.list_mailboxes()
+        (trash,) = [info for info in mailboxes if info.role is Role.TRASH]
+        assert ("Brief",) not in paths(mailboxes)
+        assert (await find_mailbox(connector, (*trash.path, "Brief"))).ref == mailbox.ref
+        assert await mailbox.refs() == [state.ref]
         again = Probe(connector, (await admin.create_mailbox(("Brief",), None)).ref)
         assert await again.refs() == []
 

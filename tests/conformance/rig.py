@@ -14,6 +14,7 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from email.message import EmailMessage
 
 from connectors.api.capabilities import Scope
 from connectors.api.connector import Connector
@@ -47,6 +48,7 @@ class Ability(enum.Enum):
     ANY_NAME = "a mailbox name may have any printable character but the separator"
     DUPLICATES = "a mailbox can hold the same message twice"
     PARENTS_GO = "a mailbox can be deleted and its children stay"
+    DELETED_MAILBOXES_GO = "a mailbox that is deleted is gone, and is not in the trash with what it holds"
     PUSH = "the backend tells of changes by itself"
     TOLD_SUBSCRIPTIONS = "that a mailbox was subscribed is told like other changes of the tree"
     SEARCH_AT_ONCE = "a message is found by its text as soon as it is there"
@@ -152,8 +154,7 @@ class Probe:
             return data
         message = email.message_from_bytes(data, policy=email.policy.default)
         fields = [str(message[name]) for name in ("From", "To", "Subject", "Message-ID")]
-        text = message.get_body(("plain", "html"))
-        return fields, " ".join(text.get_content().split()) if text is not None else None
+        return fields, " ".join(_text(message).split())
 
     def assert_size(self, state: MessageState, data: bytes) -> None:
         """Assert that the size told is that of the octets, or is said not to be where those vary."""
@@ -179,6 +180,14 @@ class Probe:
 
     def replica(self) -> Replica:
         return Replica(self, {}, None)
+
+
+def _text(message: EmailMessage) -> str:
+    """Return what a message says. A long text may be cut short, if it is attached whole."""
+    body = message.get_body(("plain", "html"))
+    text = str(body.get_content()) if body is not None else ""
+    whole = [str(part.get_content()) for part in message.iter_attachments() if part.get_content_maintype() == "text"]
+    return next((each for each in whole if each.startswith(text.rstrip())), text)
 
 
 @dataclass(slots=True)
