@@ -14,6 +14,7 @@ from gateway.imap.settings import ImapSettings
 from tests.scenarios.outside import Outside, OutsideMaildir, OutsideMemory
 from tests.scenarios.outside_cyrus import OutsideCyrus
 from tests.scenarios.outside_gmail import outside_gmail
+from tests.scenarios.outside_graph import outside_graph
 from tests.scenarios.outside_jmap import outside_jmap
 from tests.scenarios.player import Player
 from tests.scenarios.script import Numbering, Script, read_script
@@ -32,6 +33,7 @@ BACKENDS = (
     "maildir",
     "jmap",
     "gmail",
+    "graph",
     "cyrus",
 )
 
@@ -78,6 +80,9 @@ async def _backend(name: str, root: Path, request: pytest.FixtureRequest) -> Asy
         case "gmail":
             async with outside_gmail() as outside_api:
                 yield outside_api
+        case "graph":
+            async with outside_graph() as outside_graph_api:
+                yield outside_graph_api
         case "cyrus":
             server: Cyrus = request.getfixturevalue("cyrus")
             at_cyrus = OutsideCyrus(server)
