@@ -18,7 +18,7 @@ help:
 	@echo "make test       run the tests"
 	@echo "make test-long  random histories of many sessions, by the hundred"
 	@echo "make lint       ruff, mypy and the import contracts"
-	@echo "make bench      time the gateway against the Dovecot behind it"
+	@echo "make bench      time the gateway against Dovecot (QUICK=1: 10,000 messages only)"
 	@echo "make format     let ruff format and mend what it can"
 	@echo "make lock       pin the newest allowed packages in requirements/ (needs uv)"
 	@echo "make clean      remove what the other targets made"
@@ -40,7 +40,7 @@ lint: $(VENV)/.dev
 	$(BIN)/lint-imports --no-cache
 
 bench: $(VENV)/.dev servers
-	$(BIN)/python -m bench.run
+	$(BIN)/python -m bench.run $(if $(QUICK),--quick)
 
 format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .

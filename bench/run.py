@@ -1,179 +1,111 @@
-"""`make bench`: time the gateway in front of a Dovecot against that Dovecot itself.
+"""`make bench`: time the gateway against Dovecot over the same mail.
 
-Both serve the same mail to the same client in the same run; the servers take turns, so that whatever else the machine
-does falls on both. Everything is done once untimed before. Reported is the median of the rounds, in milliseconds, and
-the ratio: below 1 the gateway is faster than the server it stands before.
-
-What to keep in mind: writes go through the gateway to Dovecot, so their ratio cannot be below 1; Dovecot runs with
-mail_fsync=never, the gateway's store does not.
+The servers take turns, so that whatever else the machine does falls on both. Everything is done once untimed before.
+Reported are the medians of the rounds, their ratio (below 1 the gateway is the faster) and the goal.
 """
 
 from __future__ import annotations
 
 import argparse
 import statistics
-import subprocess
 import sys
-import tempfile
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from functools import partial
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from bench.client import BenchClient
-from bench.scenarios import SCENARIOS
-from tests.corpus.generate import messages
-from tests.servers.dovecot import PASSWORD, Dovecot, running_dovecot
+from bench import report
+from bench.goals import Result
+from bench.scenarios import Scenario, Seat, scenarios
+from bench.targets import SetUp, Target, free_disk, running_targets
 
-_SEED = 20261120
-_START_S = 60.0
-_WARM_S = 300.0
-_IDLE_TICKS = 3
-_GATEWAY_PASSWORD = "bench"
+_FOLDER = Path(__file__).parent
+_QUICK = (10_000,)
+_WHOLE = (10_000, 100_000)
+_MAX_ROUNDS = 1000
 
 
 def main() -> None:
-    """Run the benchmark and print the table."""
-    parser = argparse.ArgumentParser(description="Time the gateway against the Dovecot behind it.")
-    parser.add_argument("--messages", type=int, default=2000, help="messages in INBOX (default 2000, at least 500)")
-    parser.add_argument("--rounds", type=int, default=7, help="timed rounds per scenario (default 7)")
-    options = parser.parse_args()
-    with running_dovecot() as dovecot:
-        user = dovecot.fresh_user()
-        _fill(dovecot, user, options.messages)
-        with _running_gateway(dovecot, user) as port:
-            _report(options.rounds, options.messages, (dovecot.port, user, PASSWORD), (port, user, _GATEWAY_PASSWORD))
+    """Run the benchmark, print the tables and write report.json and report.svg."""
+    options = _options()
+    results: dict[str, list[Result]] = {}
+    for count in options.messages or (_QUICK if options.quick else _WHOLE):
+        for set_up in options.set_up or tuple(SetUp):
+            title = f"{count:,} messages, the gateway over {_NAMES[set_up]}"
+            print(f"\n{title}\n\n{report.header()}", flush=True)
+            results[title] = []
+            for result in _run(set_up, count, options.rounds, options.only):
+                results[title].append(result)
+                print(report.row(result), flush=True)
+    options.output.mkdir(parents=True, exist_ok=True)
+    (options.output / "report.json").write_text(report.as_json(results), encoding="utf-8")
+    (options.output / "report.svg").write_text(report.as_svg(results), encoding="utf-8")
 
 
-def _fill(dovecot: Dovecot, user: str, count: int) -> None:
-    client = _logged_in(dovecot.port, user, PASSWORD)
-    for number, message in enumerate(messages(count, _SEED), 1):
-        flags = " ".join(sorted(message.flags - {"\\Deleted"}))
-        date = message.internal_date.strftime("%d-%b-%Y %H:%M:%S %z")
-        head = f'APPEND INBOX ({flags}) "{date}" {{{len(message.data)}+}}\r\n'
-        client.command(head.encode() + message.data)
-        _progress(f"filling Dovecot: {number} of {count}", is_last=number == count)
-    client.close()
+_NAMES = {SetUp.MAILDIR: "a Maildir", SetUp.DOVECOT: "a Dovecot, its cache warm"}
 
 
-def _progress(text: str, *, is_last: bool) -> None:
-    if sys.stderr.isatty():
-        sys.stderr.write(f"\r{text}\x1b[K" + ("\n" if is_last else ""))
-    elif is_last:
-        sys.stderr.write(f"{text}\n")
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="bench", description="Time the gateway against Dovecot over the same mail.")
+    parser.add_argument("--quick", action="store_true", help="10,000 messages only")
+    parser.add_argument("--messages", type=_count, action="append", help="messages in INBOX, at least 1000; repeatable")
+    parser.add_argument("--set-up", type=SetUp, action="append", help="maildir or dovecot; repeatable (default both)")
+    parser.add_argument("--rounds", type=int, default=_MAX_ROUNDS, help="at most so many rounds per scenario")
+    parser.add_argument("--only", default="", help="only scenarios whose name contains this text")
+    parser.add_argument("--output", type=Path, default=_FOLDER, help="where report.json and report.svg go")
+    return parser.parse_args()
 
 
-@contextmanager
-def _running_gateway(dovecot: Dovecot, user: str) -> Iterator[int]:
-    """Run a gateway with one account at the Dovecot, and yield its port."""
-    with tempfile.TemporaryDirectory(prefix="imap-gateway-bench-") as folder:
-        (Path(folder) / "user").write_text(_GATEWAY_PASSWORD, encoding="ascii")
-        (Path(folder) / "account").write_text(PASSWORD, encoding="ascii")
-        config = Path(folder) / "gateway.toml"
-        config.write_text(_configuration(Path(folder), dovecot, user), encoding="utf-8")
-        process = subprocess.Popen(
-            [sys.executable, "-m", "gateway", "serve", "--config", str(config)], stderr=subprocess.PIPE, text=True
-        )
-        try:
-            port = _port_of(process)
-            _wait_until_idle(process.pid)
-            yield port
-        finally:
-            process.terminate()
-            process.communicate(timeout=_START_S)
+def _count(text: str) -> int:
+    count = int(text)
+    if count < 1000:
+        raise argparse.ArgumentTypeError("must be at least 1000")
+    return count
 
 
-def _configuration(folder: Path, dovecot: Dovecot, user: str) -> str:
-    return f"""
-[store]
-url = "sqlite:///{folder}/gateway.db"
-[cache]
-directory = "{folder}/cache"
-[[listeners]]
-protocol = "imap"
-bind = "127.0.0.1:0"
-[sync]
-prefetch = "bodies"
-[log]
-format = "json"
-[[users]]
-login = "{user}"
-password_file = "{folder}/user"
-[[accounts]]
-name = "bench"
-user = "{user}"
-connector = "imap"
-settings = {{ host = "127.0.0.1", port = {dovecot.port}, tls = "none" }}
-credentials = {{ username = "{user}", password_file = "{folder}/account" }}
-"""
+def _run(set_up: SetUp, count: int, rounds: int, only: str) -> Iterator[Result]:
+    free_disk(count)
+    with running_targets(set_up, count) as targets:
+        seats = [_seated(target, count) for target in targets]
+        for scenario in scenarios(count):
+            if only.lower() in scenario.name.lower():
+                yield _result(scenario, seats, min(rounds, scenario.rounds))
+                # A failure may have cost a connection.
+                for place, seat in enumerate(seats):
+                    seats[place] = _revived(seat)
+        for seat in seats:
+            seat.client.close()
 
 
-def _port_of(process: subprocess.Popen[str]) -> int:
-    assert process.stderr is not None
-    lines = []
-    for line in process.stderr:
-        lines.append(line)
-        if '"listening"' in line:
-            return int(line.partition('"port": ')[2].partition(",")[0].rstrip("}\n"))
-    raise RuntimeError("the gateway did not start: " + "".join(lines))
+def _seated(target: Target, count: int) -> Seat:
+    client = target.log_in()
+    client.command(b"SELECT INBOX")
+    return Seat(target, client, count)
 
 
-def _wait_until_idle(pid: int) -> None:
-    """Wait until the gateway has read what it wants to have read: until it uses next to no CPU for a second."""
-    deadline = time.monotonic() + _WARM_S
-    before = -_IDLE_TICKS - 1
-    while time.monotonic() < deadline:
-        fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
-        ticks = int(fields[11]) + int(fields[12])
-        if ticks - before <= _IDLE_TICKS:
-            return
-        before = ticks
-        time.sleep(1.0)
-    raise RuntimeError(f"the gateway was still busy after {_WARM_S:g} s")
+def _revived(seat: Seat) -> Seat:
+    try:
+        seat.client.command(b"NOOP")
+    except (OSError, RuntimeError):
+        seat.client.close()
+        return _seated(seat.target, seat.count)
+    return seat
 
 
-def _logged_in(port: int, user: str, password: str) -> BenchClient:
-    client = BenchClient(port)
-    client.command(f"LOGIN {user} {password}".encode())
-    return client
-
-
-def _report(rounds: int, count: int, *servers: tuple[int, str, str]) -> None:
-    clients = [_logged_in(*server) for server in servers]
-    for client in clients:
-        client.command(b"SELECT INBOX")
-    print(f"{count} messages, median of {rounds} rounds, milliseconds per operation\n")
-    print(f"{'scenario':42} {'Dovecot':>10} {'gateway':>10} {'ratio':>7}")
-    _print_row("LOGIN and LOGOUT", _timed(rounds, [partial(_log_in_and_out, *server) for server in servers]), 1)
-    for scenario in SCENARIOS:
-        runs = [partial(scenario.run, client) for client in clients]
-        _print_row(scenario.name, _timed(rounds, runs), scenario.operations)
-    for client in clients:
-        client.close()
-
-
-def _log_in_and_out(port: int, user: str, password: str) -> None:
-    client = _logged_in(port, user, password)
-    client.command(b"LOGOUT")
-    client.close()
-
-
-def _timed(rounds: int, runs: Sequence[Callable[[], None]]) -> list[float]:
-    """Return the median time of each run in milliseconds; they take turns, and each goes once untimed first."""
-    times: list[list[float]] = [[] for _ in runs]
-    for number in range(rounds + 1):
-        for place, run in enumerate(runs):
-            start = time.perf_counter()
-            run()
-            if number > 0:
-                times[place].append((time.perf_counter() - start) * 1000)
-    return [statistics.median(measured) for measured in times]
-
-
-def _print_row(name: str, medians: list[float], operations: int) -> None:
-    reference, ours = (median / operations for median in medians)
-    print(f"{name:42} {reference:10.3f} {ours:10.3f} {ours / reference:7.2f}", flush=True)
+def _result(scenario: Scenario, seats: Sequence[Seat], rounds: int) -> Result:
+    """Check and time one scenario; a server that fails it is told of, and the others go on."""
+    figures: list[list[float]] = [[] for _ in seats]
+    try:
+        if scenario.check is not None:
+            scenario.check(seats[0], seats[1])
+        for number in range(rounds + 1 if rounds > 1 else 1):
+            for place, seat in enumerate(seats):
+                figure = scenario.measure(seat)
+                if number > 0 or rounds == 1:
+                    figures[place].append(figure)
+    except (OSError, RuntimeError) as error:
+        print(f"{scenario.name}: {error}", file=sys.stderr)
+        return Result(scenario.name, scenario.unit, scenario.goal, None, None, str(error)[:160])
+    dovecot, gateway = (statistics.median(values) for values in figures)
+    return Result(scenario.name, scenario.unit, scenario.goal, dovecot, gateway)
 
 
 if __name__ == "__main__":

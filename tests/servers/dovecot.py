@@ -44,7 +44,7 @@ ssl_cert = <{root}/cert.pem
 ssl_key = <{root}/key.pem
 first_valid_uid = 1
 mail_location = {storage}
-mail_fsync = never
+mail_fsync = {fsync}
 mail_max_userip_connections = 200
 mailbox_list_index = yes
 mail_plugins = quota
@@ -149,10 +149,13 @@ def dovecot() -> Iterator[Dovecot]:
 
 
 @contextlib.contextmanager
-def running_dovecot(separator: str = "/", prefix: str = "", storage: str = "sdbox:~/mail") -> Iterator[Dovecot]:
+def running_dovecot(
+    separator: str = "/", prefix: str = "", storage: str = "sdbox:~/mail", fsync: str = "never"
+) -> Iterator[Dovecot]:
     """Start a server of its own and stop it at the end; skip the test if Dovecot is not installed.
 
-    `storage` is its `mail_location`; the home of a user is the folder `mail/NAME` beside the log.
+    `storage` is its `mail_location`, `fsync` its `mail_fsync`; the home of a user is the folder `mail/NAME` beside the
+    log.
     """
     program = shutil.which("dovecot", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
     if program is None:
@@ -161,7 +164,7 @@ def running_dovecot(separator: str = "/", prefix: str = "", storage: str = "sdbo
     root = Path(tempfile.mkdtemp(prefix="dc-", dir="/tmp"))
     try:
         for attempt in range(_ATTEMPTS):
-            process, server = _start(program, root, separator, prefix, storage)
+            process, server = _start(program, root, separator, prefix, storage, fsync)
             if _wait_for_greeting(process, server):
                 break
             _stop(process)
@@ -177,7 +180,7 @@ def running_dovecot(separator: str = "/", prefix: str = "", storage: str = "sdbo
 
 
 def _start(
-    program: str, root: Path, separator: str, prefix: str, storage: str
+    program: str, root: Path, separator: str, prefix: str, storage: str, fsync: str
 ) -> tuple[subprocess.Popen[bytes], Dovecot]:
     port, tls_port = _free_ports(2)
     server = Dovecot("127.0.0.1", port, tls_port, root / "ca.pem", root / "dovecot.log")
@@ -200,6 +203,7 @@ def _start(
             separator=separator,
             prefix=prefix,
             storage=storage,
+            fsync=fsync,
             port=port,
             tls_port=tls_port,
         )

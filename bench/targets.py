@@ -1,0 +1,249 @@
+"""What is timed: a Dovecot, and the gateway over the same mail, each in processes of its own."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import ssl
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+
+import trustme
+
+from bench.client import BenchClient
+from bench.corpus import corpus, large_message
+from bench.progress import progress
+from tests.e2e.gateway_process import free_port
+from tests.servers.dovecot import PASSWORD, Dovecot, running_dovecot
+
+LARGE_OCTETS = 25_000_000
+"""The size of the one message in the mailbox Large."""
+
+_START_S = 60.0
+_WARM_S = 3600.0
+_IDLE_TICKS = 3
+_APPENDS_AT_ONCE = 100
+_LISTENERS = 2
+
+
+class SetUp(Enum):
+    """What is behind the gateway."""
+
+    MAILDIR = "maildir"
+    DOVECOT = "dovecot"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A server over the mail. `directory` tells its processes: their command lines name it.
+
+    `idlers` is how many idle connections are opened to see what one costs; Dovecot has a process for each.
+    """
+
+    name: str
+    port: int
+    tls_port: int
+    ca_file: Path
+    user: str
+    password: str
+    directory: Path
+    idlers: int
+
+    def log_in(self, *, over_tls: bool = False) -> BenchClient:
+        """Return a client that has logged in."""
+        context = ssl.create_default_context(cafile=str(self.ca_file)) if over_tls else None
+        client = BenchClient(self.tls_port if over_tls else self.port, context)
+        client.command(f"LOGIN {self.user} {self.password}".encode())
+        return client
+
+
+@contextmanager
+def running_targets(set_up: SetUp, count: int) -> Iterator[tuple[Target, Target]]:
+    """Start the Dovecot and the gateway over the same `count` messages; yield them once both have nothing to do.
+
+    Each has its own copy of the mail, so that neither has to follow what is done at the other.
+    """
+    with ExitStack() as stack:
+        dovecot = stack.enter_context(running_dovecot(fsync="optimized"))
+        user = dovecot.fresh_user()
+        _fill_dovecot(dovecot, user, count)
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="imap-gateway-bench-")))
+        if set_up is SetUp.MAILDIR:
+            path = folder / "maildir"
+            _fill_maildir(path, count)
+            account = f'connector = "maildir"\nsettings = {{ path = "{path}" }}\n'
+        else:
+            account = _dovecot_account(dovecot, _second_user(dovecot, user), folder)
+        reference = Target(
+            "Dovecot", dovecot.port, dovecot.tls_port, dovecot.ca_file, user, PASSWORD, dovecot.log.parent, 80
+        )
+        yield reference, stack.enter_context(_running_gateway(folder, account))
+
+
+# -- the mail ---------------------------------------------------------------------------------------------------------
+
+
+def _fill_dovecot(dovecot: Dovecot, user: str, count: int) -> None:
+    client = BenchClient(dovecot.port)
+    client.command(f"LOGIN {user} {PASSWORD}".encode())
+    batch: list[bytes] = []
+    for number, message in enumerate(corpus(count), 1):
+        flags = " ".join(sorted(message.flags - {"\\Deleted"}))
+        date = message.internal_date.strftime("%d-%b-%Y %H:%M:%S %z")
+        batch.append(f' ({flags}) "{date}" {{{len(message.data)}+}}\r\n'.encode() + message.data)
+        if len(batch) == _APPENDS_AT_ONCE or number == count:
+            client.command(b"APPEND INBOX" + b"".join(batch))
+            batch.clear()
+            progress(f"filling Dovecot: {number} of {count}", is_last=number == count)
+    client.command(b"CREATE Large")
+    large = large_message(LARGE_OCTETS)
+    client.command(b"APPEND Large {%d+}\r\n%s" % (len(large), large))
+    client.close()
+
+
+def _second_user(dovecot: Dovecot, user: str) -> str:
+    """Copy a user's mail to another user, as it is on disk."""
+    second = dovecot.fresh_user()
+    homes = dovecot.log.parent / "mail"
+    subprocess.run(["cp", "-a", str(homes / user), str(homes / second)], check=True)
+    return second
+
+
+def _fill_maildir(path: Path, count: int) -> None:
+    for folder in (path, path / ".Large"):
+        for name in ("cur", "new", "tmp"):
+            (folder / name).mkdir(parents=True)
+    letters = {"\\Draft": "D", "\\Flagged": "F", "$Forwarded": "P", "\\Answered": "R", "\\Seen": "S"}
+    for number, message in enumerate(corpus(count), 1):
+        info = "".join(sorted(letters[flag] for flag in message.flags if flag in letters))
+        _deliver(path, number, message.data, info, message.internal_date.timestamp())
+        if number % 1000 == 0 or number == count:
+            progress(f"filling the Maildir: {number} of {count}", is_last=number == count)
+    _deliver(path / ".Large", 1, large_message(LARGE_OCTETS), "", 1_790_000_000.0)
+
+
+def _deliver(folder: Path, number: int, data: bytes, info: str, internal_date: float) -> None:
+    """Write a message as a delivery agent does: with the line ends of the system."""
+    stored = data.replace(b"\r\n", b"\n")
+    # The names are in the order of delivery, whatever the dates.
+    name = f"{1_600_000_000 + number}.M{number % 1_000_000}P1.bench,S={len(stored)},W={len(data)}:2,{info}"
+    file = folder / "cur" / name
+    file.write_bytes(stored)
+    os.utime(file, (internal_date, internal_date))
+
+
+# -- the gateway ------------------------------------------------------------------------------------------------------
+
+
+def _dovecot_account(dovecot: Dovecot, user: str, folder: Path) -> str:
+    (folder / "account").write_text(PASSWORD, encoding="ascii")
+    return (
+        'connector = "imap"\n'
+        f'settings = {{ host = "127.0.0.1", port = {dovecot.port}, tls = "none" }}\n'
+        f'credentials = {{ username = "{user}", password_file = "{folder}/account" }}\n'
+    )
+
+
+@contextmanager
+def _running_gateway(folder: Path, account: str) -> Iterator[Target]:
+    (folder / "user").write_text(PASSWORD, encoding="ascii")
+    _write_certificates(folder)
+    config = folder / "gateway.toml"
+    port, tls_port = free_port(), free_port()
+    config.write_text(_configuration(folder, account, port, tls_port), encoding="utf-8")
+    log = folder / "gateway.log"
+    with log.open("wb") as sink:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "gateway", "serve", "--config", str(config)], stdout=sink, stderr=sink
+        )
+    try:
+        _wait_until_listening(process, log)
+        progress("the gateway reads the mail", is_last=True)
+        _wait_until_idle(process.pid)
+        yield Target("gateway", port, tls_port, folder / "ca.pem", "bench", PASSWORD, folder, 1000)
+    finally:
+        process.terminate()
+        process.wait(timeout=_START_S)
+
+
+def _configuration(folder: Path, account: str, port: int, tls_port: int) -> str:
+    return f"""
+[store]
+url = "sqlite:///{folder}/gateway.db"
+[cache]
+directory = "{folder}/cache"
+max_size = "20 GiB"
+[[listeners]]
+protocol = "imap"
+bind = "127.0.0.1:{port}"
+[[listeners]]
+protocol = "imaps"
+bind = "127.0.0.1:{tls_port}"
+[tls]
+certificate = "{folder}/cert.pem"
+key = "{folder}/key.pem"
+[limits]
+connections_per_user = 10000
+connections_per_address = 10000
+[sync]
+prefetch = "bodies"
+[log]
+format = "json"
+[[users]]
+login = "bench"
+password_file = "{folder}/user"
+[[accounts]]
+name = "bench"
+user = "bench"
+{account}"""
+
+
+def _write_certificates(folder: Path) -> None:
+    authority = trustme.CA()
+    certificate = authority.issue_cert("localhost", "127.0.0.1")
+    authority.cert_pem.write_to_path(str(folder / "ca.pem"))
+    certificate.private_key_pem.write_to_path(str(folder / "key.pem"))
+    for block in certificate.cert_chain_pems:
+        block.write_to_path(str(folder / "cert.pem"), append=True)
+
+
+def _wait_until_listening(process: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + _START_S
+    while time.monotonic() < deadline and process.poll() is None:
+        if log.read_text(encoding="utf-8").count('"listening"') == _LISTENERS:
+            return
+        time.sleep(0.05)
+    raise RuntimeError("the gateway did not start: " + log.read_text(encoding="utf-8"))
+
+
+def _wait_until_idle(pid: int) -> None:
+    """Wait until the gateway has read what it wants to have read: until it uses next to no CPU for a second."""
+    deadline = time.monotonic() + _WARM_S
+    before = -_IDLE_TICKS - 1
+    while time.monotonic() < deadline:
+        fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+        ticks = int(fields[11]) + int(fields[12])
+        if ticks - before <= _IDLE_TICKS:
+            return
+        before = ticks
+        time.sleep(1.0)
+    raise RuntimeError(f"the gateway was still busy after {_WARM_S:g} s")
+
+
+def free_disk(count: int) -> None:
+    """See that there is room for the run.
+
+    Raises:
+        RuntimeError: there is not.
+    """
+    needed = count * 8192 * 4 + (1 << 30)
+    free = shutil.disk_usage(tempfile.gettempdir()).free
+    if free < needed:
+        raise RuntimeError(f"{tempfile.gettempdir()} has {free >> 20} MiB free; the run needs {needed >> 20} MiB")
