@@ -118,7 +118,8 @@ async def _look(mail: Mail, mailbox: MailboxRef, mark: Mark) -> _Look | None:
         return None
     found, failed = await mail.read_each(wanted)
     _check(mailbox, found, failed)
-    here, gone, elsewhere = _sorted_out(mail, await _tree_with(mail, found), mailbox, named, found, failed)
+    tree = await _tree_with(mail, found)
+    here, gone, elsewhere = _sorted_out(mail, tree, mailbox, wanted, named, found, failed)
     tally = reconcile.Tally.of(mail.known, mailbox, [state.ref for state in here], gone)
     if reconcile.is_in_doubt(mail, await mail.tree(), mailbox, mark, tally):
         return None
@@ -197,15 +198,19 @@ def _sorted_out(
     mail: Mail,
     tree: Tree,
     mailbox: MailboxRef,
+    wanted: Sequence[MessageRef],
     named: Mapping[MessageRef, bool],
     found: Mapping[MessageRef, Message],
     failed: Mapping[MessageRef, ConnectorError],
 ) -> tuple[list[MessageState], list[MessageRef], dict[MessageRef, MailboxRef]]:
-    """Return the messages that are in the folder, those that are not, and which of these are in which other mailbox."""
+    """Return the messages that are in the folder, those that are not, and which of these are in which other mailbox.
+
+    `wanted` are those that were asked for: strays that came up since then say nothing yet.
+    """
     here: list[MessageState] = []
     gone: list[MessageRef] = []
     elsewhere: dict[MessageRef, MailboxRef] = {}
-    for ref in dict.fromkeys([*named, *mail.known.strays(mailbox)]):
+    for ref in wanted:
         message = found.get(ref)
         if message is None:
             if ref not in failed:

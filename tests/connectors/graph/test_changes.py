@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from datetime import UTC, datetime
+from typing import Any
 
 import msgspec
 import pytest
@@ -131,6 +132,29 @@ async def test_an_arrival_that_is_never_told_is_found_after_a_restart_by_countin
 
     await follower.poll(3)
 
+    assert follower.messages() == truth(fake, follower)
+
+
+async def test_a_stray_that_turns_up_during_a_look_is_left_for_the_next(
+    fake: FakeGraph, rig: Rig, follower: Follower, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    marked, there, _ = fake.ids_in("inbox")
+    inbox, read_each = rig.ref("inbox"), rig.mail.read_each
+
+    async def meanwhile(*arguments: Any) -> Any:
+        # As the look at another folder does, that runs beside this one.
+        rig.mail.known.stray(MessageRef(there), inbox)
+        return await read_each(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(rig.mail, "read_each", meanwhile)
+        fake.mark(marked, is_read=True)
+        await follower.look(inbox)
+
+    assert follower.folders[inbox].removed == []
+    assert rig.mail.known.strays(inbox) == [there]
+    await follower.look(inbox)
+    assert rig.mail.known.strays(inbox) == []
     assert follower.messages() == truth(fake, follower)
 
 
