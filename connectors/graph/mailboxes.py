@@ -8,6 +8,7 @@ That is what people who delete a folder in Outlook are used to, and IMAP asks fo
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 from typing import Final
 
@@ -21,6 +22,9 @@ from connectors.transport.messages import Effect
 
 MAX_NAME: Final = 255
 """Characters of one name, as Exchange takes them."""
+
+_UNNAMABLE: Final = frozenset({"Cc", "Cs", "Zl", "Zp"})
+"""Categories of characters that are in no name: controls, halves of pairs, and line breaks."""
 
 _OWN: Final = "This mailbox is Outlook's own and stays as it is."
 
@@ -239,8 +243,10 @@ def _check_name(path: Path) -> None:
         Unsupported: there cannot.
     """
     for name in path:
-        is_plain = all(char.isprintable() or char == "\u3000" for char in name)
-        if not name.strip() or name != name.strip() or not is_plain or len(name) > MAX_NAME:
+        kinds = {unicodedata.category(char) for char in name}
+        # Joiners (Cf) belong to words in some scripts, and to emoji; alone they show nothing.
+        is_seen = bool(name.strip()) and kinds != {"Cf"} and kinds.isdisjoint(_UNNAMABLE)
+        if not is_seen or name != name.strip() or len(name) > MAX_NAME:
             raise Unsupported(f"{name!r} is no name for a folder", client_text="Outlook does not take this name.")
     if not path or (path[0].upper() == "INBOX" and path[0] != "INBOX"):
         raise Unsupported(f"{path!r} is no name for a folder", client_text="Outlook does not take this name.")

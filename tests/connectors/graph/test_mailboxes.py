@@ -47,6 +47,19 @@ async def test_a_name_that_outlook_does_not_take_is_not_made(rig: Rig, path: Pat
         await mailboxes.create_mailbox(rig.mail, path, None)
 
 
+@pytest.mark.parametrize("name", ["می\u200cخواهم", "\U0001f468\u200d\U0001f469", "Nr.\u00a05"])
+async def test_joiners_and_blanks_of_other_scripts_are_part_of_a_name(rig: Rig, name: str) -> None:
+    made = await mailboxes.create_mailbox(rig.mail, (name,), None)
+
+    assert made.path == (name,)
+
+
+@pytest.mark.parametrize("name", ["a\u2028b", "a\ud800", "a\x85b", "\u200d"])
+async def test_what_cannot_be_read_in_a_name_is_not_made(rig: Rig, name: str) -> None:
+    with pytest.raises(Unsupported):
+        await mailboxes.create_mailbox(rig.mail, (name,), None)
+
+
 async def test_special_mailboxes_are_fixed(rig: Rig) -> None:
     with pytest.raises(Unsupported):
         await mailboxes.create_mailbox(rig.mail, ("Old",), Role.ARCHIVE)
