@@ -163,7 +163,7 @@ class Account:
             self.membership += 1
             siblings = self.threads.setdefault(email.thread_id, [])
             siblings.append(email.id)
-            for mailbox_id in email.mailbox_ids:
+            for mailbox_id in sorted(email.mailbox_ids):
                 self.mailboxes[mailbox_id].include(email)
                 self.record("Mailbox", mailbox_id, Change.COUNTED)
             self.record("Email", email.id, Change.CREATED)

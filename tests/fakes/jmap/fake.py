@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import time
 from collections import Counter
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -13,7 +12,7 @@ from tests.fakes.jmap.account import Account
 from tests.fakes.jmap.capabilities import has_quota
 from tests.fakes.jmap.content import Content
 from tests.fakes.jmap.faults import OF_METHODS, Fault, FaultKind, Faults, Gate, Throttle
-from tests.fakes.jmap.options import FakeOptions, FakeUser, Quirk
+from tests.fakes.jmap.options import Clock, FakeOptions, FakeUser, Quirk, SystemClock
 from tests.fakes.jmap.push import Changed, PushHub
 from tests.fakes.jmap.records import RIGHTS, Email, Mailbox
 from tests.fakes.jmap.session import SESSION_PATH, WELL_KNOWN_PATH, Origins
@@ -41,8 +40,9 @@ class FakeJmap:
 
     account_type: type[Account] = Account
 
-    def __init__(self, options: FakeOptions | None = None) -> None:
+    def __init__(self, options: FakeOptions | None = None, *, clock: Clock | None = None) -> None:
         self.options = options or FakeOptions()
+        self.clock: Clock = clock or SystemClock()
         self.stats = Stats()
         self.faults = Faults()
         self.push = PushHub()
@@ -140,7 +140,7 @@ class FakeJmap:
         account = self.account(user)
         content = Content.of(data)
         mailbox_ids = {self.mailbox(each, user).id for each in (path, *also_in)}
-        moment = (received_at or datetime.now(UTC)).astimezone(UTC).replace(microsecond=0)
+        moment = (received_at or self.clock.now()).astimezone(UTC).replace(microsecond=0)
         names = {keyword.lower() for keyword in keywords}
         with account.changing():
             email = account.new_email(content, content.blob_id(), mailbox_ids, names, moment, self.options.quirks)
@@ -266,8 +266,9 @@ class FakeJmap:
         says_when: bool = True,
     ) -> None:
         """Refuse every request for `for_s` seconds, or else the next `times` ones, with Retry-After in either form."""
-        until = None if for_s is None else time.monotonic() + for_s
-        self.throttling = Throttle(status, until, 0 if for_s is not None else times, retry_after_s, is_date, says_when)
+        until = None if for_s is None else self.clock.monotonic() + for_s
+        left = 0 if for_s is not None else times
+        self.throttling = Throttle(status, until, left, retry_after_s, is_date, says_when, self.clock)
 
     def fail_next(
         self, where: str, kind: FaultKind | str, *, times: int | None = 1, skip: int = 0, **details: Any

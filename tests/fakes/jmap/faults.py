@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import enum
 import math
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from email.utils import format_datetime
+
+from tests.fakes.jmap.options import Clock, SystemClock
 
 
 class FaultKind(enum.Enum):
@@ -136,11 +137,12 @@ class Throttle:
     retry_after_s: float = 1.0
     is_date: bool = False
     says_when: bool = True
+    clock: Clock = field(default_factory=SystemClock)
 
     def refusal(self) -> tuple[int, str | None] | None:
         """Return status and Retry-After of the refusal due now, None where the request may pass."""
         if self.until is not None:
-            left = self.until - time.monotonic()
+            left = self.until - self.clock.monotonic()
             if left <= 0:
                 self.until = None
                 return None
@@ -153,5 +155,5 @@ class Throttle:
             return self.status, None
         seconds = math.ceil(left)
         if self.is_date:
-            return self.status, format_datetime(datetime.now(UTC) + timedelta(seconds=seconds), usegmt=True)
+            return self.status, format_datetime(self.clock.now() + timedelta(seconds=seconds), usegmt=True)
         return self.status, str(seconds)

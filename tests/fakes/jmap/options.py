@@ -3,10 +3,35 @@
 from __future__ import annotations
 
 import enum
+import time
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Protocol
 
 DEFAULT_PASSWORD = "secret-of-alice"
 DEFAULT_TOKEN = "token-of-alice"
+
+
+class Clock(Protocol):
+    """Where the stand-in takes its time from."""
+
+    def now(self) -> datetime:
+        """Return the time of day, timezone-aware."""
+
+    def monotonic(self) -> float:
+        """Return seconds since some fixed point."""
+
+
+class SystemClock:
+    """The machine's own."""
+
+    def now(self) -> datetime:
+        """Return the time of day in UTC."""
+        return datetime.now(UTC)
+
+    def monotonic(self) -> float:
+        """Return seconds since some fixed point."""
+        return time.monotonic()
 
 
 class UrlStyle(enum.Enum):

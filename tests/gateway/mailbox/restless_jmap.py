@@ -20,7 +20,8 @@ from gateway.store.placements import PlacementRow
 from tests.fakes.jmap.account import Account
 from tests.fakes.jmap.fake import FakeJmap
 from tests.fakes.jmap.faults import FaultKind
-from tests.fakes.jmap.options import EventSourceMode, FakeOptions, Quirk, UrlStyle
+from tests.fakes.jmap.in_process import InProcessServer
+from tests.fakes.jmap.options import Clock, EventSourceMode, FakeOptions, Quirk, UrlStyle
 from tests.fakes.jmap.records import Email, Mailbox
 from tests.fakes.jmap.stats import Violation
 from tests.gateway.mailbox.history import DOWN, Outside
@@ -66,27 +67,6 @@ SET_ERRORS = ("forbidden", "overQuota", "serverFail", "tooLarge", "invalidProper
 
 def digest_of(data: bytes) -> bytes:
     return hashlib.sha256(data).digest()
-
-
-class HastyClock:
-    """Time that passes by itself, and at once when somebody wants to sleep."""
-
-    def __init__(self) -> None:
-        self._skipped_s = 0.0
-
-    def now(self) -> datetime:
-        return datetime.now(UTC) + timedelta(seconds=self._skipped_s)
-
-    def monotonic(self) -> float:
-        return asyncio.get_running_loop().time() + self._skipped_s
-
-    async def sleep(self, seconds: float) -> None:
-        self.skip(seconds)
-        await asyncio.sleep(0)
-
-    def skip(self, seconds: float) -> None:
-        """Let so much time have passed."""
-        self._skipped_s += seconds
 
 
 class Ledger:
@@ -219,12 +199,9 @@ class RestlessFake(FakeJmap):
 
 
 def _is_race(violation: Violation) -> bool:
-    """Whether a conforming client cannot help it: others moved the message, or a client hung up amid a request.
-
-    Nor is the one request at the start of a WebSocket counted, whose refusal does no harm.
-    """
+    """Whether a conforming client cannot help it: others moved the message, or a client hung up amid a request."""
     return "tooManyMailboxes" in violation.detail or (
-        violation.where in ("api", "upload", "websocket") and "at a time are allowed" in violation.detail
+        violation.where in ("api", "upload") and "at a time are allowed" in violation.detail
     )
 
 
@@ -243,7 +220,6 @@ def some_options(chance: random.Random) -> FakeOptions:
         event_source=chance.choice(
             (EventSourceMode.PROPER, EventSourceMode.PROPER, EventSourceMode.DIES, EventSourceMode.NONE_204)
         ),
-        websocket=chance.random() < 0.5,
         quirks=frozenset(quirk for quirk in STEADY_QUIRKS if chance.random() < 0.25),
     )
 
@@ -266,10 +242,11 @@ class OutsideJmap(Outside):
     }
     alters_tree = True
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, clock: Clock) -> None:
         super().__init__(seed)
         self.options = some_options(self.random)
-        self.fake = RestlessFake(self.options)
+        self.fake = RestlessFake(self.options, clock=clock)
+        self.server = InProcessServer(self.fake)
         for name in ("Drafts", "Sent"):
             self.fake.delete_mailbox(name)
         account = self.fake.account()
@@ -395,8 +372,8 @@ class OutsideJmap(Outside):
             case 3:
                 fake.configure(quirks=self.options.quirks | {chance.choice(PASSING_QUIRKS)})
             case 4:
-                # Each costs the time that the connector waits for an answer.
-                fake.fail_next(chance.choice(WRITING_CALLS), FaultKind.HANG_AFTER)
+                kind = chance.choice((FaultKind.HANG, FaultKind.HANG_AFTER, FaultKind.DELAY))
+                fake.fail_next(chance.choice((*READING_CALLS, *WRITING_CALLS)), kind, delay_s=chance.uniform(0.0, 1.5))
             case 5 | 6:
                 self._fail(chance.choice(("api", "upload", "download", "session")), chance.choice(READING_FAULTS[:-1]))
             case 7 | 8 | 9 | 10 | 11:
@@ -434,8 +411,7 @@ class OutsideJmap(Outside):
         """Nothing is held up for longer than a few turns of the loop."""
 
     async def idle(self) -> None:
-        for _ in iter(self.fake.in_flight.total, 0):
-            await asyncio.sleep(0)
+        await self.server.idle()
 
     # -- comparing ----------------------------------------------------------------------------------------------------
 
