@@ -1,7 +1,7 @@
 """Fixtures of the end-to-end tests: servers and a gateway for each test process, an account of its own for each test.
 
 The mail is held by Dovecot, which the gateway reaches by IMAP; tests marked `over_each_backend` are run with Cyrus too,
-which it reaches by JMAP, and those marked `over_gmail_too` with a stand-in for Gmail as well.
+which it reaches by JMAP, and those marked `over_gmail_too` and so on with stand-ins for Gmail and Microsoft Graph.
 
 `E2E_DIRECT=1` leaves the gateway out: every client talks to the server itself, which shows that a test asks for nothing
 that a good server would not do.
@@ -19,8 +19,9 @@ import pytest
 
 from tests.e2e.backends import Backend
 from tests.e2e.endpoint import Stage
-from tests.e2e.gateway_process import Account, GatewayFactory, GatewayProcess, new_account
+from tests.e2e.gateway_process import Account, GatewayFactory, GatewayProcess, Server, new_account
 from tests.e2e.gmail_server import GmailServer, new_gmail_account, running_gmail
+from tests.e2e.graph_server import GraphServer, new_graph_account, running_graph_server
 from tests.e2e.stage_pool import StagePool
 from tests.servers.cyrus import cyrus
 from tests.servers.dovecot import dovecot
@@ -45,6 +46,15 @@ def gmail(is_direct: bool) -> Iterator[GmailServer]:
 
 
 @pytest.fixture(scope="session")
+def graph(is_direct: bool) -> Iterator[GraphServer]:
+    """A stand-in for Microsoft Graph; what it is sent is as Microsoft's types say, all the time."""
+    if is_direct:
+        pytest.skip("is about the gateway itself: Graph is nothing for mail clients")
+    with running_graph_server() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
 def stage_pools(
     request: pytest.FixtureRequest, is_direct: bool, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[StagePools]:
@@ -55,13 +65,23 @@ def stage_pools(
         def pool_of(backend: Backend) -> StagePool:
             if backend not in pools:
                 server = request.getfixturevalue(backend.value)
-                make = new_gmail_account if isinstance(server, GmailServer) else new_account
                 directory = tmp_path_factory.mktemp(f"stages-{backend.value}")
-                pools[backend] = StagePool(directory, partial(make, server), is_direct=is_direct)
+                pools[backend] = StagePool(directory, _maker(server), is_direct=is_direct)
                 stack.callback(pools[backend].close)
             return pools[backend]
 
         yield pool_of
+
+
+def _maker(server: Server | GmailServer | GraphServer) -> Callable[[str, str], Account]:
+    """Return what makes an empty account at a server."""
+    match server:
+        case GmailServer():
+            return partial(new_gmail_account, server)
+        case GraphServer():
+            return partial(new_graph_account, server)
+        case _:
+            return partial(new_account, server)
 
 
 @pytest.fixture
@@ -79,11 +99,11 @@ def stages(stage_pools: StagePools, backend: Backend) -> StagePool:
 def stage(stages: StagePool, request: pytest.FixtureRequest) -> Iterator[Stage]:
     """An empty mail account, used by this test alone."""
     stage = stages.take()
-    gmail: GmailServer | None = request.getfixturevalue("gmail") if stage.backend is Backend.GMAIL else None
+    server = request.getfixturevalue(stage.backend.value)
     yield stage
     stages.check()
-    if gmail is not None:
-        gmail.check()
+    if isinstance(server, GmailServer | GraphServer):
+        server.check()
 
 
 @pytest.fixture

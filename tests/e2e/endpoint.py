@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from tests.e2e.backends import Backend
+from tests.e2e.gist import gist_of
 
 if TYPE_CHECKING:
     from tests.e2e.back import Back
@@ -27,6 +28,19 @@ GMAIL_MAILBOXES = frozenset(
         "[Gmail]/Trash",
     }
 )
+OUTLOOK_MAILBOXES = frozenset(
+    {
+        "INBOX",
+        "Archive",
+        "Conversation History",
+        "Deleted Items",
+        "Drafts",
+        "Junk Email",
+        "Outbox",
+        "Sent Items",
+    }
+)
+_OUTLOOK_LACKS = frozenset({"\\Deleted", "\\Draft"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +51,10 @@ class Endpoint:
     port: int
     login: str
     password: str
+
+
+NOWHERE = Endpoint("127.0.0.1", 0, "", "")
+"""The IMAP of a server that has none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +83,26 @@ class Stage:
     @property
     def mailboxes(self) -> frozenset[str]:
         """The names of the mailboxes that a new account has."""
-        return GMAIL_MAILBOXES if self.backend is Backend.GMAIL else frozenset({"INBOX", "Sent"})
+        own = {Backend.GMAIL: GMAIL_MAILBOXES, Backend.GRAPH: OUTLOOK_MAILBOXES}
+        return own.get(self.backend, frozenset({"INBOX", "Sent"}))
 
     def held(self, *flags: str) -> frozenset[str]:
         """Return those of the flags that the server can hold."""
-        return frozenset(flags) & GMAIL_FLAGS if self.backend is Backend.GMAIL else frozenset(flags)
+        match self.backend:
+            case Backend.GMAIL:
+                return frozenset(flags) & GMAIL_FLAGS
+            case Backend.GRAPH:
+                return frozenset(flags) - _OUTLOOK_LACKS
+            case _:
+                return frozenset(flags)
+
+    def gist(self, octets: bytes) -> bytes:
+        """Return what the server keeps of a message: its octets, or what it says."""
+        return gist_of(octets) if self.backend is Backend.GRAPH else octets
+
+    def gists(self, messages: Mapping[int, bytes]) -> dict[int, bytes]:
+        """Return what the server keeps of each."""
+        return {uid: self.gist(octets) for uid, octets in messages.items()}
 
     def agrees(self, front: Mapping[int, T], back: Mapping[int, T]) -> bool:
         """Tell whether both ends hold the same, given what they hold by UID; in the same order, if UIDs differ."""

@@ -51,7 +51,7 @@ class Account:
     def stage(self, front: Endpoint) -> Stage:
         """Return the account seen from both sides, given where its user connects."""
         if self.declared is not None:
-            return Stage(front, self.backend, Backend.GMAIL, self.connect_back)
+            return Stage(front, self.backend, Backend(self.declared.connector), self.connect_back)
         return Stage(front, self.backend, Backend.CYRUS if self.jmap_url else Backend.DOVECOT)
 
 

@@ -11,7 +11,7 @@ from functools import partial
 from typing import Self
 
 from gateway.wire import mutf7
-from tests.e2e.endpoint import GMAIL_MAILBOXES, Endpoint
+from tests.e2e.endpoint import GMAIL_MAILBOXES, NOWHERE
 from tests.e2e.gateway_process import Account, DeclaredAccount
 from tests.e2e.loop_thread import LoopThread
 from tests.fakes.gmail.fake import FakeGmail
@@ -28,7 +28,6 @@ SYSTEM = {
 }
 """The mailboxes that Gmail has itself, and the labels they show; beside INBOX, and All Mail, which is no label."""
 ALL_MAIL = "[Gmail]/All Mail"
-NOWHERE = Endpoint("127.0.0.1", 0, "", "")
 _LABEL_OF = {"\\Flagged": "STARRED", "\\Draft": "DRAFT"}
 _FLAG_OF = {label: flag for flag, label in _LABEL_OF.items()}
 

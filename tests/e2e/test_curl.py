@@ -7,8 +7,8 @@ import shutil
 import pytest
 
 from tests.e2e.back import Back
-from tests.e2e.backends import over_gmail_too
-from tests.e2e.client_scenarios import ClientScenarios, Connect
+from tests.e2e.backends import over_gmail_too, over_graph
+from tests.e2e.client_scenarios import BasicScenarios, ClientScenarios, Connect
 from tests.e2e.clients.curl_client import CurlClient, CurlError
 from tests.e2e.endpoint import Stage
 from tests.e2e.seeds import message, multipart
@@ -46,3 +46,11 @@ class TestCurl(ClientScenarios):
         settled(stage, "INBOX")
         client = CurlClient(stage.front)
         assert [client.message("INBOX", uid) for uid in (1, 2)] == [message(1), message(2)]
+
+
+@over_graph
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+class TestCurlOverGraph(BasicScenarios):
+    @pytest.fixture
+    def connect(self, stage: Stage) -> Connect:
+        return lambda: CurlClient(stage.front)

@@ -14,6 +14,7 @@ import pytest
 from tests.e2e.endpoint import Endpoint
 from tests.e2e.gateway_process import GatewayProcess
 from tests.e2e.gmail_server import ALL_MAIL, GmailBack, GmailServer, running_gmail
+from tests.e2e.keeping import assert_kept, uids
 from tests.e2e.raw_client import RawClient
 from tests.e2e.seeds import message, mixed
 from tests.e2e.waiting import equals, eventually
@@ -22,8 +23,6 @@ from tests.fakes.gmail.options import FakeOptions, Quirks
 
 WITHIN_S = 30.0
 BOXES = ("INBOX", "Work", ALL_MAIL)
-
-Digests = dict[int, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,27 +67,6 @@ def _row(octets: bytes, flags: frozenset[str]) -> tuple[str, int, frozenset[str]
     return hashlib.sha256(octets).hexdigest(), len(octets), flags
 
 
-def uids(client: RawClient) -> dict[str, Digests]:
-    """Return what each UID of each mailbox stands for."""
-    found = {}
-    for mailbox in BOXES:
-        validity = client.select(mailbox).codes()["UIDVALIDITY"]
-        rows = client.fetch("1:*", "(BODY.PEEK[])")
-        found[f"{mailbox} {validity}"] = {uid: repr(row["BODY[]"]) for uid, row in rows.items()}
-    return found
-
-
-def assert_kept(before: dict[str, Digests], after: dict[str, Digests]) -> None:
-    """See that a UID that is there still is of the same message, and that no message has changed its UID."""
-    assert before.keys() == after.keys()
-    for mailbox, was in before.items():
-        now = after[mailbox]
-        was_at = {content: uid for uid, content in was.items()}
-        assert {uid: now[uid] for uid in was.keys() & now.keys()} == {uid: was[uid] for uid in was.keys() & now.keys()}
-        for uid, content in now.items():
-            assert was_at.get(content, uid) == uid
-
-
 @contextmanager
 def running(directory: Path, quirks: Quirks | None = None) -> Iterator[Line]:
     """Run a gateway whose account has 30 messages in INBOX and 10 in Work."""
@@ -129,12 +107,12 @@ def change_everything(line: Line, first: int) -> None:
 def test_what_is_known_is_served_while_gmail_refuses_everything(line: Line, reason: str, code: int) -> None:
     with line.client() as client, line.client() as idler:
         line.settle(client)
-        before = uids(client)
+        before = uids(client, BOXES)
         idler.select("INBOX")
         idling = idler.idle()
         line.throttle(5, reason, code)
         change_everything(line, 500)
-        assert_kept(before, uids(client))
+        assert_kept(before, uids(client, BOXES))
         client.select("INBOX")
         # It is waited for or refused; either is so then.
         reply = client.command(r"UID STORE 10 +FLAGS (\Flagged)")
@@ -143,7 +121,7 @@ def test_what_is_known_is_served_while_gmail_refuses_everything(line: Line, reas
             eventually(lambda: client.command(r"UID STORE 10 +FLAGS (\Flagged)").is_ok, within_s=WITHIN_S)
         line.settle(client)
         assert line.back.flags_in("INBOX")[10] == {"\\Flagged"}
-        assert_kept(before, uids(client))
+        assert_kept(before, uids(client, BOXES))
         assert idler.done(idling).is_ok
 
 
@@ -160,7 +138,7 @@ def test_gmail_s_lies_are_not_passed_on(tmp_path: Path, is_direct: bool) -> None
     )
     with running(tmp_path, lies) as line, line.client() as client, line.client() as idler:
         line.settle(client)
-        before = uids(client)
+        before = uids(client, BOXES)
         idler.select("Work")
         idling = idler.idle()
         for first in (500, 600, 700):
@@ -170,25 +148,25 @@ def test_gmail_s_lies_are_not_passed_on(tmp_path: Path, is_direct: bool) -> None
         client.select("INBOX")
         client.ok("UID MOVE 10:12 Work")
         line.settle(client)
-        assert_kept(before, uids(client))
+        assert_kept(before, uids(client, BOXES))
         assert idler.done(idling).is_ok
 
 
 def test_lies_that_begin_while_the_gateway_runs_do_no_harm(line: Line) -> None:
     with line.client() as client:
         line.settle(client)
-        before = uids(client)
+        before = uids(client, BOXES)
         for number, lie in enumerate(("absent_label_ids", "unknown_labels", "lie_about_sizes")):
             line.server.thread.call(partial(line.server.fake.quirks.set, lie, True))
             change_everything(line, 500 + 100 * number)
             line.settle(client)
-        assert_kept(before, uids(client))
+        assert_kept(before, uids(client, BOXES))
 
 
 def test_history_that_ends_again_and_again_loses_nothing(line: Line) -> None:
     with line.client() as client, line.client() as idler:
         line.settle(client)
-        before = uids(client)
+        before = uids(client, BOXES)
         idler.select("INBOX")
         idling = idler.idle()
         for first in (500, 600, 700, 800):
@@ -196,14 +174,14 @@ def test_history_that_ends_again_and_again_loses_nothing(line: Line) -> None:
             line.forget()
             change_everything(line, first + 50)
         line.settle(client)
-        assert_kept(before, uids(client))
+        assert_kept(before, uids(client, BOXES))
         assert idler.done(idling).is_ok
 
 
 def test_history_that_ends_while_mailboxes_are_listed_loses_nothing(line: Line) -> None:
     with line.client() as client:
         line.settle(client)
-        before = uids(client)
+        before = uids(client, BOXES)
         listed = line.server.fake.stats.calls["gmail.users.messages.list"]
         line.forget()
         change_everything(line, 500)
@@ -214,7 +192,7 @@ def test_history_that_ends_while_mailboxes_are_listed_loses_nothing(line: Line) 
         line.forget()
         line.server.fake.latency_s = 0.0
         line.settle(client)
-        assert_kept(before, uids(client))
+        assert_kept(before, uids(client, BOXES))
 
 
 @pytest.mark.parametrize("fault", [{"is_cut": True}, {"status": 503}])

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tests.e2e.back import Back
-from tests.e2e.backends import over_gmail_too
-from tests.e2e.client_scenarios import Connect, IdlingClientScenarios
+from tests.e2e.backends import over_gmail_too, over_graph
+from tests.e2e.client_scenarios import BasicScenarios, Connect, IdlingClientScenarios
 from tests.e2e.clients.imapflow_client import ImapflowClient, missing_part
 from tests.e2e.endpoint import Stage
 from tests.e2e.seeds import message, multipart
@@ -30,3 +30,11 @@ class TestImapflow(IdlingClientScenarios):
                 "1": {"type": "text/plain", "subject": "Message number 1"},
                 "2": {"type": "multipart/mixed", "subject": 'Äpfel "quoted" 2'},
             }
+
+
+@over_graph
+@pytest.mark.skipif(missing_part() is not None, reason=missing_part() or "")
+class TestImapflowOverGraph(BasicScenarios):
+    @pytest.fixture
+    def connect(self, stage: Stage) -> Connect:
+        return lambda: ImapflowClient(stage.front)
