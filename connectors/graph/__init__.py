@@ -103,6 +103,13 @@ SPEC = ConnectorSpec(
         ),
         Setting("hidden", bool, "show hidden folders", default=False),
         Setting("poll_interval_s", float, "seconds between looks for changes", default=60.0, minimum=1.0),
+        Setting(
+            "notification_url",
+            str,
+            "the https address on the Internet at which Graph may tell of changes; what comes there is to be passed on "
+            "to notification_listen",
+        ),
+        Setting("notification_listen", str, "where to listen for what comes to notification_url: 127.0.0.1:8085"),
         Setting("timeout_s", float, "seconds of silence after which to give up", default=60.0, minimum=0.1),
         Setting("ca_file", str, "certificates (PEM) to trust instead of the system's"),
         Setting(

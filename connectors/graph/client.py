@@ -127,15 +127,16 @@ class GraphClient:
     ) -> T | None:
         """Call a method and return its reply, None if none is asked for.
 
-        `body` goes out as JSON, or as it is if it is octets: `headers` then hold its Content-Type. `accept` are the
-        statuses that mean success.
+        `path` may be a whole address below `api_root` too, for what is not of the mailbox. `body` goes out as JSON, or
+        as it is if it is octets: `headers` then hold its Content-Type. `accept` are the statuses that mean success.
 
         Raises:
             Refused: Graph refused the call; `RefusedUnknown` also if a WRITE had another success than was accepted.
             OutcomeUnknown: the connection was lost under a WRITE, or its reply cannot be read.
         """
         what = f"Graph's {method} {shown_path(path)}"
-        answer = await self._send(method, self.root + path + query_string(query), what, body, headers, effect, accept)
+        url = (path if "://" in path else self.root + path) + query_string(query)
+        answer = await self._send(method, url, what, body, headers, effect, accept)
         return None if reply is None else decode(answer.body, reply, what, effect)
 
     def pages(

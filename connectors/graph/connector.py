@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from datetime import datetime
 
@@ -29,6 +30,7 @@ from connectors.api.types import (
 from connectors.graph import appending, changes, expunging, listing, mailboxes, reading, searching, writing
 from connectors.graph.client import GraphClient
 from connectors.graph.mail import Mail
+from connectors.graph.push import PushWatcher
 from connectors.graph.settings import GraphSettings, parse_settings
 from connectors.transport.clock import Clock
 
@@ -37,8 +39,6 @@ BATCH_LIMIT = 1000
 
 OUTLINE_LIMIT = 100
 """Headers in one call: five batches."""
-
-_NO_EVENTS: tuple[PushEvent, ...] = ()
 
 
 def make_connector(settings: Mapping[str, SettingValue], credentials: CredentialSource) -> GraphConnector:
@@ -68,6 +68,7 @@ class GraphConnector(Connector, MailboxAdmin, Push, BatchFetch, TextSearch):
         self._settings = settings
         self._client = GraphClient(settings, credentials, clock=clock, transport=transport)
         self._mail = Mail(self._client, settings)
+        self._push = PushWatcher(self._mail) if settings.notification_url is not None else None
         self._is_open = False
 
     @property
@@ -90,6 +91,8 @@ class GraphConnector(Connector, MailboxAdmin, Push, BatchFetch, TextSearch):
 
     async def close(self) -> None:
         self._is_open = False
+        if self._push is not None:
+            await self._push.close()
         await self._client.close()
 
     async def list_mailboxes(self) -> Sequence[MailboxInfo]:
@@ -156,15 +159,20 @@ class GraphConnector(Connector, MailboxAdmin, Push, BatchFetch, TextSearch):
         await mailboxes.delete_mailbox(self._opened(), mailbox)
 
     async def watch(self) -> AsyncIterator[PushEvent]:
-        """Yield nothing: Graph tells only those of changes that have an address on the Internet to be told at."""
+        """Yield an event for each change that Graph tells of; nothing if it has no address on the Internet for that."""
         self._opened()
-        await self._client.closed.wait()
-        for event in _NO_EVENTS:
-            yield event
+        if self._push is None:
+            await self._client.closed.wait()
+            return
+        async with contextlib.aclosing(self._push.events()) as events:
+            async for event in events:
+                yield event
 
     async def set_interest(self, mailboxes: frozenset[MailboxRef]) -> None:
-        """Look at these mailboxes at each poll, however many others there are."""
+        """Look at these mailboxes at each poll, however many others there are, and have Graph tell of them."""
         self._mail.looks.interest = mailboxes
+        if self._push is not None:
+            self._push.set_interest(mailboxes)
 
     def fetch_many(
         self, mailbox: MailboxRef, refs: Sequence[MessageRef]

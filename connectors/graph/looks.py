@@ -108,6 +108,13 @@ class Looks:
         """Note that the folder, as the tree told it before, has been looked at, or its position taken for a listing."""
         self._looks[folder.info.ref] = _Look(self._clock.monotonic(), folder.count, folder.unread, is_listing)
 
+    def told(self, mailbox: MailboxRef | None) -> None:
+        """Note that something has changed in a folder, or anywhere: the next look is not left out."""
+        if mailbox is None:
+            self._looks.clear()
+        else:
+            self._looks.pop(mailbox, None)
+
     # -- what was seen ------------------------------------------------------------------------------------------------
 
     def keep_prime(self, mailbox: MailboxRef, prime: Prime) -> None:

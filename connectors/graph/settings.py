@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import enum
+import ipaddress
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
-from urllib.parse import quote
+from typing import Final, NamedTuple
+from urllib.parse import quote, urlsplit
 
 from connectors.api.given import address_of, file_of, text_of
 from connectors.api.settings import SettingError, SettingValue
@@ -36,12 +37,23 @@ class ExpungeTo(enum.Enum):
     PERMANENT = "permanent"
 
 
+class ListenAddress(NamedTuple):
+    """Where to listen: an IP address and a port, 1..65535."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
 @dataclass(frozen=True, slots=True)
 class GraphSettings:
     """What an operator has set.
 
     Addresses have no slash at the end; `api_root` holds the version, `authority` may hold a tenant. `mailbox` is "me",
     an address or an id. `labels` are the categories of `$label1`, `$label2` and so on, at most five, none twice.
+    `notification_url` and `notification_listen` are both set or neither is.
     """
 
     cloud: Cloud = Cloud.GLOBAL
@@ -55,6 +67,8 @@ class GraphSettings:
     labels: tuple[str, ...] = _LABELS
     hidden: bool = False
     poll_interval_s: float = 60.0
+    notification_url: str | None = None
+    notification_listen: ListenAddress | None = None
     timeout_s: float = 60.0
     ca_file: str | None = None
     verify: bool = True
@@ -79,14 +93,18 @@ def parse_settings(settings: Mapping[str, SettingValue]) -> GraphSettings:
     """Build the settings from checked values.
 
     Raises:
-        SettingError: an address, `mailbox` or `labels` cannot be, there is no `ca_file`, or the cloud has no such
-            `expunge`.
+        SettingError: an address, `mailbox` or `labels` cannot be, there is no `ca_file`, the cloud has no such
+            `expunge`, or one of the two settings for notifications is without the other.
     """
     cloud = Cloud(settings.get("cloud", "global"))
     expunge = ExpungeTo(settings.get("expunge", "trash"))
     if expunge is ExpungeTo.PERMANENT and cloud is not Cloud.GLOBAL:
         raise SettingError("expunge", "permanent is not to be had in a national cloud; use delete")
     standard = GraphSettings()
+    url, listen = _notification_url(settings), _listen(settings)
+    if (url is None) is not (listen is None):
+        given, missing = ("notification_url", "notification_listen")[:: 1 if listen is None else -1]
+        raise SettingError(missing, f"is required with {given}")
     return GraphSettings(
         cloud=cloud,
         api_root=_address(settings, "api_root", ADDRESSES[cloud].api_root),
@@ -99,6 +117,8 @@ def parse_settings(settings: Mapping[str, SettingValue]) -> GraphSettings:
         labels=_labels(settings),
         hidden=settings.get("hidden", False) is True,
         poll_interval_s=float(settings.get("poll_interval_s", standard.poll_interval_s)),
+        notification_url=url,
+        notification_listen=listen,
         timeout_s=float(settings.get("timeout_s", standard.timeout_s)),
         ca_file=file_of(settings, "ca_file"),
         verify=settings.get("verify", True) is not False,
@@ -110,6 +130,38 @@ def _address(settings: Mapping[str, SettingValue], key: str, default: str) -> st
     if "?" in address or "#" in address:
         raise SettingError(key, f"must be an address such as {default}")
     return address.rstrip("/")
+
+
+def _notification_url(settings: Mapping[str, SettingValue]) -> str | None:
+    url = address_of(settings, "notification_url", "https://mail.example.org/graph")
+    if url is None:
+        return None
+    parts = urlsplit(url)
+    # Graph itself takes https only; without it is for a stand-in on the same machine.
+    if parts.scheme != "https" and parts.hostname not in ("127.0.0.1", "::1", "localhost"):
+        raise SettingError("notification_url", "must begin with https://, as Graph takes no other")
+    if parts.fragment:
+        raise SettingError("notification_url", "must not have a #")
+    return url
+
+
+def _listen(settings: Mapping[str, SettingValue]) -> ListenAddress | None:
+    text = text_of(settings, "notification_listen")
+    if text is None:
+        return None
+    host, _, port = text.rpartition(":")
+    host = "127.0.0.1" if host == "localhost" else host
+    if host.startswith("[") and host.endswith("]"):
+        host = host[1:-1]
+    elif ":" in host:
+        host = ""
+    try:
+        address = str(ipaddress.ip_address(host))
+    except ValueError:
+        address = ""
+    if not address or not re.fullmatch("[0-9]{1,5}", port) or not 0 < int(port) < 65536:
+        raise SettingError("notification_listen", "must be an IP address and a port, such as 127.0.0.1:8085")
+    return ListenAddress(address, int(port))
 
 
 def _mailbox(settings: Mapping[str, SettingValue]) -> str:

@@ -169,3 +169,29 @@ class UploadSession(Entity, frozen=True):
 
     upload_url: str | None = None
     next_expected_ranges: list[str] | None = None
+
+
+# -- notifications ----------------------------------------------------------------------------------------------------
+
+
+class Subscription(Entity, frozen=True):
+    """What is told of changes, and until when."""
+
+    id: str
+    resource: str | None = None
+    notification_url: str | None = None
+    expiration_date_time: datetime | None = None
+
+
+class Notification(Entity, frozen=True):
+    """That something changed, or with a `lifecycle_event` that something is the matter with the subscription."""
+
+    subscription_id: str
+    client_state: str | None = None
+    lifecycle_event: str | None = None
+
+
+class Notifications(msgspec.Struct, frozen=True):
+    """What Graph posts at once."""
+
+    value: list[Notification]

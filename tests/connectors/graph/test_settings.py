@@ -9,7 +9,7 @@ import pytest
 from connectors.api.settings import SettingError, SettingValue
 from connectors.graph import SPEC
 from connectors.graph.cloud import ADDRESSES, Cloud
-from connectors.graph.settings import AppendBy, ExpungeTo, GraphSettings, parse_settings
+from connectors.graph.settings import AppendBy, ExpungeTo, GraphSettings, ListenAddress, parse_settings
 
 
 def parsed(**settings: SettingValue) -> GraphSettings:
@@ -142,3 +142,70 @@ def test_national_clouds_delete_nothing_beyond_recovery(cloud: str) -> None:
 )
 def test_the_form_of_credentials_follows_from_what_is_given(keys: tuple[str, ...], form: str) -> None:
     assert SPEC.form_of(keys).name == form
+
+
+# -- notifications ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("127.0.0.1:8085", ("127.0.0.1", 8085)),
+        ("localhost:8085", ("127.0.0.1", 8085)),
+        ("0.0.0.0:1", ("0.0.0.0", 1)),
+        ("[::1]:65535", ("::1", 65535)),
+    ],
+)
+def test_where_to_listen_for_notifications(text: str, address: tuple[str, int]) -> None:
+    settings = parsed(notification_url="https://mail.example.org/graph?a=b", notification_listen=text)
+    assert settings.notification_url == "https://mail.example.org/graph?a=b"
+    assert settings.notification_listen == ListenAddress(*address)
+    assert str(settings.notification_listen) == text.replace("localhost", "127.0.0.1")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "8085",
+        "127.0.0.1",
+        ":8085",
+        "127.0.0.1:",
+        "127.0.0.1:0",
+        "127.0.0.1:65536",
+        "127.0.0.1:http",
+        "127.0.0.1:-1",
+        "127.0.0.1: 1",
+        "::1:8085",
+        "[127.0.0.1:8085",
+        "mail.example.org:8085",
+        "http://127.0.0.1:8085",
+        "127.0.0.1:\u0661",
+    ],
+)
+def test_where_nobody_can_listen(text: str) -> None:
+    with pytest.raises(SettingError) as caught:
+        parsed(notification_url="https://mail.example.org/graph", notification_listen=text)
+    assert caught.value.key == "notification_listen"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "mail.example.org",
+        "http://mail.example.org/graph",
+        "https://me:secret@mail.example.org/",
+        "https://a.example/#b",
+    ],
+)
+def test_addresses_that_graph_would_not_post_to(url: str) -> None:
+    with pytest.raises(SettingError) as caught:
+        parsed(notification_url=url, notification_listen="127.0.0.1:8085")
+    assert caught.value.key == "notification_url"
+
+
+def test_both_settings_for_notifications_are_given_or_neither() -> None:
+    with pytest.raises(SettingError, match="notification_listen: is required with notification_url"):
+        parsed(notification_url="https://mail.example.org/graph")
+    with pytest.raises(SettingError, match="notification_url: is required with notification_listen"):
+        parsed(notification_listen="127.0.0.1:8085")
+    assert parsed(notification_url=" ", notification_listen="") == GraphSettings()
