@@ -135,7 +135,7 @@ async def copy(mail: Mail, source: MailboxRef, refs: Sequence[MessageRef], desti
     items = [_transfer(ref, "copy", destination) for ref in wanted]
     for ref, result in zip(wanted, await _batch(mail, items, course), strict=True):
         _take(course, ref, result)
-    await _check_destination(mail, course, destination)
+    await _check_destination(mail, course, destination, frozenset())
     return course.result()
 
 
@@ -152,8 +152,9 @@ async def move(mail: Mail, source: MailboxRef, refs: Sequence[MessageRef], desti
     for ref, message in found.items():
         if message.parent_folder_id == destination:
             course.done[ref] = MessageState(ref)
+    missing = frozenset(course.missing)
     await move_some(mail, course, [ref for ref in found if ref not in course.done], destination)
-    await _check_destination(mail, course, destination)
+    await _check_destination(mail, course, destination, missing)
     return course.result()
 
 
@@ -210,21 +211,31 @@ async def _both(mail: Mail, source: MailboxRef, destination: MailboxRef) -> Fold
     return folder
 
 
-async def _check_destination(mail: Mail, course: Course, destination: MailboxRef) -> None:
-    """Find out whether it is the destination that is missing, where nothing was done; both are answered with 404.
+async def _check_destination(
+    mail: Mail, course: Course, destination: MailboxRef, missing: frozenset[MessageRef]
+) -> None:
+    """Find out whether it is the destination that is missing and not the messages; both are answered with 404.
+
+    `missing` are messages of which it was known before.
 
     Raises:
-        NotFound: it is.
+        NotFound: it is, and nothing was done.
     """
-    if course.done or not course.missing:
+    doubtful = course.missing - missing
+    if not doubtful:
         return
     try:
         await mail.client.call(
             "GET", folder_path(destination), query=[("$select", "id")], reply=NoReply, effect=Effect.READ
         )
-    except NotFound:
-        mail.forget_tree()
-        raise
+    except ConnectorError as error:
+        if isinstance(error, NotFound):
+            mail.forget_tree()
+        if not course.done:
+            raise
+        # Taken for missing they would vanish from where they still are.
+        course.missing -= doubtful
+        course.failed |= dict.fromkeys(doubtful, error)
 
 
 # -- what all writes share --------------------------------------------------------------------------------------------

@@ -219,6 +219,28 @@ async def test_a_destination_that_was_just_deleted_is_not_found(rig: Rig, verb: 
 
 
 @pytest.mark.parametrize("verb", [copy, move])
+async def test_what_was_left_when_the_destination_was_deleted_is_not_missing(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, verb: object
+) -> None:
+    refs = await rig.fill("inbox", 45)
+    folder, turn = rig.box.create_folder("Project"), rig.fake.turn
+    work = rig.ref("Project")
+
+    async def eventful_turn() -> None:
+        if folder in rig.box.folders.values() and len(rig.box.in_folder(folder)) >= 15:
+            rig.box.delete_folder(folder, is_purge=True)
+        await turn()
+
+    monkeypatch.setattr(rig.fake, "turn", eventful_turn)
+    result = await verb(rig.mail, rig.ref("inbox"), refs, work)  # type: ignore[operator]
+
+    assert result.missing == frozenset()
+    assert all(isinstance(error, NotFound) for error in result.failed.values())
+    assert result.done
+    assert result.done.keys() | result.failed.keys() == set(refs)
+
+
+@pytest.mark.parametrize("verb", [copy, move])
 async def test_nothing_is_put_into_a_search_folder(rig: Rig, verb: object) -> None:
     (ref,) = await rig.fill("inbox", 1)
     rig.box.create_folder("Unread", search_query="isRead eq false")
