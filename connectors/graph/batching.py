@@ -85,6 +85,8 @@ class _Run(Generic[T]):
         self.reply = reply
         self.found: dict[int, T | ConnectorError] = {}
         self.has_renewed = False
+        self.is_crowded = False
+        """Whether a call of the last batch was refused as there was too much under way."""
 
 
 class Batcher:
@@ -164,6 +166,10 @@ class Batcher:
             else:
                 run.found[call.number] = outcome
         self._put_back(run, batch, again)
+        if run.is_crowded:
+            # Once, however many calls it was said of: all of them were one request of ours.
+            run.is_crowded = False
+            self._sender.crowded()
         if any(put_off.is_unauthorised for put_off in again.values()):
             run.has_renewed = True
             await self._sender.renew(challenge, fields, "a batch")
@@ -222,7 +228,8 @@ class Batcher:
             return refusal.error(call.what, effect)
         delay_s = self._sender.pause(refusal, call.patience.refuse())
         if refusal.is_throttling:
-            self._sender.slow_down(refusal, delay_s)
+            self._sender.hold_back(delay_s)
+            run.is_crowded |= refusal.is_crowding
         if not call.patience.bears(refusal, delay_s):
             return limited(refusal, call.what, effect, delay_s)
         call.patience.wait(delay_s)

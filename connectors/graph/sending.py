@@ -208,12 +208,14 @@ class Sender:
         """Return how long to wait after `failed` attempts, the last of which was refused so, in seconds."""
         return refusal.retry_after_s or PAUSES.delay(failed, self._chance())
 
-    def slow_down(self, refusal: Refusal, seconds: float) -> None:
+    def hold_back(self, seconds: float) -> None:
         """Send nothing for so long: the calls for a mailbox are counted together, and those that are refused too."""
         self._http.hold_back(seconds)
-        if refusal.is_crowding:
-            self.crowding.refused()
-            self._http.limit.resize(self.crowding.limit)
+
+    def crowded(self) -> None:
+        """Take note that there was too much under way at once."""
+        self.crowding.refused()
+        self._http.limit.resize(self.crowding.limit)
 
     def succeeded(self) -> None:
         """Take note that a call was let through."""
@@ -265,7 +267,9 @@ class Attempts:
             raise refusal.error(outgoing.what, outgoing.effect)
         delay_s = sender.pause(refusal, self._patience.refuse())
         if refusal.is_throttling:
-            sender.slow_down(refusal, delay_s)
+            sender.hold_back(delay_s)
+        if refusal.is_crowding:
+            sender.crowded()
         if not self._patience.bears(refusal, delay_s):
             raise limited(refusal, outgoing.what, outgoing.effect, delay_s)
         self._patience.wait(delay_s)

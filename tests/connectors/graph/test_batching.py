@@ -371,6 +371,18 @@ async def test_a_batch_does_not_wait_for_a_stream_that_lasts(clock: JumpingClock
     await client.close()
 
 
+async def test_a_batch_that_is_crowded_takes_one_down_however_many_calls_say_so(
+    client: GraphClient, server: BatchServer
+) -> None:
+    crowded = error("ApplicationThrottled", "Application is over its MailboxConcurrency limit.")
+    for number in range(5):
+        server.outcomes[f"/me/messages/{number}"] = [(429, crowded, {"Retry-After": "1"})]
+
+    await client.batch([BatchItem("GET", f"/messages/{number}") for number in range(20)], Message)
+
+    assert client.max_concurrent == 3
+
+
 async def test_a_crowded_mailbox_gets_fewer_at_a_time(client: GraphClient, server: BatchServer) -> None:
     crowded = error("ApplicationThrottled", "Application is over its MailboxConcurrency limit.")
     server.outcomes["/me/messages/1"] = [(429, crowded, {"Retry-After": "1"})]
