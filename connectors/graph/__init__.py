@@ -47,7 +47,10 @@ APP_CERTIFICATE_FORM = CredentialForm(
 TOKEN_FORM = CredentialForm(
     name="token",
     title="an access token, which is good for about an hour",
-    fields=(CredentialField("access_token", "the access token", is_secret=True),),
+    fields=(
+        CredentialField("access_token", "the access token", is_secret=True),
+        CredentialField("imap_access_token", "another for IMAP, for append = imap", is_secret=True, is_required=False),
+    ),
     source="connectors.graph.tokens:fixed_source",
 )
 
@@ -83,10 +86,12 @@ SPEC = ConnectorSpec(
             "append",
             str,
             "how messages are stored that are no drafts: rebuild makes them anew from their parts, draft leaves them "
-            "drafts, refuse stores none",
+            "drafts, refuse stores none, imap hands them as they are to Exchange's IMAP server",
             default="rebuild",
-            choices=("rebuild", "draft", "refuse"),
+            choices=("rebuild", "draft", "refuse", "imap"),
         ),
+        Setting("imap_host", str, "Exchange's IMAP server for append = imap, if it is not the cloud's own"),
+        Setting("imap_port", int, "its port, with TLS", default=993, minimum=1, maximum=65535),
         Setting(
             "expunge",
             str,

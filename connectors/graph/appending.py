@@ -1,7 +1,8 @@
 """APPEND: drafts as MIME, and everything else made anew out of its parts, or as the account's setting says.
 
 Graph takes MIME for drafts only, and what is a draft stays one. So other messages are made out of JSON (`rebuilding`).
-The gateway keeps the octets it was given, and serves them.
+The gateway keeps the octets it was given, and serves them. Where the setting is `imap`, Exchange gets these octets
+themselves, by another door (`imap_append`); drafts go to Graph nevertheless, where they are sure to be drafts.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from connectors.api.errors import Denied, TooLarge, Unsupported
 from connectors.api.types import DRAFT, MailboxRef, MessageContent, MessageState
 from connectors.graph import drafts
 from connectors.graph.folders import WellKnown
+from connectors.graph.imap_append import Letterbox
 from connectors.graph.mail import Mail
 from connectors.graph.making import Wish, make
 from connectors.graph.mapping import mapped
@@ -27,9 +29,14 @@ _FIRST_DATE: Final = datetime(1601, 1, 2, tzinfo=UTC)
 
 
 async def append(
-    mail: Mail, mailbox: MailboxRef, content: MessageContent, flags: frozenset[str], internal_date: datetime | None
+    mail: Mail,
+    mailbox: MailboxRef,
+    content: MessageContent,
+    flags: frozenset[str],
+    internal_date: datetime | None,
+    letterbox: Letterbox | None = None,
 ) -> MessageState:
-    """Store a message: for one request if it has less than about 2.5 MB.
+    """Store a message: for one request if it has less than about 2.5 MB. `letterbox` is for `append = imap`.
 
     Raises:
         NotFound: no such mailbox.
@@ -47,6 +54,8 @@ async def append(
     is_draft = is_draft or mail.settings.append is AppendBy.DRAFT
     async with mapped(content) as message:
         wish = Wish(mailbox, message, flags, _date(internal_date, mail.clock.now()), is_draft)
+        if not is_draft and letterbox is not None:
+            return await letterbox.post(mail, wish)
         made = await (drafts.create(mail, wish) if is_draft else make(mail, wish))
     return mail.state(made)
 

@@ -22,13 +22,15 @@ class Addresses:
     """Where a cloud is reached, without a slash at the end.
 
     `api_root` holds the version, `authority` no tenant. `audience` is what permissions are asked for at: the Graph of
-    the cloud, wherever requests really go. `imap_host` is its IMAP server.
+    the cloud, wherever requests really go. `imap_host` is its IMAP server, `imap_audience` where a user's permission
+    for that is asked for; an application asks at the server itself.
     """
 
     api_root: str
     authority: str
     audience: str
     imap_host: str
+    imap_audience: str
 
 
 ADDRESSES: Final[Mapping[Cloud, Addresses]] = {
@@ -37,18 +39,21 @@ ADDRESSES: Final[Mapping[Cloud, Addresses]] = {
         "https://login.microsoftonline.com",
         "https://graph.microsoft.com",
         "outlook.office365.com",
+        "https://outlook.office.com",
     ),
     Cloud.US_GOV: Addresses(
         "https://graph.microsoft.us/v1.0",
         "https://login.microsoftonline.us",
         "https://graph.microsoft.us",
         "outlook.office365.us",
+        "https://outlook.office365.us",
     ),
     Cloud.US_DOD: Addresses(
         "https://dod-graph.microsoft.us/v1.0",
         "https://login.microsoftonline.us",
         "https://dod-graph.microsoft.us",
         "outlook-dod.office365.us",
+        "https://outlook-dod.office365.us",
     ),
     # MSAL knows login.partner.microsoftonline.cn as the present name of login.chinacloudapi.cn.
     Cloud.CHINA: Addresses(
@@ -56,5 +61,6 @@ ADDRESSES: Final[Mapping[Cloud, Addresses]] = {
         "https://login.partner.microsoftonline.cn",
         "https://microsoftgraph.chinacloudapi.cn",
         "partner.outlook.cn",
+        "https://partner.outlook.cn",
     ),
 }

@@ -29,6 +29,7 @@ from connectors.api.types import (
 )
 from connectors.graph import appending, changes, expunging, listing, mailboxes, reading, searching, writing
 from connectors.graph.client import GraphClient
+from connectors.graph.imap_append import Letterbox
 from connectors.graph.mail import Mail
 from connectors.graph.push import PushWatcher
 from connectors.graph.settings import GraphSettings, parse_settings
@@ -68,6 +69,7 @@ class GraphConnector(Connector, MailboxAdmin, Push, BatchFetch, TextSearch):
         self._settings = settings
         self._client = GraphClient(settings, credentials, clock=clock, transport=transport)
         self._mail = Mail(self._client, settings)
+        self._letterbox = Letterbox.of(settings, credentials)
         self._push = PushWatcher(self._mail) if settings.notification_url is not None else None
         self._is_open = False
 
@@ -93,6 +95,8 @@ class GraphConnector(Connector, MailboxAdmin, Push, BatchFetch, TextSearch):
         self._is_open = False
         if self._push is not None:
             await self._push.close()
+        if self._letterbox is not None:
+            await self._letterbox.close()
         await self._client.close()
 
     async def list_mailboxes(self) -> Sequence[MailboxInfo]:
@@ -136,7 +140,7 @@ class GraphConnector(Connector, MailboxAdmin, Push, BatchFetch, TextSearch):
         flags: frozenset[str],
         internal_date: datetime | None,
     ) -> MessageState:
-        return await appending.append(self._opened(), mailbox, content, flags, internal_date)
+        return await appending.append(self._opened(), mailbox, content, flags, internal_date, self._letterbox)
 
     async def copy(self, source: MailboxRef, refs: Sequence[MessageRef], destination: MailboxRef) -> BatchResult:
         return await writing.copy(self._opened(), source, refs, destination)

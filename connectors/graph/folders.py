@@ -75,7 +75,11 @@ _DEPTH: Final = 300
 
 @dataclass(frozen=True, slots=True)
 class Folder:
-    """A folder as a mailbox. `count` is of items of all types at the time of reading, if it was told."""
+    """A folder as a mailbox. `count` is of items of all types at the time of reading, if it was told.
+
+    `is_as_shown` says that the last component of its path is its name at Exchange, and that it is there below what it
+    is below here.
+    """
 
     info: MailboxInfo
     parent: MailboxRef | None
@@ -83,6 +87,7 @@ class Folder:
     unread: int | None
     is_search: bool
     child_count: int
+    is_as_shown: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,7 +232,8 @@ def build_tree(folders: Iterable[MailFolder], places: Mapping[WellKnown, MailFol
             name = "INBOX" if known.get(folder.id) is WellKnown.INBOX else _free(_name(folder), taken, is_top=not path)
             taken.add(name)
             ref = MailboxRef(folder.id)
-            built[ref] = _folder(folder, known.get(folder.id), (*path, name), parent)
+            is_as_shown = name in (folder.display_name, "INBOX") and _is_shown_there(folder, found, shown)
+            built[ref] = _folder(folder, known.get(folder.id), (*path, name), parent, is_as_shown)
             add(folder.id, (*path, name))
 
     add(None, ())
@@ -245,6 +251,11 @@ def _parent(folder: MailFolder, found: Mapping[str, MailFolder], shown: Mapping[
         seen.add(parent)
         parent = found[parent].parent_folder_id
     return None
+
+
+def _is_shown_there(folder: MailFolder, found: Mapping[str, MailFolder], shown: Mapping[str, MailFolder]) -> bool:
+    """Tell whether the folder that it is in is a mailbox, or the root."""
+    return folder.parent_folder_id not in found or folder.parent_folder_id in shown
 
 
 def _is_mail(folder: MailFolder) -> bool:
@@ -269,7 +280,7 @@ def _free(name: str, taken: set[str], *, is_top: bool) -> str:
     return f"{name} ({number})"
 
 
-def _folder(folder: MailFolder, place: WellKnown | None, path: Path, parent: str | None) -> Folder:
+def _folder(folder: MailFolder, place: WellKnown | None, path: Path, parent: str | None, is_as_shown: bool) -> Folder:
     is_search = (folder.odata_type or "").casefold().endswith(_SEARCH)
     info = MailboxInfo(
         MailboxRef(folder.id),
@@ -288,4 +299,5 @@ def _folder(folder: MailFolder, place: WellKnown | None, path: Path, parent: str
         folder.unread_item_count,
         is_search,
         folder.child_folder_count or 0,
+        is_as_shown,
     )

@@ -49,11 +49,15 @@ class AppIdentity:
 
 @dataclass(frozen=True, slots=True)
 class TokenReply:
-    """An access token, how long it is good for in seconds, and what the token cache has become; None if unchanged."""
+    """An access token, how long it is good for in seconds, and what the token cache has become; None if unchanged.
+
+    `username` is whose it is, mostly a mail address; empty if that is not known.
+    """
 
     access_token: Secret[str]
     expires_in_s: float
     token_cache: Secret[str] | None = None
+    username: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,15 +155,19 @@ class Identity:
             uri = uri.replace("https" + self._plain[self._plain.index("://") :], self._plain, 1)
         return {**flow, "auth_uri": uri}
 
-    def finish_browser(self, flow: dict[str, Any], answer: Mapping[str, str]) -> TokenReply:
-        """Exchange the code in the browser's answer for tokens.
+    def finish_browser(self, flow: dict[str, Any], answer: Mapping[str, str], scopes: list[str]) -> TokenReply:
+        """Exchange the code in the browser's answer for tokens; `scopes` are those of one resource.
 
         Raises:
             Denied: the consent was refused.
             as `silent`.
         """
         with _translated(self._tenant):
-            return self._reply(self._app.acquire_token_by_auth_code_flow(flow, dict(answer)))
+            return self._reply(self._app.acquire_token_by_auth_code_flow(flow, dict(answer), scopes=scopes))
+
+    def usernames(self) -> frozenset[str]:
+        """Return who is in the token cache."""
+        return frozenset(str(account.get("username") or "") for account in self._app.get_accounts())
 
     def _reply(self, result: Mapping[str, Any] | None) -> TokenReply:
         if result is None:
@@ -167,7 +175,9 @@ class Identity:
         if "access_token" not in result:
             raise refusal_of(result)
         cache = Secret(self._cache.serialize()) if self._cache.has_state_changed else None
-        return TokenReply(Secret(str(result["access_token"])), _seconds(result.get("expires_in")), cache)
+        accounts = self._app.get_accounts()
+        name = str(accounts[0].get("username") or "") if accounts else ""
+        return TokenReply(Secret(str(result["access_token"])), _seconds(result.get("expires_in")), cache, name)
 
 
 @contextmanager

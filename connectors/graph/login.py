@@ -18,7 +18,7 @@ from connectors.api.errors import AuthExpired, Denied, Unavailable
 from connectors.api.settings import SettingValue
 from connectors.graph.identity import COMMON, Identity, TokenReply, identity
 from connectors.graph.settings import GraphSettings, parse_settings
-from connectors.graph.tokens import consenting_app, mail_scopes
+from connectors.graph.tokens import consenting_app, imap_scopes, mail_scopes
 from connectors.transport.clock import Clock, LoopClock
 
 _FAILURES: Final = 5
@@ -29,6 +29,10 @@ _INTRODUCTION: Final = (
     "register an application, with the platform 'Mobile and desktop applications' and the redirect URI "
     "http://localhost; under Authentication allow public client flows; under API permissions add the delegated "
     "permission Mail.ReadWrite of Microsoft Graph, and Mail.ReadWrite.Shared for mailboxes of others."
+)
+_BY_IMAP: Final = "As append is imap, add the delegated permission IMAP.AccessAsUser.All of Microsoft Graph as well."
+_ANOTHER_CODE: Final = (
+    "The permission to store messages by IMAP has to be given by itself: log in once more, to the same account."
 )
 
 
@@ -55,6 +59,8 @@ async def log_in(
     given = dict(values)
     if "client_id" not in given:
         await dialog.tell(_INTRODUCTION)
+        if imap_scopes(checked):
+            await dialog.tell(_BY_IMAP)
         given["client_id"] = Secret(await dialog.ask("Application (client) ID"))
         if "tenant" not in given:
             question = f"Tenant: ID or domain of the organisation, or consumers for Outlook.com (empty for {COMMON})"
@@ -68,12 +74,13 @@ async def log_in(
         # Made in a thread, as it asks the login service where everything is.
         asked = await asyncio.to_thread(stack.enter_context, identity(checked, app, transport=transport))
         if by_browser:
-            reply = await _by_browser(asked, checked, dialog)
+            replies = await _by_browser(asked, checked, dialog)
         else:
-            reply = await _by_code(asked, checked, dialog, clock or LoopClock())
-    if reply.token_cache is None:
+            replies = await _by_codes(asked, checked, dialog, clock or LoopClock())
+    caches = [reply.token_cache for reply in replies if reply.token_cache is not None]
+    if not caches:
         raise AuthExpired("Microsoft has given no refresh token: the application must be allowed offline_access")
-    given["token_cache"] = reply.token_cache
+    given["token_cache"] = caches[-1]
     return given
 
 
@@ -82,9 +89,27 @@ async def _wants_browser(dialog: LoginDialog) -> bool:
     return answer.lower().startswith("b")
 
 
-async def _by_code(asked: Identity, settings: GraphSettings, dialog: LoginDialog, clock: Clock) -> TokenReply:
+async def _by_codes(asked: Identity, settings: GraphSettings, dialog: LoginDialog, clock: Clock) -> list[TokenReply]:
+    """Log in by a code, and by a second one if Microsoft gives no token for IMAP without.
+
+    A code is for one resource, but whoever has consented before, or whose organisation has, need not do so again.
+    """
+    replies = [await _by_code(asked, mail_scopes(settings), dialog, clock)]
+    scopes = imap_scopes(settings)
+    if scopes:
+        try:
+            replies.append(await asyncio.to_thread(asked.silent, scopes, is_forced=False, claims=None))
+        except AuthExpired:
+            await dialog.tell(_ANOTHER_CODE)
+            replies.append(await _by_code(asked, scopes, dialog, clock))
+            if len(await asyncio.to_thread(asked.usernames)) > 1:
+                raise Denied("the two codes were entered for different accounts; begin anew") from None
+    return replies
+
+
+async def _by_code(asked: Identity, scopes: list[str], dialog: LoginDialog, clock: Clock) -> TokenReply:
     """Show a code, and wait until it was entered."""
-    flow = await asyncio.to_thread(asked.begin_device, mail_scopes(settings))
+    flow = await asyncio.to_thread(asked.begin_device, scopes)
     await dialog.tell(flow.message)
     until = clock.monotonic() + flow.lifetime_s
     failures = 0
@@ -103,20 +128,25 @@ async def _by_code(asked: Identity, settings: GraphSettings, dialog: LoginDialog
     raise Denied("the code was not entered in time; begin anew")
 
 
-async def _by_browser(asked: Identity, settings: GraphSettings, dialog: LoginDialog) -> TokenReply:
+async def _by_browser(asked: Identity, settings: GraphSettings, dialog: LoginDialog) -> list[TokenReply]:
     """Send a browser to the page of consent, and exchange the code that it comes back with."""
+    mail, imap = mail_scopes(settings), imap_scopes(settings)
     flows: dict[str, dict[str, object]] = {}
 
     def address(redirect_uri: str) -> str:
         # Of the addresses on the own machine the Entra admin center takes only this name, with any port.
-        flow = asked.begin_browser(mail_scopes(settings), redirect_uri.replace("//127.0.0.1", "//localhost", 1))
+        flow = asked.begin_browser([*mail, *imap], redirect_uri.replace("//127.0.0.1", "//localhost", 1))
         flows[str(flow["state"])] = flow
         return str(flow["auth_uri"])
 
     answer = _parameters(await dialog.authorise(address, lambda url: _parameters(url).get("state") in flows))
     if "code" not in answer and "error" not in answer:
         raise Denied("Microsoft has not let the login through: no code came back")
-    return await asyncio.to_thread(asked.finish_browser, flows[answer["state"]], answer)
+    replies = [await asyncio.to_thread(asked.finish_browser, flows[answer["state"]], answer, mail)]
+    if imap:
+        # Consented to on the same page; if it was not, this says so while somebody is there to hear it.
+        replies.append(await asyncio.to_thread(asked.silent, imap, is_forced=False, claims=None))
+    return replies
 
 
 def _parameters(url: str) -> dict[str, str]:

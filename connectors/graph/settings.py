@@ -17,7 +17,11 @@ from connectors.graph.cloud import ADDRESSES, Addresses, Cloud
 OWN_MAILBOX: Final = "me"
 """The `mailbox` of whoever has logged in."""
 
+IMAP_PORT: Final = 993
+"""Of IMAP under TLS from the first octet (RFC 8314)."""
+
 _MAILBOX: Final = re.compile(r"[^\s/\\\x00-\x1f\x7f]+")
+_HOST: Final = re.compile(r"[A-Za-z0-9.:_-]{1,253}")
 _LABELS: Final = ("Important", "Work", "Personal", "To Do", "Later")
 
 
@@ -27,6 +31,7 @@ class AppendBy(enum.Enum):
     REBUILD = "rebuild"
     DRAFT = "draft"
     REFUSE = "refuse"
+    IMAP = "imap"
 
 
 class ExpungeTo(enum.Enum):
@@ -52,7 +57,8 @@ class GraphSettings:
     """What an operator has set.
 
     Addresses have no slash at the end; `api_root` holds the version, `authority` may hold a tenant. `mailbox` is "me",
-    an address or an id. `labels` are the categories of `$label1`, `$label2` and so on, at most five, none twice.
+    an address or an id; for IMAP it is no id. `labels` are the categories of `$label1`, `$label2` and so on, at most
+    five, none twice. `imap_host` and `imap_port` are those of Exchange's IMAP server, with TLS from the first octet.
     `notification_url` and `notification_listen` are both set or neither is.
     """
 
@@ -63,6 +69,8 @@ class GraphSettings:
     max_concurrent: int = 4
     requests_per_10_minutes: int = 10_000
     append: AppendBy = AppendBy.REBUILD
+    imap_host: str = ADDRESSES[Cloud.GLOBAL].imap_host
+    imap_port: int = IMAP_PORT
     expunge: ExpungeTo = ExpungeTo.TRASH
     labels: tuple[str, ...] = _LABELS
     hidden: bool = False
@@ -93,13 +101,14 @@ def parse_settings(settings: Mapping[str, SettingValue]) -> GraphSettings:
     """Build the settings from checked values.
 
     Raises:
-        SettingError: an address, `mailbox` or `labels` cannot be, there is no `ca_file`, the cloud has no such
-            `expunge`, or one of the two settings for notifications is without the other.
+        SettingError: an address, `imap_host`, `mailbox` or `labels` cannot be, there is no `ca_file`, the cloud has no
+            such `expunge`, or one of the two settings for notifications is without the other.
     """
     cloud = Cloud(settings.get("cloud", "global"))
     expunge = ExpungeTo(settings.get("expunge", "trash"))
     if expunge is ExpungeTo.PERMANENT and cloud is not Cloud.GLOBAL:
         raise SettingError("expunge", "permanent is not to be had in a national cloud; use delete")
+    append = AppendBy(settings.get("append", "rebuild"))
     standard = GraphSettings()
     url, listen = _notification_url(settings), _listen(settings)
     if (url is None) is not (listen is None):
@@ -109,10 +118,12 @@ def parse_settings(settings: Mapping[str, SettingValue]) -> GraphSettings:
         cloud=cloud,
         api_root=_address(settings, "api_root", ADDRESSES[cloud].api_root),
         authority=_address(settings, "authority", ADDRESSES[cloud].authority),
-        mailbox=_mailbox(settings),
+        mailbox=_mailbox(settings, append),
         max_concurrent=int(settings.get("max_concurrent", standard.max_concurrent)),
         requests_per_10_minutes=int(settings.get("requests_per_10_minutes", standard.requests_per_10_minutes)),
-        append=AppendBy(settings.get("append", "rebuild")),
+        append=append,
+        imap_host=_host(settings, ADDRESSES[cloud].imap_host),
+        imap_port=int(settings.get("imap_port", IMAP_PORT)),
         expunge=expunge,
         labels=_labels(settings),
         hidden=settings.get("hidden", False) is True,
@@ -164,11 +175,22 @@ def _listen(settings: Mapping[str, SettingValue]) -> ListenAddress | None:
     return ListenAddress(address, int(port))
 
 
-def _mailbox(settings: Mapping[str, SettingValue]) -> str:
+def _host(settings: Mapping[str, SettingValue], default: str) -> str:
+    host = text_of(settings, "imap_host") or default
+    if not _HOST.fullmatch(host):
+        raise SettingError("imap_host", f"must be the name of a server such as {default}")
+    return host
+
+
+def _mailbox(settings: Mapping[str, SettingValue], append: AppendBy) -> str:
     mailbox = text_of(settings, "mailbox") or OWN_MAILBOX
     if not _MAILBOX.fullmatch(mailbox) or mailbox in (".", ".."):
         raise SettingError("mailbox", "must be an address such as alex@example.org, an id, or me")
-    return OWN_MAILBOX if mailbox.lower() == OWN_MAILBOX else mailbox
+    if mailbox.lower() == OWN_MAILBOX:
+        return OWN_MAILBOX
+    if append is AppendBy.IMAP and "@" not in mailbox:
+        raise SettingError("mailbox", "must be an address such as alex@example.org for append = imap, not an id")
+    return mailbox
 
 
 def _labels(settings: Mapping[str, SettingValue]) -> tuple[str, ...]:

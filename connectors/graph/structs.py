@@ -141,6 +141,7 @@ class Message(msgspec.Struct, frozen=True, rename="camel"):
     flag: FollowupFlag | None = None
     categories: list[str] | None = None
     received_date_time: datetime | None = None
+    created_date_time: datetime | None = None
     sent_date_time: datetime | None = None
     internet_message_id: str | None = None
     subject: str | None = None

@@ -2,6 +2,9 @@
 
 A token is asked for once, whoever waits for it, and kept until shortly before it expires. MSAL does the asking, in a
 thread. What it learns is sealed and on disk before it is used.
+
+A token is good for one of Microsoft's services. Where messages are stored by IMAP, Exchange wants one of its own, which
+comes of the same login.
 """
 
 from __future__ import annotations
@@ -9,9 +12,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from functools import partial
+from typing import Final, Protocol, runtime_checkable
 
 import httpx
 
@@ -26,7 +30,7 @@ from connectors.api.credentials import (
 from connectors.api.errors import AuthExpired, ConnectorError, Denied, Unavailable
 from connectors.graph.certificates import read_certificate
 from connectors.graph.identity import COMMON, AppIdentity, TokenReply, identity
-from connectors.graph.settings import GraphSettings, parse_settings
+from connectors.graph.settings import OWN_MAILBOX, AppendBy, GraphSettings, parse_settings
 from connectors.transport.clock import Clock, LoopClock
 
 _LEEWAY_S: Final = 300.0
@@ -47,7 +51,7 @@ _log = logging.getLogger(__name__)
 class _Held:
     """A token in use, to be replaced from one time of the monotonic clock on, and of no use from another."""
 
-    token: Secret[str]
+    credential: BearerCredential
     until: float
     at_last: float
 
@@ -62,7 +66,7 @@ class TokenSource(ABC):
         self.is_forced = False
         """Whether the last token was refused before its time."""
         self._held: _Held | None = None
-        self._flight: asyncio.Task[Secret[str]] | None = None
+        self._flight: asyncio.Task[BearerCredential] | None = None
         self._failure: tuple[AuthExpired | Denied, float] | None = None
 
     async def get(self) -> Credential | None:
@@ -74,22 +78,23 @@ class TokenSource(ABC):
         """
         held, now = self._held, self.clock.monotonic()
         if held is not None and now < held.until:
-            return BearerCredential("", held.token)
+            return held.credential
         if self._flight is None:
             # A task of its own: who gives up waiting must not cut off what may change the refresh token.
             self._flight = asyncio.get_running_loop().create_task(self._replace(), name="graph token")
             self._flight.add_done_callback(self._landed)
         try:
-            return BearerCredential("", await asyncio.shield(self._flight))
+            return await asyncio.shield(self._flight)
         except Unavailable as exc:
             if held is None or self._held is not held or now >= held.at_last:
                 raise
             _log.warning("the access token is used to its end, as there is no other: %s", exc.operator_text)
-            return BearerCredential("", held.token)
+            return held.credential
 
     async def refused(self, credential: Credential) -> None:
         """Drop the token if it is the one in use; the next is a new one."""
-        if isinstance(credential, BearerCredential) and self._held is not None and self._held.token == credential.token:
+        held = self._held
+        if isinstance(credential, BearerCredential) and held is not None and held.credential.token == credential.token:
             self._held = None
             self.is_forced = True
 
@@ -101,13 +106,18 @@ class TokenSource(ABC):
     async def ask(self) -> TokenReply:
         """Ask for a token."""
 
-    async def _replace(self) -> Secret[str]:
+    def credential(self, reply: TokenReply) -> BearerCredential:
+        """Return what the token is used as."""
+        return BearerCredential("", reply.access_token)
+
+    async def _replace(self) -> BearerCredential:
         if self._failure is not None and self.clock.monotonic() < self._failure[1]:
             # An error of its own for each who asks: one that is raised again would gather their tracebacks.
             raise type(self._failure[0])(self._failure[0].operator_text)
         claims = self.claims
         try:
             reply = await self.ask()
+            credential = self.credential(reply)
         except (AuthExpired, Denied) as exc:
             self._failure = (exc, self.clock.monotonic() + _REFUSED_S)
             raise
@@ -115,15 +125,39 @@ class TokenSource(ABC):
         self.is_forced = False
         self.claims = None if self.claims == claims else self.claims
         lifetime_s, now = reply.expires_in_s, self.clock.monotonic()
-        self._held = _Held(
-            reply.access_token, now + max(lifetime_s - _LEEWAY_S, lifetime_s / 2), now + lifetime_s - _LAST_S
-        )
-        return reply.access_token
+        self._held = _Held(credential, now + max(lifetime_s - _LEEWAY_S, lifetime_s / 2), now + lifetime_s - _LAST_S)
+        return credential
 
-    def _landed(self, flight: asyncio.Task[Secret[str]]) -> None:
+    def _landed(self, flight: asyncio.Task[BearerCredential]) -> None:
         self._flight = None
         if not flight.cancelled():
             flight.exception()
+
+
+@runtime_checkable
+class ImapTokenGiver(Protocol):
+    """A source of credentials for Graph that has some for Exchange's IMAP server as well."""
+
+    def imap(self) -> CredentialSource:
+        """Return where those come from. Their user name is the address of the mailbox."""
+
+
+class ImapTokens(TokenSource):
+    """Tokens for IMAP, by the login of another source, of which `ask` is told whether one was refused, and claims."""
+
+    def __init__(self, clock: Clock, mailbox: str, ask: Callable[[bool, str | None], Awaitable[TokenReply]]) -> None:
+        super().__init__(clock)
+        self._mailbox = mailbox
+        self._ask = ask
+
+    async def ask(self) -> TokenReply:
+        return await self._ask(self.is_forced, self.claims)
+
+    def credential(self, reply: TokenReply) -> BearerCredential:
+        username = reply.username if self._mailbox == OWN_MAILBOX else self._mailbox
+        if "@" not in username:
+            raise Denied("mailbox: Microsoft does not say whose login it is; set it to the address of the mailbox")
+        return BearerCredential(username, reply.access_token)
 
 
 class ConsentSource(TokenSource):
@@ -144,33 +178,51 @@ class ConsentSource(TokenSource):
         self._settings = settings
         self._transport = transport
         self._values = record.values
-        self._unsaved: TokenReply | None = None
+        self._unsaved: tuple[list[str], TokenReply] | None = None
+        self._asking = asyncio.Lock()
 
     async def ask(self) -> TokenReply:
-        try:
-            return await self._ask()
-        except (AuthExpired, Unavailable):
-            if not await self._is_changed():
-                raise
-        return await self._ask()
+        return await self._ask_for(mail_scopes(self._settings), self.is_forced, self.claims)
 
-    async def _ask(self) -> TokenReply:
-        reply = self._unsaved
-        if reply is None:
-            reply = await asyncio.to_thread(self._silent, self._values, self.is_forced, self.claims)
+    def imap(self) -> CredentialSource:
+        """Return the source of tokens for IMAP, by the same consent and the same token cache."""
+        return ImapTokens(self.clock, self._settings.mailbox, partial(self._ask_for, imap_scopes(self._settings)))
+
+    async def _ask_for(self, scopes: list[str], is_forced: bool, claims: str | None) -> TokenReply:
+        # One at a time: what two have made of one token cache could not both be kept.
+        async with self._asking:
+            try:
+                return await self._ask(scopes, is_forced, claims)
+            except (AuthExpired, Unavailable):
+                if not await self._is_changed():
+                    raise
+            return await self._ask(scopes, is_forced, claims)
+
+    async def _ask(self, scopes: list[str], is_forced: bool, claims: str | None) -> TokenReply:
+        if self._unsaved is not None:
+            unsaved, reply = self._unsaved
+            await self._keep(reply)
+            if unsaved == scopes:
+                return reply
+        reply = await asyncio.to_thread(self._silent, self._values, scopes, is_forced, claims)
+        # Kept here meanwhile, as what was before it may be of no use any more.
+        self._unsaved = (scopes, reply)
+        await self._keep(reply)
+        return reply
+
+    async def _keep(self, reply: TokenReply) -> None:
         if reply.token_cache is not None:
-            # Kept here meanwhile, as what was before it may be of no use any more.
-            self._unsaved = reply
             await self._record.save({"token_cache": reply.token_cache})
             self._values = {**self._values, "token_cache": reply.token_cache}
         self._unsaved = None
-        return reply
 
-    def _silent(self, values: Mapping[str, Secret[str]], is_forced: bool, claims: str | None) -> TokenReply:
+    def _silent(
+        self, values: Mapping[str, Secret[str]], scopes: list[str], is_forced: bool, claims: str | None
+    ) -> TokenReply:
         """Ask MSAL, in a thread."""
         app = consenting_app(values)
         with identity(self._settings, app, values["token_cache"], transport=self._transport) as asked:
-            return asked.silent(mail_scopes(self._settings), is_forced=is_forced, claims=claims)
+            return asked.silent(scopes, is_forced=is_forced, claims=claims)
 
     async def _is_changed(self) -> bool:
         """Read what is stored and use it from now on; tell whether it is something else."""
@@ -203,22 +255,51 @@ class AppSource(TokenSource):
         self._transport = transport
 
     async def ask(self) -> TokenReply:
+        return await self._ask_at(self._settings.addresses.audience, self.is_forced, self.claims)
+
+    def imap(self) -> CredentialSource:
+        """Return the source of tokens for IMAP, of the same application."""
+        # The permission is for the server itself, wherever a user's is asked for.
+        audience = f"https://{self._settings.addresses.imap_host}"
+        return ImapTokens(self.clock, self._settings.mailbox, partial(self._ask_at, audience))
+
+    async def _ask_at(self, audience: str, _is_forced: bool, claims: str | None) -> TokenReply:
         tenant = self._values["tenant"].reveal().strip()
         if tenant.lower() in _SHARED_TENANTS:
             raise Denied(f"tenant: an application by itself needs the ID or a domain of its organisation, not {tenant}")
         if self._settings.is_own_mailbox:
             raise Denied("mailbox: an application by itself has none of its own; set it to the address of the user")
-        return await asyncio.to_thread(self._for_client, tenant, self.claims)
+        return await asyncio.to_thread(self._for_client, tenant, audience, claims)
 
-    def _for_client(self, tenant: str, claims: str | None) -> TokenReply:
+    def _for_client(self, tenant: str, audience: str, claims: str | None) -> TokenReply:
         """Ask MSAL, in a thread."""
         credential = self._values.get("client_secret") or read_certificate(
             self._values["certificate"], self._values.get("passphrase")
         )
         app = AppIdentity(self._values["client_id"].reveal(), tenant, credential)
-        scope = f"{self._settings.addresses.audience}/.default"
         with identity(self._settings, app, transport=self._transport) as asked:
-            return asked.for_client([scope], claims=claims)
+            return asked.for_client([f"{audience}/.default"], claims=claims)
+
+
+@dataclass(frozen=True, slots=True)
+class FixedTokens:
+    """Tokens from elsewhere: one for Graph, and one for IMAP perhaps."""
+
+    settings: GraphSettings
+    graph: BearerCredential
+    imap_token: Secret[str] | None
+
+    async def get(self) -> Credential | None:
+        return self.graph
+
+    async def refused(self, credential: Credential) -> None:
+        return None
+
+    def imap(self) -> CredentialSource:
+        """Return the source of the token for IMAP."""
+        if self.imap_token is None or self.settings.is_own_mailbox:
+            return FixedCredential(None)
+        return FixedCredential(BearerCredential(self.settings.mailbox, self.imap_token))
 
 
 def consenting_app(values: Mapping[str, Secret[str]]) -> AppIdentity:
@@ -236,6 +317,15 @@ def mail_scopes(settings: GraphSettings) -> list[str]:
     """Return the permissions that a user is asked for; MSAL adds those that a refresh token takes."""
     names = ["Mail.ReadWrite"] if settings.is_own_mailbox else ["Mail.ReadWrite", "Mail.ReadWrite.Shared"]
     return [f"{settings.addresses.audience}/{name}" for name in names]
+
+
+def imap_scopes(settings: GraphSettings) -> list[str]:
+    """Return the permissions that a user is asked for where messages are stored by IMAP; none otherwise.
+
+    It is another resource than Graph: both can be consented to at once, but a token is for one of them.
+    """
+    is_used = settings.append is AppendBy.IMAP
+    return [f"{settings.addresses.imap_audience}/IMAP.AccessAsUser.All"] if is_used else []
 
 
 def consent_source(
@@ -261,4 +351,5 @@ def app_certificate_source(
 
 def fixed_source(record: CredentialRecord) -> CredentialSource:
     """Return the source for a filled-in `token` form."""
-    return FixedCredential(BearerCredential("", record.values["access_token"]))
+    token = BearerCredential("", record.values["access_token"])
+    return FixedTokens(parse_settings(record.settings), token, record.values.get("imap_access_token"))

@@ -36,7 +36,7 @@ log_path = {root}/dovecot.log
 listen = 127.0.0.1
 protocols = imap
 disable_plaintext_auth = no
-auth_mechanisms = plain login
+auth_mechanisms = {mechanisms}
 auth_failure_delay = 0
 login_trusted_networks = 127.0.0.0/8
 ssl = yes
@@ -150,12 +150,16 @@ def dovecot() -> Iterator[Dovecot]:
 
 @contextlib.contextmanager
 def running_dovecot(
-    separator: str = "/", prefix: str = "", storage: str = "sdbox:~/mail", fsync: str = "never"
+    separator: str = "/",
+    prefix: str = "",
+    storage: str = "sdbox:~/mail",
+    fsync: str = "never",
+    mechanisms: str = "plain login",
 ) -> Iterator[Dovecot]:
     """Start a server of its own and stop it at the end; skip the test if Dovecot is not installed.
 
     `storage` is its `mail_location`, `fsync` its `mail_fsync`; the home of a user is the folder `mail/NAME` beside the
-    log.
+    log. `mechanisms` are those of SASL; for `xoauth2` the password is what is taken for a token.
     """
     program = shutil.which("dovecot", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
     if program is None:
@@ -164,7 +168,7 @@ def running_dovecot(
     root = Path(tempfile.mkdtemp(prefix="dc-", dir="/tmp"))
     try:
         for attempt in range(_ATTEMPTS):
-            process, server = _start(program, root, separator, prefix, storage, fsync)
+            process, server = _start(program, root, separator, prefix, storage, fsync, mechanisms)
             if _wait_for_greeting(process, server):
                 break
             _stop(process)
@@ -180,7 +184,7 @@ def running_dovecot(
 
 
 def _start(
-    program: str, root: Path, separator: str, prefix: str, storage: str, fsync: str
+    program: str, root: Path, separator: str, prefix: str, storage: str, fsync: str, mechanisms: str
 ) -> tuple[subprocess.Popen[bytes], Dovecot]:
     port, tls_port = _free_ports(2)
     server = Dovecot("127.0.0.1", port, tls_port, root / "ca.pem", root / "dovecot.log")
@@ -204,6 +208,7 @@ def _start(
             prefix=prefix,
             storage=storage,
             fsync=fsync,
+            mechanisms=mechanisms,
             port=port,
             tls_port=tls_port,
         )

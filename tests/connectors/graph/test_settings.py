@@ -35,6 +35,8 @@ def test_everything_can_be_set(tmp_path: Path) -> None:
         max_concurrent=2,
         requests_per_10_minutes=500,
         append="refuse",
+        imap_host="127.0.0.1",
+        imap_port=9993,
         expunge="delete",
         labels="Wichtig, Arbeit",
         hidden=True,
@@ -51,6 +53,8 @@ def test_everything_can_be_set(tmp_path: Path) -> None:
         max_concurrent=2,
         requests_per_10_minutes=500,
         append=AppendBy.REFUSE,
+        imap_host="127.0.0.1",
+        imap_port=9993,
         expunge=ExpungeTo.DELETE,
         labels=("Wichtig", "Arbeit"),
         hidden=True,
@@ -67,6 +71,26 @@ def test_a_cloud_has_addresses_of_its_own(cloud: Cloud) -> None:
     assert settings.api_root == ADDRESSES[cloud].api_root == f"{ADDRESSES[cloud].audience}/v1.0"
     assert settings.authority == ADDRESSES[cloud].authority
     assert settings.addresses is ADDRESSES[cloud]
+
+
+@pytest.mark.parametrize("cloud", Cloud, ids=lambda cloud: cloud.value)
+def test_a_cloud_has_an_imap_server_of_its_own(cloud: Cloud) -> None:
+    settings = parsed(cloud=cloud.value, append="imap")
+    assert (settings.append, settings.imap_host, settings.imap_port) == (
+        AppendBy.IMAP,
+        ADDRESSES[cloud].imap_host,
+        993,
+    )
+
+
+def test_imap_takes_the_address_of_a_mailbox_and_not_its_id() -> None:
+    some_id = "48d31887-5fad-4d73-a9f5-3c356e68a038"
+    assert parsed(mailbox=some_id).mailbox == some_id
+    with pytest.raises(SettingError, match="not an id") as caught:
+        parsed(mailbox=some_id, append="imap")
+    assert caught.value.key == "mailbox"
+    assert parsed(mailbox="info@example.org", append="imap").mailbox == "info@example.org"
+    assert parsed(append="imap").is_own_mailbox
 
 
 def test_permissions_are_asked_for_at_the_cloud_wherever_requests_go() -> None:
@@ -113,6 +137,8 @@ def test_labels_can_be_none() -> None:
         ("ca_file", "/nowhere/ca.pem", "there is no file"),
         ("max_concurrent", 0, "at least 1"),
         ("append", "import", "must be one of"),
+        ("imap_host", "imaps://outlook.example", "must be the name of a server"),
+        ("imap_port", 0, "at least 1"),
     ],
 )
 def test_what_cannot_be_is_refused(key: str, value: SettingValue, reason: str) -> None:
@@ -138,6 +164,7 @@ def test_national_clouds_delete_nothing_beyond_recovery(cloud: str) -> None:
         (("client_id", "tenant", "certificate"), "app-certificate"),
         (("client_id", "tenant", "certificate", "passphrase"), "app-certificate"),
         (("access_token",), "token"),
+        (("access_token", "imap_access_token"), "token"),
     ],
 )
 def test_the_form_of_credentials_follows_from_what_is_given(keys: tuple[str, ...], form: str) -> None:
