@@ -1,11 +1,17 @@
-"""STORE of X-GM-LABELS: to add a label is to copy into its mailbox, to remove it is to expunge from there."""
+"""STORE of X-GM-LABELS: to add a label is to copy into its mailbox, to remove it is to move from there to All Mail.
+
+So a message that loses its last label is archived, and one that loses that of Trash or Spam comes back, as with Gmail;
+what the account does with a message that is expunged has no part in it. Only where there is no All Mail it is expunged.
+"""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from typing import Any
 
 from connectors.api import errors
+from connectors.api.types import Role
 from gateway.errors import ErrorKind, MailError, from_connector
 from gateway.mailbox import labelling, names
 from gateway.mailbox.label_listing import have_listed
@@ -20,6 +26,8 @@ _HOPELESS = (errors.Unavailable, errors.AuthExpired, errors.RateLimited, errors.
 """Errors that the next label would meet as well."""
 
 _LEAVING = frozenset({SystemLabel.TRASH, SystemLabel.SPAM})
+
+log = logging.getLogger(__name__)
 
 Change = Mapping[Label, Sequence[int]]
 """Message ids by the label that they get or lose."""
@@ -43,6 +51,7 @@ class LabelWriter:
         self._row = row
         self._own: Label | None = None
         self._rows: dict[Label, MailboxRow] = {}
+        self._all_mail: MailboxRow | None = None
 
     async def store(self, uids: Mapping[int, int], action: StoreAction, labels: Sequence[Label]) -> None:
         """Change the labels of messages, given as UIDs by message id. A label that is unknown is made, as Gmail does.
@@ -59,7 +68,9 @@ class LabelWriter:
         account_id = self._row.account_id
 
         async def read(tx: Transaction) -> dict[int, list[Label]]:
-            self._rows = labelling.rows_by_label(await mailboxes.mailboxes_of(tx, account_id))
+            rows = await mailboxes.mailboxes_of(tx, account_id)
+            self._rows = labelling.rows_by_label(rows)
+            self._all_mail = next((row for row in rows if row.role is Role.ALL), None)
             # As it is named now: it may have been renamed since it was opened, and another be called as it was.
             self._own = next((label for label, row in self._rows.items() if row.id == self._row.id), None)
             return await labelling.labels_of(tx, self._row, uids)
@@ -71,9 +82,9 @@ class LabelWriter:
             here = [uids[key] for key in ids]
             if not await self._try(self._add(self._rows[label], here), here):
                 return
-        # Only now: a message that loses its last label may be archived or go to Trash.
+        # Only now: where there is no All Mail, a message that loses its last label may be gone.
         for label, ids in removed.items():
-            if not await self._try(self._remove(self._rows[label], ids, uids), [uids[key] for key in ids]):
+            if not await self._try(self._remove(label, ids, uids), [uids[key] for key in ids]):
                 return
 
     def _changes(
@@ -94,7 +105,7 @@ class LabelWriter:
                 return {}, removed
 
     async def _make(self, added: Iterable[Label]) -> None:
-        """Make mailboxes for the labels that have none.
+        """Make mailboxes for the labels that have none: for all of them or for none.
 
         Raises:
             MailError: one cannot be had.
@@ -108,11 +119,22 @@ class LabelWriter:
             if not names.is_valid(label):
                 raise MailError(ErrorKind.INVALID_NAME, "This cannot be the name of a label.")
             new.append(label)
+        made: list[MailboxRow] = []
         for label in new:
             try:
                 self._rows[label] = await self._engine.create_mailbox(names.split(label), None)
             except errors.ConnectorError as error:
+                await self._unmake(made)
                 raise from_connector(error) from error
+            made.append(self._rows[label])
+
+    async def _unmake(self, made: Iterable[MailboxRow]) -> None:
+        """Delete mailboxes that were made just now; one that cannot be deleted stays, with nothing in it."""
+        for row in made:
+            try:
+                await self._engine.delete_mailbox(row)
+            except errors.ConnectorError as error:
+                log.warning("the new label %r is not removed again: %s", row.path, error.operator_text)
 
     async def _try(self, write: Coroutine[Any, Any, Failure], uids: Sequence[int]) -> bool:
         """Carry out one write; return whether to go on."""
@@ -132,13 +154,22 @@ class LabelWriter:
         self.touched |= outcome.touched
         return outcome.failed, outcome.error
 
-    async def _remove(self, holder: MailboxRow, ids: Sequence[int], uids: Mapping[int, int]) -> Failure:
+    async def _remove(self, label: Label, ids: Sequence[int], uids: Mapping[int, int]) -> Failure:
+        holder = self._rows[label]
         self.touched.update((holder.id, self._row.id))
         rows = await self._engine.context.store.read_bulk(lambda tx: placements.by_message_ids(tx, ids))
         there = {uid: uids[message_id] for mailbox_id, uid, message_id, *_ in rows if mailbox_id == holder.id}
-        outcome = await self._engine.expunge(holder, sorted(there))
-        self.touched |= outcome.touched
-        return [there[uid] for uid in outcome.failed], outcome.error
+        if self._all_mail is None:
+            expunged = await self._engine.expunge(holder, sorted(there))
+            self.touched |= expunged.touched
+            return [there[uid] for uid in expunged.failed], expunged.error
+        if isinstance(label, SystemLabel) and label in labelling.LASTING:
+            text = f"The label {label.value} says what a message is and cannot be removed."
+            raise errors.Unsupported(f"messages do not leave {holder.path!r}", client_text=text)
+        self.touched.add(self._all_mail.id)
+        moved = await self._engine.copy(holder, sorted(there), self._all_mail, is_move=True)
+        self.touched |= moved.touched
+        return [there[uid] for uid in moved.failed], moved.error
 
 
 def _with(label: Label, held: Mapping[int, Sequence[Label]], ids: Iterable[int]) -> list[int]:

@@ -6,8 +6,11 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import pytest
+
 from connectors.api.connector import Connector
-from tests.connectors.gmail.stage import GmailRig, over_sockets
+from connectors.api.settings import SettingValue
+from tests.connectors.gmail.stage import NO_SETTINGS, GmailRig, over_sockets
 from tests.scenarios.line_client import LineClient
 from tests.scenarios.outside import OutsideMemory
 from tests.scenarios.serving import Served, serving
@@ -28,8 +31,10 @@ class AtGmail(OutsideMemory):
 
 
 @asynccontextmanager
-async def account(directory: Path, count: int = 0) -> AsyncIterator[tuple[GmailRig, Served]]:
-    async with over_sockets() as rig:
+async def account(
+    directory: Path, count: int = 0, settings: Mapping[str, SettingValue] = NO_SETTINGS
+) -> AsyncIterator[tuple[GmailRig, Served]]:
+    async with over_sockets(settings=settings) as rig:
         for number in range(1, count + 1):
             await rig.deliver(("INBOX",), message(number))
         async with serving(directory, AtGmail(rig)) as served:
@@ -84,6 +89,60 @@ async def test_gmails_extensions_are_gmails(tmp_path: Path) -> None:
         assert told[0].endswith(b'X-GM-LABELS ("\\\\Inbox" "\\\\Starred"))')
         assert (await client.ask(b"h STORE 2 -X-GM-LABELS.SILENT (Work/2024)"))[-1].startswith(b"h OK ")
         assert (await other.ask(b"i NOOP"))[0] == b"* 1 EXPUNGE"
+
+
+@pytest.mark.parametrize("expunge", ["archive", "trash", "delete"])
+async def test_a_message_that_loses_its_last_label_is_archived_whatever_expunge_does(
+    tmp_path: Path, expunge: str
+) -> None:
+    async with account(tmp_path, 3, {"expunge": expunge}) as (rig, served):
+        client = await selected(served)
+        held = [rig.fake.mailbox.with_message_id(f"<{number}@example.org>")[0] for number in (1, 2, 3)]
+        assert (await client.ask(b"a STORE 1 -X-GM-LABELS.SILENT (\\Inbox)"))[-1].startswith(b"a OK ")
+        assert held[0].labels == {"UNREAD"}
+        everything = await selected(served, "[Gmail]/All Mail")
+        assert (await everything.ask(b"b FETCH 1:3 (UID)"))[:-1] == [b"* %d FETCH (UID %d)" % (n, n) for n in (1, 2, 3)]
+        assert (await everything.ask(b"c STORE 2 -X-GM-LABELS (\\Inbox)"))[0] == b"* 2 FETCH (UID 2 X-GM-LABELS ())"
+        assert held[1].labels == {"UNREAD"}
+        assert (await everything.ask(b"d STORE 3 X-GM-LABELS ()"))[0] == b"* 3 FETCH (UID 3 X-GM-LABELS ())"
+        assert held[2].labels == {"UNREAD"}
+        assert (await everything.ask(b"e UID SEARCH ALL"))[0] == b"* SEARCH 1 2 3"
+
+
+@pytest.mark.parametrize("label", ["Trash", "Spam"])
+async def test_taking_the_label_of_trash_or_spam_takes_the_message_out_of_it(tmp_path: Path, label: str) -> None:
+    async with account(tmp_path, 1) as (rig, served):
+        client = await selected(served)
+        (held,) = rig.fake.mailbox.with_message_id("<1@example.org>")
+        assert (await client.ask(b"a MOVE 1 [Gmail]/%b" % label.encode()))[-1].startswith(b"a OK ")
+        aside = await selected(served, f"[Gmail]/{label}")
+        assert (await aside.ask(b"b STORE 1 -X-GM-LABELS (\\%b)" % label.encode()))[-1].startswith(b"b OK ")
+        assert rig.fake.mailbox.with_message_id("<1@example.org>") == [held]
+        assert held.labels == {"UNREAD"}
+
+
+async def test_what_a_message_is_cannot_be_taken_from_it(tmp_path: Path) -> None:
+    async with account(tmp_path) as (rig, served):
+        client = await selected(served)
+        for number, name, label in ((1, b"Sent Mail", b"Sent"), (2, b"Drafts", b"Draft")):
+            data = message(number)
+            client.write(b'a APPEND "[Gmail]/%b" {%d+}\r\n%b\r\n' % (name, len(data), data))
+            await client.lines_to(b"a OK ")
+            there = await selected(served, f"[Gmail]/{name.decode()}")
+            (held,) = rig.fake.mailbox.with_message_id(f"<{number}@example.org>")
+            before = set(held.labels)
+            assert (await there.ask(b"b STORE 1 -X-GM-LABELS (\\%b)" % label))[-1].startswith(b"b NO [CANNOT] ")
+            assert rig.fake.mailbox.with_message_id(f"<{number}@example.org>") == [held]
+            assert held.labels == before
+
+
+async def test_of_labels_of_which_one_cannot_be_had_none_is_made(tmp_path: Path) -> None:
+    async with account(tmp_path, 1) as (rig, served):
+        client = await selected(served)
+        told = await client.ask(b"a STORE 1 +X-GM-LABELS (Work Other work)")
+        assert told[-1].startswith(b"a NO [ALREADYEXISTS] "), told
+        assert not any(rig.fake.mailbox.labels.named(name) for name in ("Work", "Other", "work"))
+        assert await client.ask(b'b LIST "" "Work"') == [b"b OK List completed"]
 
 
 async def test_what_gmail_cannot_hold_is_kept(tmp_path: Path) -> None:
