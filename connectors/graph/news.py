@@ -9,8 +9,12 @@ from typing import Final
 from connectors.api.types import MailboxRef
 from connectors.transport.clock import Clock
 
-PACE_S: Final = 1.0
-"""A mailbox is told of once in so long: each time costs a look at it, and a thousand messages are moved one by one."""
+BURST: Final = 10
+"""A mailbox that was quiet is told of so often at once."""
+
+EACH_S: Final = 4.0
+"""A mailbox that goes on changing is told of once in so long: each time costs a look at it, and a thousand messages are
+moved one by one."""
 
 
 class News:
@@ -19,7 +23,8 @@ class News:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._pending: dict[MailboxRef | None, None] = {}
-        self._told: dict[MailboxRef | None, float] = {}
+        self._paid: dict[MailboxRef | None, float] = {}
+        """Until when the times that a mailbox was told of would last, one each `EACH_S`; in seconds of the clock."""
         self._stirred = asyncio.Event()
 
     def add(self, mailbox: MailboxRef | None) -> None:
@@ -32,14 +37,15 @@ class News:
         while True:
             self._stirred.clear()
             now = self._clock.monotonic()
-            self._told = {mailbox: at for mailbox, at in self._told.items() if now < at + PACE_S}
-            due = [mailbox for mailbox in self._pending if mailbox not in self._told]
+            self._paid = {mailbox: until for mailbox, until in self._paid.items() if until > now}
+            waits = {mailbox: self._paid.get(mailbox, now) - now - (BURST - 1) * EACH_S for mailbox in self._pending}
+            due = [mailbox for mailbox, wait_s in waits.items() if wait_s <= 0.0]
             if due:
                 for mailbox in due:
                     del self._pending[mailbox]
-                    self._told[mailbox] = now
+                    self._paid[mailbox] = self._paid.get(mailbox, now) + EACH_S
                 return due
-            soonest = min((self._told[mailbox] + PACE_S - now for mailbox in self._pending), default=math.inf)
+            soonest = min(waits.values(), default=math.inf)
             await nap(self._clock, soonest, self._stirred)
 
 

@@ -1,4 +1,4 @@
-"""Changes are merged, and told of each mailbox no more than once a second."""
+"""Changes are merged, and told of each mailbox no more than so often."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from connectors.api.types import MailboxRef
-from connectors.graph.news import PACE_S, News, nap
+from connectors.graph.news import BURST, EACH_S, News, nap
 from tests.connectors.graph.stepping_clock import SteppingClock
 from tests.connectors.transport.jumping_clock import settle
 
@@ -38,21 +38,52 @@ async def test_changes_of_one_mailbox_are_merged(news: News) -> None:
     assert await news.take() == [A, B, None]
 
 
-async def test_a_mailbox_is_told_of_again_after_a_while_but_another_at_once(news: News, clock: SteppingClock) -> None:
-    news.add(A)
-    await news.take()
+async def exhaust(news: News, mailbox: MailboxRef) -> None:
+    """Have a mailbox told of as often as it is at once."""
+    for _ in range(BURST):
+        news.add(mailbox)
+        assert await news.take() == [mailbox]
+
+
+async def test_a_mailbox_that_goes_on_changing_waits_but_another_does_not(news: News, clock: SteppingClock) -> None:
+    await exhaust(news, A)
     news.add(A)
     waiting = asyncio.create_task(news.take())
     await settle()
-    clock.advance(PACE_S / 2)
+    clock.advance(EACH_S / 2)
     await settle()
     assert not waiting.done()
     news.add(B)
     assert await waiting == [B]
     waiting = asyncio.create_task(news.take())
     await settle()
-    clock.advance(PACE_S / 2)
+    clock.advance(EACH_S / 2)
     assert await waiting == [A]
+
+
+async def rest_of(news: News, clock: SteppingClock, mailbox: MailboxRef) -> float:
+    """Change a mailbox, and return after how many seconds it is told of."""
+    news.add(mailbox)
+    waiting = asyncio.create_task(news.take())
+    await settle()
+    begun = clock.monotonic()
+    while not waiting.done():
+        clock.advance(EACH_S / 4)
+        await settle()
+    return clock.monotonic() - begun
+
+
+async def test_a_mailbox_that_goes_on_changing_is_told_of_in_even_steps(news: News, clock: SteppingClock) -> None:
+    rests = [await rest_of(news, clock, A) for _ in range(BURST + 3)]
+    assert rests == [0.0] * BURST + [EACH_S] * 3
+
+
+async def test_a_mailbox_that_was_quiet_is_told_of_at_once_again(news: News, clock: SteppingClock) -> None:
+    await exhaust(news, A)
+    clock.advance(2 * EACH_S)
+    assert [await rest_of(news, clock, A) for _ in range(3)] == [0.0, 0.0, EACH_S]
+    clock.advance(100 * EACH_S)
+    await exhaust(news, A)
 
 
 async def test_a_change_is_not_lost_with_whoever_stopped_waiting(news: News) -> None:
