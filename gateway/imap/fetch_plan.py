@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from operator import attrgetter
 from typing import Any
 
 from gateway.imap.errors import ClientError
+from gateway.mailbox.column_block import Column, ColumnBlock
 from gateway.mailbox.fetch import FetchRow, Needs
 from gateway.message.headers import select_fields
 from gateway.message.structure import render_plain_body
@@ -17,10 +19,14 @@ from gateway.wire.fetch import BinarySection, BinarySize, BodySection, FetchAttr
 
 @dataclass(frozen=True, slots=True)
 class RowItem:
-    """An item that a row holds: `template % value(row)` is what is written of it."""
+    """An item that a row holds: `template % value(row)` is what is written of it.
+
+    `column` is set if it is a column of the mailbox, which can be had without rows.
+    """
 
     template: bytes
     value: Callable[[FetchRow], Any]
+    column: Column | None = None
 
     def render(self, row: FetchRow) -> bytes:
         """Return name and value."""
@@ -59,6 +65,29 @@ class FetchPlan:
             return template % (row.sequence_number, *[value(row) for value in values])
 
         return write_row
+
+    def columns(self) -> tuple[Column, ...] | None:
+        """Return the columns of which a line consists, in their order; None if something else is needed."""
+        columns = [item.column for item in self.items if isinstance(item, RowItem) and item.column is not None]
+        return tuple(columns) if len(columns) == len(self.items) else None
+
+    def block_writer(self) -> Callable[[ColumnBlock], bytes]:
+        """Return what writes the lines of a whole block by one template; only if there are `columns`."""
+        columns = self.columns()
+        assert columns is not None, "the caller has asked"
+        items = [item.template for item in self.items if isinstance(item, RowItem)]
+        line = b"* %d FETCH (" + b" ".join(items) + write_fetch.CLOSE_LINE
+        # All blocks but the last are of one length.
+        lines: dict[int, bytes] = {}
+
+        def write_block(block: ColumnBlock) -> bytes:
+            template = lines.get(len(block))
+            if template is None:
+                template = lines[len(block)] = line * len(block)
+            values = zip(block.sequence_numbers, *map(block.values, columns), strict=True)
+            return template % tuple(chain.from_iterable(values))
+
+        return write_block
 
 
 def plan(items: Sequence[FetchItem], *, with_uid: bool, with_modseq: bool) -> FetchPlan:
@@ -99,7 +128,7 @@ def _planned(item: FetchItem) -> RowItem | BodyItem:
         case FetchAttribute():
             if item in _IN_BODY:
                 return BodyItem(name, _IN_BODY[item], None)
-            return RowItem(name + _FORMATS.get(item, b" %b"), _VALUES[item])
+            return RowItem(name + _FORMATS.get(item, b" %b"), _VALUES[item], _COLUMNS.get(item))
 
 
 def _plain_body(row: FetchRow) -> bytes:
@@ -127,6 +156,14 @@ _FORMATS = {
     FetchAttribute.UID: b" %d",
     FetchAttribute.RFC822_SIZE: b" %d",
     FetchAttribute.MODSEQ: b" (%d)",
+}
+
+_COLUMNS = {
+    FetchAttribute.UID: Column.UID,
+    FetchAttribute.FLAGS: Column.FLAGS,
+    FetchAttribute.MODSEQ: Column.MODSEQ,
+    FetchAttribute.INTERNALDATE: Column.INTERNAL_DATE,
+    FetchAttribute.RFC822_SIZE: Column.SIZE,
 }
 
 _OF_HEADER = frozenset({SectionText.HEADER, SectionText.HEADER_FIELDS, SectionText.HEADER_FIELDS_NOT})

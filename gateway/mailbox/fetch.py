@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -42,7 +42,8 @@ BLOCK_ROWS = 250
 class FetchRow:
     """One message to be written out. All that is `bytes` is finished for the wire, but for `header`.
 
-    `size` is the exact number of octets, or `UNKNOWN` where it was not asked for. `header` is the raw header block.
+    `size` is the exact number of octets, or `UNKNOWN` where it was not asked for. `internal_date` is empty where it was
+    not asked for. `header` is the raw header block.
     `email_id` and `thread_id` are the ids of RFC 8474, `gmail_message_id` and `gmail_thread_id` those of X-GM-EXT-1;
     None where they were not asked for or there is none.
     """
@@ -142,65 +143,65 @@ class FetchReader:
         entries = [entry for _, entry, _ in block]
         if needs.body:
             self._refs = await self._completer.refs(entries)
-        if await self._completer.complete(entries, needs):
-            block = [(number, self._mailbox.find(entry.uid) or entry, flags) for number, entry, flags in block]
         if needs.labels and self._has_gmail_ids:
             await have_listed(self._engine)
-        ids = [entry.message_id for _, entry, _ in block]
-        envelopes: dict[int, bytes] = {}
-        structures: dict[int, bytes] = {}
-        headers: dict[int, bytes] = {}
-        object_ids: dict[int, ObjectIds] = {}
-        gmail_ids: dict[int, GmailIds] = {}
-        labels: dict[int, list[Label]] = {}
-
-        async def read(tx: Transaction) -> None:
-            if needs.envelope:
-                envelopes.update(await outlines.envelopes(tx, ids))
-            if needs.structure:
-                structures.update(await outlines.structures(tx, ids))
-            if needs.header:
-                headers.update(await outlines.header_blocks(tx, ids))
-            if needs.object_ids:
-                object_ids.update(await messages.object_ids(tx, ids))
-            if needs.gmail_ids and self._has_gmail_ids:
-                gmail_ids.update(await labelling.gmail_ids(tx, ids))
-            if needs.labels and self._has_gmail_ids:
-                labels.update(await labelling.labels_of(tx, self._mailbox.row, ids))
-            if needs.body:
-                self._part_indexes = await outlines.part_index(tx, ids)
-
-        if needs.outline or needs.body or needs.object_ids or needs.gmail_ids or needs.labels:
-            await self._store.read_bulk(read)
+        values = await self._read(entries, needs)
+        if _is_lacking(entries, values, needs):
+            if await self._completer.complete(entries, needs):
+                block = [(number, self._mailbox.find(entry.uid) or entry, flags) for number, entry, flags in block]
+            values = await self._read(entries, needs)
         rows = []
         for number, entry, flags in block:
             key = entry.message_id
-            if (needs.envelope and key not in envelopes) or (needs.structure and key not in structures):
+            if not values.have(key, needs):
                 continue
-            if (needs.header and key not in headers) or (needs.object_ids and key not in object_ids):
-                continue
-            email_id, thread_id = object_ids.get(key, (None, None))
-            gmail_message_id, gmail_thread_id = gmail_ids.get(key, (None, None))
+            email_id, thread_id = values.object_ids.get(key, (None, None))
+            gmail_message_id, gmail_thread_id = values.gmail_ids.get(key, (None, None))
             rows.append(
                 FetchRow(
                     number,
                     entry.uid,
                     flags,
                     entry.modseq,
-                    _date(entry),
+                    _date(entry) if needs.date else b"",
                     entry.size,
-                    envelopes.get(key),
-                    structures.get(key),
-                    headers.get(key),
+                    values.envelopes.get(key),
+                    values.structures.get(key),
+                    values.headers.get(key),
                     Body(self, entry) if needs.body else None,
                     email_id,
                     thread_id,
                     gmail_message_id,
                     gmail_thread_id,
-                    labels.get(key, ()),
+                    values.labels.get(key, ()),
                 )
             )
         return rows
+
+    async def _read(self, entries: Sequence[Entry], needs: Needs) -> _Values:
+        """Read what is stored of the messages, and of that what is asked for."""
+        values = _Values()
+        ids = [entry.message_id for entry in entries]
+
+        async def read(tx: Transaction) -> None:
+            if needs.envelope:
+                values.envelopes = await outlines.envelopes(tx, ids)
+            if needs.structure:
+                values.structures = await outlines.structures(tx, ids)
+            if needs.header:
+                values.headers = await outlines.header_blocks(tx, ids)
+            if needs.object_ids:
+                values.object_ids = await messages.object_ids(tx, ids)
+            if needs.gmail_ids and self._has_gmail_ids:
+                values.gmail_ids = await labelling.gmail_ids(tx, ids)
+            if needs.labels and self._has_gmail_ids:
+                values.labels = await labelling.labels_of(tx, self._mailbox.row, ids)
+            if needs.body:
+                self._part_indexes = await outlines.part_index(tx, ids)
+
+        if needs.outline or needs.body or needs.object_ids or needs.gmail_ids or needs.labels:
+            await self._store.read_bulk(read)
+        return values
 
     async def open_body(self, entry: Entry) -> OpenBody:
         """Return the octets of a message.
@@ -226,6 +227,36 @@ class FetchReader:
         """Return the part tree: as stored, else by scanning."""
         index = self._part_indexes.get(entry.message_id)
         return decode_index(index) if index is not None else scan(body.buffer())
+
+
+@dataclass(slots=True)
+class _Values:
+    """What the store has of a block's messages, by message id."""
+
+    envelopes: dict[int, bytes] = field(default_factory=dict)
+    structures: dict[int, bytes] = field(default_factory=dict)
+    headers: dict[int, bytes] = field(default_factory=dict)
+    object_ids: dict[int, ObjectIds] = field(default_factory=dict)
+    gmail_ids: dict[int, GmailIds] = field(default_factory=dict)
+    labels: dict[int, list[Label]] = field(default_factory=dict)
+
+    def have(self, message_id: int, needs: Needs) -> bool:
+        """Whether there is all that a line cannot do without."""
+        return (
+            (not needs.envelope or message_id in self.envelopes)
+            and (not needs.structure or message_id in self.structures)
+            and (not needs.header or message_id in self.headers)
+            and (not needs.object_ids or message_id in self.object_ids)
+        )
+
+
+def _is_lacking(entries: Sequence[Entry], values: _Values, needs: Needs) -> bool:
+    """Whether something of the messages has to be found out before they can be shown."""
+    if needs.size and any(entry.size == UNKNOWN for entry in entries):
+        return True
+    if needs.date and any(entry.internal_date == UNKNOWN for entry in entries):
+        return True
+    return needs.outline and not all(values.have(entry.message_id, needs) for entry in entries)
 
 
 def _date(entry: Entry) -> bytes:

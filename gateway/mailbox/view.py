@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from connectors.api.errors import ConnectorError
 from gateway.errors import ErrorKind, MailError, from_connector
+from gateway.mailbox.column_block import Column, ColumnBlock, column_block
 from gateway.mailbox.columns import Entry
 from gateway.mailbox.fetch import BLOCK_ROWS, FetchReader, FetchRow, Needs
 from gateway.mailbox.label_writer import LabelWriter
@@ -23,7 +24,7 @@ from gateway.wire.commands import StoreAction
 from gateway.wire.flags import SYSTEM_FLAGS
 from gateway.wire.gmail import Label
 from gateway.wire.search import SearchKey
-from gateway.wire.sequence_set import SequenceSet
+from gateway.wire.sequence_set import SequenceSet, gaps
 
 USUAL_KEYWORDS = ("$Forwarded", "$Junk", "$MDNSent", "$NotJunk")
 """Always listed in FLAGS: Thunderbird uses $Forwarded only where it is announced (RFC 5788 registers them)."""
@@ -292,6 +293,10 @@ class View:
             async for block in reader.blocks(entries, needs):
                 yield block
 
+    def block(self, uids: Sequence[int], columns: Collection[Column]) -> ColumnBlock | None:
+        """Return the messages, ascending by UID, as a block; None if only `fetch` can give what is asked for."""
+        return column_block(self._mailbox, self.uids, self._recent, uids, columns)
+
     async def search(self, key: SearchKey, *, saved: Sequence[int] = ()) -> list[int]:
         """Return the UIDs that match, ascending; `saved` is what `$` stands for.
 
@@ -338,7 +343,7 @@ class View:
             starts = [low for low, _ in within]
             kept = (uid for uid in gone if (at := bisect_right(starts, uid)) and uid <= within[at - 1][1])
             return SequenceSet.from_numbers(uid for uid in kept if self.sequence_number(uid) is None)
-        return SequenceSet(tuple(_gaps(within, self.uids)))
+        return SequenceSet(tuple(gaps(within, self.uids)))
 
     # -- writing ------------------------------------------------------------------------------------------------------
 
@@ -484,17 +489,3 @@ class View:
     def _ring(self) -> None:
         if self._bell is not None:
             self._bell()
-
-
-def _gaps(within: Sequence[tuple[int, int]], uids: array[int]) -> list[tuple[int, int]]:
-    """Return the ranges of `within` less the UIDs, which are ascending."""
-    gaps: list[tuple[int, int]] = []
-    for low, high in within:
-        start = low
-        for position in range(bisect_left(uids, low), bisect_right(uids, high)):
-            if uids[position] > start:
-                gaps.append((start, uids[position] - 1))
-            start = uids[position] + 1
-        if start <= high:
-            gaps.append((start, high))
-    return gaps

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta, timezone
+from functools import lru_cache
 
 _MONTHS = (b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec")
 _MONTH_NUMBERS = {month.lower(): number for number, month in enumerate(_MONTHS, start=1)}
@@ -16,6 +18,12 @@ _DATE = re.compile(rb"([0-9]{1,2})-([A-Za-z]{3})-([0-9]{4})")
 
 EARLIEST_SERVED = datetime(1982, 8, 13, tzinfo=UTC)
 """Apple Mail crashed on an INTERNALDATE from before there was RFC 822 mail."""
+
+_EPOCH = date(1970, 1, 1)
+_EARLIEST_S = int(EARLIEST_SERVED.timestamp())
+# A day less than there is, so that no zone leads beyond the year 9999.
+_LATEST_S = int(datetime(9999, 12, 30, 23, 59, 59, tzinfo=UTC).timestamp())
+_EARLIEST = b'"13-Aug-1982 00:00:00 +0000"'
 
 
 def parse_date_time(data: bytes) -> datetime:
@@ -59,6 +67,38 @@ def format_internal_date(when: datetime) -> bytes:
         hours,
         minutes,
     )
+
+
+def format_internal_dates(seconds: Iterable[int], zones: Iterable[int]) -> list[bytes]:
+    """Return `date-time` with its quotes for many moments, in Unix seconds with their zones in minutes east of UTC.
+
+    What cannot be shown to clients, before `EARLIEST_SERVED` or at the end of the year 9999, becomes `EARLIEST_SERVED`.
+    """
+    dates: list[bytes] = []
+    for moment, zone in zip(seconds, zones, strict=True):
+        if not _EARLIEST_S <= moment <= _LATEST_S:
+            dates.append(_EARLIEST)
+            continue
+        day, second = divmod(moment + zone * 60, 86400)
+        minute, second = divmod(second, 60)
+        dates.append(b"%b%b%02d%b" % (_day(day), _minute(minute), second, _zone(zone)))
+    return dates
+
+
+@lru_cache(maxsize=20_000)
+def _day(number: int) -> bytes:
+    when = _EPOCH + timedelta(days=number)
+    return b'"%2d-%b-%04d ' % (when.day, _MONTHS[when.month - 1], when.year)
+
+
+@lru_cache(maxsize=1440)
+def _minute(number: int) -> bytes:
+    return b"%02d:%02d:" % divmod(number, 60)
+
+
+@lru_cache(maxsize=256)
+def _zone(minutes: int) -> bytes:
+    return b' %b%02d%02d"' % (b"-" if minutes < 0 else b"+", *divmod(abs(minutes), 60))
 
 
 def clamp_for_clients(when: datetime) -> datetime:

@@ -80,6 +80,20 @@ class SequenceSet:
         return positions
 
 
+def gaps(within: Sequence[tuple[int, int]], uids: Sequence[int]) -> list[tuple[int, int]]:
+    """Return the ranges of `within` less the UIDs, which are ascending."""
+    left: list[tuple[int, int]] = []
+    for low, high in within:
+        start = low
+        for position in range(bisect_left(uids, low), bisect_right(uids, high)):
+            if uids[position] > start:
+                left.append((start, uids[position] - 1))
+            start = uids[position] + 1
+        if start <= high:
+            left.append((start, high))
+    return left
+
+
 def _parse_range(text: bytes) -> tuple[int, int]:
     first, colon, last = text.partition(b":")
     low = _parse_number(first)

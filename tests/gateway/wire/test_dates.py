@@ -85,3 +85,22 @@ def test_dates_older_than_mail_are_not_shown() -> None:
     assert dates.clamp_for_clients(datetime(1, 1, 1)) == dates.EARLIEST_SERVED
     when = datetime(2020, 1, 1, tzinfo=PACIFIC)
     assert dates.clamp_for_clients(when) is when
+
+
+_MOMENTS = st.tuples(st.integers(-(2**40), 2**43), st.integers(-24 * 60 + 1, 24 * 60 - 1))
+_LAST_SHOWN = datetime(9999, 12, 30, 23, 59, 59, tzinfo=UTC)
+
+
+@given(st.lists(st.one_of(_MOMENTS, _MOMENTS.map(lambda pair: (pair[0] % 2**32, pair[1]))), max_size=20))
+def test_many_dates_are_written_as_each_alone(moments: list[tuple[int, int]]) -> None:
+    def alone(moment: int, zone: int) -> bytes:
+        try:
+            when = datetime.fromtimestamp(moment, timezone(timedelta(minutes=zone)))
+        except (OverflowError, ValueError):
+            return dates.format_internal_date(dates.EARLIEST_SERVED)
+        if when > _LAST_SHOWN:
+            return dates.format_internal_date(dates.EARLIEST_SERVED)
+        return dates.format_internal_date(dates.clamp_for_clients(when) if when < dates.EARLIEST_SERVED else when)
+
+    written = dates.format_internal_dates([moment for moment, _ in moments], [zone for _, zone in moments])
+    assert written == [alone(moment, zone) for moment, zone in moments]

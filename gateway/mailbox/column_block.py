@@ -1,0 +1,98 @@
+"""What FETCH shows of the columns alone, for many messages at a time, without an object for each."""
+
+from __future__ import annotations
+
+import enum
+from array import array
+from bisect import bisect_left
+from collections.abc import Collection, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from gateway.mailbox.columns import UNKNOWN
+from gateway.wire.dates import format_internal_dates
+
+if TYPE_CHECKING:
+    from gateway.mailbox.open_mailbox import OpenMailbox
+
+
+class Column(enum.Enum):
+    """What a block has of each message. Flags and dates are finished for the wire, the others are numbers."""
+
+    UID = "uid"
+    FLAGS = "flags"
+    MODSEQ = "modseq"
+    INTERNAL_DATE = "internal date"
+    SIZE = "size"
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnBlock:
+    """Messages that follow one another, in the client's numbering and in the columns from `start` to `stop`.
+
+    `first` is the sequence number of the first. Valid until the next await.
+    """
+
+    mailbox: OpenMailbox
+    recent: AbstractSet[int]
+    first: int
+    start: int
+    stop: int
+
+    def __len__(self) -> int:
+        return self.stop - self.start
+
+    @property
+    def sequence_numbers(self) -> range:
+        return range(self.first, self.first + len(self))
+
+    def values(self, column: Column) -> Sequence[Any]:
+        """Return the column's value of every message, in order."""
+        columns, place = self.mailbox.columns, slice(self.start, self.stop)
+        match column:
+            case Column.UID:
+                return columns.uids[place]
+            case Column.MODSEQ:
+                return columns.modseqs[place]
+            case Column.SIZE:
+                return columns.sizes[place]
+            case Column.INTERNAL_DATE:
+                return format_internal_dates(columns.internal_dates[place], columns.zones[place])
+            case Column.FLAGS:
+                return self._flags()
+
+    def _flags(self) -> list[bytes]:
+        columns, rendered = self.mailbox.columns, self.mailbox.flag_sets.rendered
+        numbers = columns.flag_sets[self.start : self.stop]
+        uids = columns.uids[self.start : self.stop]
+        if self.recent and not self.recent.isdisjoint(uids):
+            recent = self.recent
+            return [rendered(number, is_recent=uid in recent) for uid, number in zip(uids, numbers, strict=True)]
+        # A mailbox has few distinct sets.
+        known = {number: rendered(number, is_recent=False) for number in set(numbers)}
+        return [known[number] for number in numbers]
+
+
+def column_block(
+    mailbox: OpenMailbox,
+    known: array[int],
+    recent: AbstractSet[int],
+    uids: Sequence[int],
+    wanted: Collection[Column],
+) -> ColumnBlock | None:
+    """Return the block of these UIDs, ascending and not empty, of which the client knows `known`.
+
+    None if they do not follow one another both there and in the columns, or if something of them has to be found out.
+    """
+    columns = mailbox.columns
+    asked = array("I", uids)
+    first, start = bisect_left(known, asked[0]), bisect_left(columns.uids, asked[0])
+    stop = start + len(asked)
+    if known[first : first + len(asked)] != asked or columns.uids[start:stop] != asked:
+        return None
+    if Column.SIZE in wanted and UNKNOWN in columns.sizes[start:stop]:
+        return None
+    if Column.INTERNAL_DATE in wanted and UNKNOWN in columns.internal_dates[start:stop]:
+        return None
+    return ColumnBlock(mailbox, recent, first + 1, start, stop)
