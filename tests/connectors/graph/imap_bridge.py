@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 
-from connectors.api.credentials import BearerCredential, FixedCredential, Secret
+from connectors.api.credentials import BearerCredential, Secret
 from connectors.graph.client import GraphClient
 from connectors.graph.imap_append import Letterbox
 from connectors.graph.imap_session import ImapSession
@@ -124,8 +124,7 @@ def bridge_over(fake: FakeGraph, clock: JumpingClock, dovecot: Dovecot, **settin
         }
     )
     delivery = Delivery(fake, dovecot, user, folders={b"INBOX": fake.mailbox.well_known["inbox"]})
-    source = FixedCredential(BearerCredential("", Secret(fake.access_token())))
-    client = GraphClient(chosen, source, clock=clock, transport=Bridged(delivery), chance=lambda: 0.0)
-    tokens = Tokens(BearerCredential(user, Secret(PASSWORD)))
+    tokens = Tokens(BearerCredential(user, Secret(PASSWORD)), graph=fake.access_token())
+    client = GraphClient(chosen, tokens, clock=clock, transport=Bridged(delivery), chance=lambda: 0.0)
     letterbox = Letterbox(ImapSession(chosen, tokens))
     return Bridge(Rig(fake, fake.mailbox, Mail(client, chosen)), delivery, letterbox, tokens)

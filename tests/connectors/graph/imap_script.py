@@ -128,12 +128,13 @@ def token(text: str = "imap-1", username: str = "alex@example.org") -> BearerCre
 class Tokens:
     """A source of tokens for Graph that has some for IMAP: each one that is refused is followed by the next."""
 
-    def __init__(self, *tokens: BearerCredential) -> None:
+    def __init__(self, *tokens: BearerCredential, graph: str = "graph-1") -> None:
+        self.graph = token(graph)
         self.left = list(tokens or [token()])
         self.refusals: list[object] = []
 
     async def get(self) -> BearerCredential:
-        return token("graph-1")
+        return self.graph
 
     async def refused(self, credential: object) -> None:
         raise AssertionError("the token for Graph was not refused")

@@ -45,6 +45,11 @@ class LoginService(httpx.BaseTransport):
         self.nonces: dict[str, str] = {}
         """And the nonces that a token has to repeat."""
         self.device_answers: list[str] = []
+        self.device_scopes: list[str] = []
+        """What codes were asked for with."""
+        self.username = "alex@example.org"
+        self.refuses_scopes: set[str] = set()
+        """What a refresh token gives no access to, since nobody has consented."""
         self.expires_in = 3600
         self.threads: set[str] = set()
         self._number = 0
@@ -59,6 +64,7 @@ class LoginService(httpx.BaseTransport):
         form = {name: found[0] for name, found in parse_qs(request.read().decode()).items()}
         assert "None" not in form.values()
         if path.endswith("/devicecode"):
+            self.device_scopes.append(form["scope"])
             return httpx.Response(200, json=self._device_code())
         self.forms.append(form)
         if self.refusals:
@@ -95,6 +101,8 @@ class LoginService(httpx.BaseTransport):
 
     def _token(self, form: Mapping[str, str]) -> httpx.Response:
         match form["grant_type"]:
+            case "refresh_token" if not self.refuses_scopes.isdisjoint(form["scope"].split()):
+                return httpx.Response(400, json=refused("invalid_grant", 65001))
             case "refresh_token" if form["refresh_token"] not in self.good:
                 return httpx.Response(400, json=refused("invalid_grant", 70043))
             case "authorization_code" if not self._is_code(form):
@@ -112,9 +120,9 @@ class LoginService(httpx.BaseTransport):
         if form["grant_type"] != "client_credentials":
             self.good.add(f"refresh-{self._number}")
             reply |= {
-                "scope": SCOPE,
+                "scope": self._scope(form),
                 "refresh_token": f"refresh-{self._number}",
-                "client_info": encoded({"uid": "u", "utid": "t"}),
+                "client_info": encoded({"uid": f"u-{self.username}", "utid": "t"}),
                 "id_token": f"{encoded({'alg': 'none'})}.{encoded(self._claims(form))}.",
             }
         return httpx.Response(200, json=reply)
@@ -123,9 +131,12 @@ class LoginService(httpx.BaseTransport):
         now = int(time.time())
         claims: dict[str, object] = {"aud": form["client_id"], "iss": "i", "sub": "s", "oid": "u", "iat": now}
         nonce = self.nonces.get(form.get("code", ""))
-        return (
-            claims | {"exp": now + 3600, "preferred_username": "alex@example.org"} | ({"nonce": nonce} if nonce else {})
-        )
+        return claims | {"exp": now + 3600, "preferred_username": self.username} | ({"nonce": nonce} if nonce else {})
+
+    def _scope(self, form: Mapping[str, str]) -> str:
+        """Return what a token is for; a code by itself is for what it was asked for with."""
+        asked = form.get("scope") or self.device_scopes[-1]
+        return " ".join(each for each in asked.split() if "://" in each)
 
     def _is_code(self, form: Mapping[str, str]) -> bool:
         challenge = base64.urlsafe_b64encode(hashlib.sha256(form["code_verifier"].encode()).digest()).rstrip(b"=")

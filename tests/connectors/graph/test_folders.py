@@ -40,6 +40,21 @@ def test_inbox_is_inbox_in_every_language_and_the_others_keep_their_names() -> N
     }
 
 
+def test_it_is_known_where_a_path_is_not_that_of_outlook() -> None:
+    calendar = ExtendedProperty("String 0x3613", "IPF.Appointment")
+    tree = tree_of(
+        MailFolder("a", "Work", "root"),
+        MailFolder("b", "Work", "root"),
+        MailFolder("c", "Calendar", "root", single_value_extended_properties=[calendar]),
+        MailFolder("d", "Below", "c"),
+        MailFolder("e", "Below", "inbox"),
+        MailFolder("f", "Elsewhere", "out of reach"),
+        MailFolder("g", "", "root"),
+    )
+    shown = {str(ref): folder.is_as_shown for ref, folder in tree.folders.items()}
+    assert {ref for ref, is_as_shown in shown.items() if not is_as_shown} == {"b", "d", "g"}
+
+
 def test_the_draft_flag_is_kept_in_drafts() -> None:
     storable = {info.ref: info.storable_flags for info in tree_of().infos}
 

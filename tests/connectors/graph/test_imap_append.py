@@ -10,13 +10,14 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from connectors.api.errors import Denied, OutcomeUnknown, Rejected, Unavailable
-from connectors.api.types import ANSWERED, DELETED, DRAFT, FLAGGED, SEEN, BytesContent, MailboxRef, MessageState
+from connectors.api.types import ANSWERED, DELETED, DRAFT, FLAGGED, SEEN, BytesContent, MailboxRef, MessageState, Role
 from connectors.graph.appending import append
+from connectors.graph.connector import GraphConnector
 from connectors.graph.imap_append import Letterbox
 from connectors.graph.imap_connection import Lost
 from connectors.graph.imap_session import ImapSession
 from connectors.graph.settings import AppendBy, GraphSettings
-from tests.connectors.graph.imap_bridge import Bridge, bridge_over
+from tests.connectors.graph.imap_bridge import Bridge, Bridged, bridge_over
 from tests.connectors.graph.imap_script import Tokens, token
 from tests.connectors.graph.writing_rig import NONE, mail
 from tests.connectors.transport.jumping_clock import JumpingClock
@@ -281,3 +282,19 @@ async def test_a_refused_token_is_not_a_login_that_has_ended(bridge: Bridge) -> 
 def test_there_is_a_letterbox_only_where_the_setting_asks_for_one() -> None:
     assert Letterbox.of(GraphSettings(), Tokens()) is None
     assert Letterbox.of(GraphSettings(append=AppendBy.IMAP), Tokens()) is not None
+
+
+async def test_the_connector_stores_by_imap_where_the_setting_says_so(clock: JumpingClock, bridge: Bridge) -> None:
+    settings = bridge.rig.mail.settings
+    transport = Bridged(bridge.delivery)
+    connector = GraphConnector(settings, bridge.tokens, clock=clock, transport=transport)
+    await connector.open()
+    inbox = next(info.ref for info in await connector.list_mailboxes() if info.role is Role.INBOX)
+    state = await connector.append(inbox, BytesContent(mail(1)), frozenset({SEEN}), DATE)
+    assert octets_of(bridge, state) == mail(1)
+    assert [each.ref for each in await connector.states(inbox, [state.ref])] == [state.ref]
+    await connector.close()
+    await connector.open()
+    again = await connector.append(inbox, BytesContent(mail(2)), NONE, None)
+    assert octets_of(bridge, again) == mail(2)
+    await connector.close()

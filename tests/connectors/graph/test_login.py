@@ -138,6 +138,76 @@ async def test_for_anothers_mailbox_more_is_asked_for(service: LoginService, clo
     assert "https://graph.microsoft.com/Mail.ReadWrite.Shared" in parse_qs(urlsplit(person.address).query)["scope"][0]
 
 
+IMAP_SCOPE = "https://outlook.office.com/IMAP.AccessAsUser.All"
+
+
+async def test_for_imap_a_browser_is_asked_for_both_permissions_at_once(
+    service: LoginService, clock: JumpingClock
+) -> None:
+    person = Person(service, "b")
+    values = await logged_in(service, person, clock, append="imap")
+    asked = parse_qs(urlsplit(person.address).query)["scope"][0].split()
+    assert {"https://graph.microsoft.com/Mail.ReadWrite", IMAP_SCOPE} <= set(asked)
+    # A token is for one of the two.
+    assert [IMAP_SCOPE in form["scope"].split() for form in service.forms] == [False, True]
+    assert "https://graph.microsoft.com/Mail.ReadWrite" in service.forms[0]["scope"].split()
+    assert refresh_token_of(values["token_cache"]) == "refresh-2"
+
+
+async def test_for_imap_a_code_is_enough_where_there_is_consent_already(
+    service: LoginService, clock: JumpingClock
+) -> None:
+    service.device_answers = ["ok"]
+    values = await logged_in(service, Person(service, ""), clock, append="imap")
+    assert len(service.device_scopes) == 1
+    assert IMAP_SCOPE not in service.device_scopes[0]
+    assert refresh_token_of(values["token_cache"]) == "refresh-2"
+
+
+async def test_for_imap_a_second_code_gives_the_consent(service: LoginService, clock: JumpingClock) -> None:
+    person = Person(service, "")
+    service.device_answers = ["ok", "ok"]
+    service.refuses_scopes = {IMAP_SCOPE}
+    values = await logged_in(service, person, clock, append="imap")
+    assert [IMAP_SCOPE in scopes.split() for scopes in service.device_scopes] == [False, True]
+    assert "log in once more" in person.told[-2]
+    assert "token_cache" in values
+
+
+async def test_two_codes_are_for_one_account(service: LoginService, clock: JumpingClock) -> None:
+    person = Person(service, "")
+    tell, service.device_answers = person.tell, ["ok", "ok"]
+
+    async def told(text: str) -> None:
+        if "once more" in text:
+            service.username = "bo@example.org"
+        await tell(text)
+
+    person.tell = told  # type: ignore[method-assign]
+    service.refuses_scopes = {IMAP_SCOPE}
+    with pytest.raises(Denied, match="different accounts"):
+        await logged_in(service, person, clock, append="imap")
+
+
+async def test_a_browser_that_does_not_consent_to_imap_is_told_at_once(
+    service: LoginService, clock: JumpingClock
+) -> None:
+    service.refuses_scopes = {IMAP_SCOPE}
+    with pytest.raises(AuthExpired, match="consented"):
+        await logged_in(service, Person(service, "b"), clock, append="imap")
+
+
+async def test_the_permission_for_imap_is_named_only_where_it_is_used(
+    service: LoginService, clock: JumpingClock
+) -> None:
+    service.device_answers = ["ok", "ok"]
+    plain, by_imap = Person(service, "client-2", "", ""), Person(service, "client-2", "", "")
+    await logged_in(service, plain, clock, {})
+    await logged_in(service, by_imap, clock, {}, append="imap")
+    assert "IMAP" not in "".join(plain.told)
+    assert "IMAP.AccessAsUser.All" in "".join(by_imap.told)
+
+
 @pytest.mark.parametrize("answer", ["authorization_declined", "expired_token"])
 async def test_a_refused_code_is_a_refusal(answer: str, service: LoginService, clock: JumpingClock) -> None:
     service.device_answers = ["authorization_pending", answer]

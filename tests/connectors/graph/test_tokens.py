@@ -12,9 +12,18 @@ from cryptography.hazmat.primitives.hashes import SHA256
 
 from connectors.api.credentials import BearerCredential, CredentialRecord, Secret
 from connectors.api.errors import AuthExpired, ConnectorError, Denied, Unavailable
+from connectors.graph.cloud import Cloud
 from connectors.graph.identity import AppIdentity
-from connectors.graph.settings import GraphSettings
-from connectors.graph.tokens import app_certificate_source, app_secret_source, consent_source, fixed_source, mail_scopes
+from connectors.graph.settings import AppendBy, GraphSettings
+from connectors.graph.tokens import (
+    ImapTokenGiver,
+    app_certificate_source,
+    app_secret_source,
+    consent_source,
+    fixed_source,
+    imap_scopes,
+    mail_scopes,
+)
 from tests.connectors.graph.certificate import pem_of, self_signed
 from tests.connectors.graph.login_service import Keeper, LoginService, refresh_token_of, refused
 from tests.connectors.transport.jumping_clock import JumpingClock
@@ -297,6 +306,105 @@ async def test_a_certificate_that_is_none_says_so(service: LoginService, clock: 
     keeper = Keeper(client_id="client-1", tenant="tenant-1", certificate="no certificate")
     with pytest.raises(AuthExpired, match="certificate: "):
         await app_certificate_source(keeper.record(MAILBOX), clock=clock, transport=service).get()
+
+
+# -- for imap ----------------------------------------------------------------------------------------------------------
+
+IMAP = {"append": "imap"}
+IMAP_SCOPE = "https://outlook.office.com/IMAP.AccessAsUser.All"
+
+
+def imap_token(text: str, username: str = "alex@example.org") -> BearerCredential:
+    return BearerCredential(username, Secret(text))
+
+
+async def test_a_consent_gives_tokens_for_imap_beside_those_for_graph(
+    service: LoginService, keeper: Keeper, clock: JumpingClock
+) -> None:
+    source = consent_source(keeper.record(IMAP), clock=clock, transport=service)
+    assert isinstance(source, ImapTokenGiver)
+    by_imap = source.imap()
+    assert await source.get() == token("access-2")
+    assert await by_imap.get() == imap_token("access-3")
+    assert [IMAP_SCOPE in form["scope"].split() for form in service.forms] == [False, True]
+    assert "https://graph.microsoft.com/Mail.ReadWrite" not in service.forms[1]["scope"]
+    assert (await source.get(), await by_imap.get()) == (token("access-2"), imap_token("access-3"))
+    await by_imap.refused(imap_token("access-3"))
+    assert (await source.get(), await by_imap.get()) == (token("access-2"), imap_token("access-4"))
+
+
+async def test_both_tokens_at_once_leave_one_token_cache_with_both(
+    service: LoginService, keeper: Keeper, clock: JumpingClock
+) -> None:
+    source = consent_source(keeper.record(IMAP), clock=clock, transport=service)
+    assert isinstance(source, ImapTokenGiver)
+    first = await asyncio.gather(source.get(), source.imap().get())
+    again = consent_source(keeper.record(IMAP), clock=clock, transport=service)
+    assert isinstance(again, ImapTokenGiver)
+    assert await asyncio.gather(again.get(), again.imap().get()) == first
+    assert len(service.forms) == 2
+    assert refresh_token_of(keeper.on_disk["token_cache"]) == "refresh-3"
+
+
+async def test_what_one_token_has_left_unsaved_is_saved_before_another_is_asked_for(
+    service: LoginService, keeper: Keeper, clock: JumpingClock
+) -> None:
+    source = consent_source(keeper.record(IMAP), clock=clock, transport=service)
+    assert isinstance(source, ImapTokenGiver)
+    keeper.is_full = True
+    with pytest.raises(Unavailable, match="disk is full"):
+        await source.get()
+    with pytest.raises(Unavailable, match="disk is full"):
+        await source.imap().get()
+    assert len(service.forms) == 1
+    keeper.is_full = False
+    assert await source.imap().get() == imap_token("access-3")
+    assert service.forms[-1]["refresh_token"] == "refresh-2"
+    assert await source.get() == token("access-2")
+    assert len(service.forms) == 2
+
+
+async def test_a_permission_that_lacks_for_imap_leaves_graph_alone(
+    service: LoginService, keeper: Keeper, clock: JumpingClock
+) -> None:
+    source = consent_source(keeper.record(IMAP), clock=clock, transport=service)
+    assert isinstance(source, ImapTokenGiver)
+    service.refusals = [(400, refused("invalid_grant", 65001))]
+    with pytest.raises(AuthExpired, match="consented"):
+        await source.imap().get()
+    assert await source.get() == token("access-2")
+
+
+async def test_an_application_asks_for_imap_at_the_server_itself(service: LoginService, clock: JumpingClock) -> None:
+    source = app_secret_source(app().record({**MAILBOX, **IMAP}), clock=clock, transport=service)
+    assert isinstance(source, ImapTokenGiver)
+    assert await source.imap().get() == imap_token("access-1")
+    assert service.forms[-1]["scope"] == "https://outlook.office365.com/.default"
+
+
+async def test_by_imap_the_login_is_that_of_the_mailbox(
+    service: LoginService, keeper: Keeper, clock: JumpingClock
+) -> None:
+    shared = {"mailbox": "info@example.org", **IMAP}
+    source = consent_source(keeper.record(shared), clock=clock, transport=service)
+    assert isinstance(source, ImapTokenGiver)
+    assert await source.imap().get() == imap_token("access-2", "info@example.org")
+
+
+async def test_whose_login_it_is_has_to_be_known_for_imap(service: LoginService, clock: JumpingClock) -> None:
+    service.username = ""
+    keeper = Keeper(client_id="client-1", token_cache=service.token_cache(APP))
+    source = consent_source(keeper.record(IMAP), clock=clock, transport=service)
+    assert isinstance(source, ImapTokenGiver)
+    with pytest.raises(Denied, match="mailbox: "):
+        await source.imap().get()
+
+
+def test_the_permission_for_imap_is_asked_for_only_where_it_is_used() -> None:
+    assert imap_scopes(GraphSettings()) == []
+    assert imap_scopes(GraphSettings(append=AppendBy.IMAP)) == [IMAP_SCOPE]
+    china = GraphSettings(append=AppendBy.IMAP, cloud=Cloud.CHINA)
+    assert imap_scopes(china) == ["https://partner.outlook.cn/IMAP.AccessAsUser.All"]
 
 
 # -- the rest ----------------------------------------------------------------------------------------------------------
