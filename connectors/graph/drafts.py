@@ -12,7 +12,8 @@ from typing import Final
 import msgspec
 
 from connectors.api.errors import ConnectorError, OutcomeUnknown, Rejected, TooLarge, Unavailable
-from connectors.api.types import DRAFT
+from connectors.api.types import DRAFT, MessageRef
+from connectors.graph import edits
 from connectors.graph.errors import RefusedConflict
 from connectors.graph.flags import creation_fields
 from connectors.graph.folders import WellKnown
@@ -36,6 +37,12 @@ async def create(mail: Mail, wish: Wish) -> Message:
         OutcomeUnknown: it may be there, or in Drafts.
         ConnectorError: it is not there.
     """
+    message = await _create(mail, wish)
+    await edits.remember(mail, MessageRef(message.id))
+    return message
+
+
+async def _create(mail: Mail, wish: Wish) -> Message:
     # What begins with nothing but blanks is no MIME for Exchange.
     if len(wish.message.buffer) > MIME_OCTETS or not wish.message.buffer[:4096].strip():
         return await make(mail, wish)

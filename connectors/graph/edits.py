@@ -77,16 +77,33 @@ async def mark_edited(
     after |= found
     while len(after) > MOST_DRAFTS:
         del after[next(iter(after))]
+    return compared(mail, known, found, states), after
 
-    return compared(known, found, states), after
 
+def compared(mail: Mail, known: Digests, found: Digests, states: Sequence[MessageState]) -> list[MessageState]:
+    """Return the states, those of messages whose digest is another one now as changed in content.
 
-def compared(known: Digests, found: Digests, states: Sequence[MessageState]) -> list[MessageState]:
-    """Return the states, those of messages whose digest is another one now as changed in content."""
-    edited = {short for short in known.keys() & found.keys() if known[short] != found[short]}
+    `known` are the digests that go with the position. What was made here since then is known besides.
+    """
+    made = {short: digest for short in found if (digest := mail.drafted.pop(short, None)) is not None}
+    before = {**made, **known}
+    edited = {short for short in before.keys() & found.keys() if before[short] != found[short]}
     if not edited:
         return list(states)
     return [replace(state, content_changed=True) if _short(state.ref) in edited else state for state in states]
+
+
+async def remember(mail: Mail, ref: MessageRef) -> None:
+    """Keep the digest of a draft that was just made: by the next look somebody may have edited it.
+
+    Never fails; what cannot be read is taken for unedited then.
+    """
+    try:
+        mail.drafted.update(await _read(mail, [ref]))
+    except ConnectorError as error:
+        _log.info("draft %s cannot be compared until it is looked at: %s", ref, error.operator_text)
+    while len(mail.drafted) > MOST_DRAFTS:
+        del mail.drafted[next(iter(mail.drafted))]
 
 
 async def _read(mail: Mail, refs: Sequence[MessageRef]) -> dict[str, str]:

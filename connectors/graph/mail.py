@@ -52,6 +52,8 @@ class Mail:
         self.looks = Looks(client.clock, settings.poll_interval_s)
         self.page = PAGE
         """Messages in one page of a list; fewer once that took Graph too long."""
+        self.drafted: dict[str, str] = {}
+        """Digests of drafts that were made here, until a look has seen them (see `connectors.graph.edits`)."""
         self._aliases: dict[str, MailboxRef] = {}
         self._tree: Tree | None = None
         self._readings = 0

@@ -101,7 +101,7 @@ async def read_whole(mail: Mail, mailbox: MailboxRef, before: Mark) -> AsyncGene
         NotFound: no such folder.
     """
     prime = await take_prime(mail, mailbox)
-    states = edits.compared(before.drafts, prime.drafts, await list_whole(mail, mailbox, prime))
+    states = edits.compared(mail, before.drafts, prime.drafts, await list_whole(mail, mailbox, prime))
     await mail.trace(mailbox, [state.ref for state in states])
     cursor = mark_of(mail, prime).encode()
     present = frozenset(state.ref for state in states)

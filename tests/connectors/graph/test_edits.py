@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from connectors.api.types import MailboxRef
+from connectors.api.types import DRAFT, MailboxRef
 from connectors.graph.cursors import decode_cursor
 from connectors.graph.edits import MOST_DRAFTS
 from tests.connectors.graph.follower import Follower, truth
@@ -59,6 +59,31 @@ async def test_an_edit_is_seen_after_a_restart_and_while_the_folder_is_read_whol
 def edit(fake: FakeGraph, message_id: str) -> None:
     """Write something else into a draft."""
     fake.mailbox.change(fake.message(message_id), ["body"], content=Content.of_mime(mail(99)))
+
+
+@pytest.mark.parametrize("is_read_whole", [False, True])
+async def test_a_draft_that_is_edited_right_after_it_was_made_here_is_changed_in_content(
+    fake: FakeGraph, rig: Rig, follower: Follower, is_read_whole: bool
+) -> None:
+    drafts = rig.ref("drafts")
+    edited = (await rig.append("drafts", mail(1), frozenset({DRAFT}))).ref
+    left = (await rig.append("drafts", mail(2), frozenset({DRAFT}))).ref
+    edit(fake, edited)
+    if is_read_whole:
+        rig.mail.known.make_due(drafts)
+
+    await follower.look(drafts)
+
+    assert follower.folders[drafts].edited == [edited]
+    assert left in follower.folders[drafts].states
+    await follower.poll(2)
+    assert follower.folders[drafts].edited == [edited]
+
+
+async def test_a_draft_is_made_though_it_cannot_be_read_afterwards(fake: FakeGraph, rig: Rig) -> None:
+    await rig.mail.read_tree()
+    fake.fail_next("$batch", times=9, status=400)
+    assert (await rig.append("drafts", mail(1), frozenset({DRAFT}))).ref in fake.ids_in("drafts")
 
 
 async def test_a_draft_that_was_sent_is_no_edited_draft(fake: FakeGraph, rig: Rig, follower: Follower) -> None:
