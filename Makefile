@@ -30,8 +30,9 @@ test: $(VENV)/.dev servers e2e-client
 	$(BIN)/pytest -n auto
 
 test-long: $(VENV)/.dev
-	JMAP_HISTORIES=300 GMAIL_HISTORIES=300 $(BIN)/pytest -n auto tests/gateway/mailbox/test_model_jmap.py \
-		tests/gateway/mailbox/test_model_gmail.py
+	JMAP_HISTORIES=300 GMAIL_HISTORIES=300 GRAPH_HISTORIES=300 $(BIN)/pytest -n auto \
+		tests/gateway/mailbox/test_model_jmap.py tests/gateway/mailbox/test_model_gmail.py \
+		tests/gateway/mailbox/test_model_graph.py
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
