@@ -46,6 +46,8 @@ class GraphRig(Rig):
         self._settings = {"requests_per_10_minutes": 1_000_000, "labels": "", **settings}
         if settings.get("expunge") != "permanent":
             self.abilities = self.abilities - {Ability.DELETED_MAILBOXES_GO}
+        if "notification_url" in settings:
+            self.abilities = self.abilities | {Ability.PUSH}
         self._clock = clock
         self._transport = transport
 

@@ -8,6 +8,8 @@ import pytest
 
 from connectors.api.settings import SettingValue
 from tests.conformance.suite import ConnectorSuite
+from tests.conformance.syncing import SyncingSuite
+from tests.connectors.graph.ports import free_address
 from tests.connectors.graph.stage import NO_SETTINGS, GraphRig, in_process, over_sockets
 from tests.fakes.graph.faults import Fault, Faults
 from tests.fakes.graph.options import Clock, GraphOptions, Quirks
@@ -18,6 +20,18 @@ class TestGraph(ConnectorSuite):
     async def rig(self) -> AsyncIterator[GraphRig]:
         async with over_sockets(GraphOptions(), NO_SETTINGS) as rig:
             yield rig
+
+
+class TestGraphThatTellsOfChanges(SyncingSuite):
+    """Somebody can be reached, and what is subscribed to is ended when the connector is closed."""
+
+    @pytest.fixture
+    async def rig(self) -> AsyncIterator[GraphRig]:
+        listen = free_address()
+        settings = {"notification_url": f"http://{listen}/graph", "notification_listen": str(listen)}
+        async with over_sockets(GraphOptions(), settings) as rig:
+            yield rig
+            assert rig.fake.subscriptions.active() == []
 
 
 class InProcessSuite(ConnectorSuite):
