@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Container
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 from weakref import WeakValueDictionary
 
@@ -37,15 +37,20 @@ _PAUSES_S: Final = (0.5, 1.0, 2.0, 4.0, 8.0)
 """Between looks for a message that was stored just now."""
 
 _MAX_OPEN: Final = 200
+_MAX_FOUND: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class _Open:
-    """An APPEND of which it is not known what became: what is looked for, what was there before, when it began."""
+    """An APPEND of which it is not known what became: what is looked for, what was there before, when it began.
+
+    `is_stored`: IMAP has said OK, so it is there.
+    """
 
     likeness: Likeness
     before: frozenset[str]
     begun: float
+    is_stored: bool = False
 
 
 class Letterbox:
@@ -54,6 +59,8 @@ class Letterbox:
     def __init__(self, session: ImapSession) -> None:
         self._session = session
         self._open: dict[tuple[MailboxRef, str], _Open] = {}
+        self._found: dict[str, None] = {}
+        """The last messages stored, by their ids at Graph."""
         self._turns: WeakValueDictionary[tuple[MailboxRef, str | None], asyncio.Lock] = WeakValueDictionary()
 
     @classmethod
@@ -81,6 +88,9 @@ class Letterbox:
             found = await self._left_open(mail, wish)
             if found is None:
                 found = await self._stored(mail, wish, likeness)
+            self._found[found.id] = None
+            while len(self._found) > _MAX_FOUND:
+                del self._found[next(iter(self._found))]
         return await _flagged(mail, wish, found)
 
     @asynccontextmanager
@@ -98,7 +108,7 @@ class Letterbox:
         found = None
         # After a while it is no repetition any more, but another message of the same octets.
         if mail.clock.monotonic() - attempt.begun <= REPEATED_WITHIN_S:
-            found = await _look(mail, wish.mailbox, attempt.likeness, attempt.before, None)
+            found = await self._last_look(mail, wish.mailbox, attempt, None)
         self._open.pop((wish.mailbox, wish.message.digest), None)
         return found
 
@@ -109,6 +119,7 @@ class Letterbox:
         lost: Lost | None = None
         try:
             uid = await self._send(mail, wish)
+            attempt = replace(attempt, is_stored=True)
         except Lost as error:
             if not error.is_sent:
                 raise
@@ -117,7 +128,7 @@ class Letterbox:
             self._leave_open(wish, attempt)
             raise
         try:
-            found = await _wait_for(mail, wish.mailbox, attempt, uid)
+            found = await self._wait_for(mail, wish.mailbox, attempt, uid)
         except (ConnectorError, asyncio.CancelledError) as error:
             self._leave_open(wish, attempt)
             if isinstance(error, ConnectorError):
@@ -129,6 +140,27 @@ class Letterbox:
         if lost is not None:
             raise OutcomeUnknown(f"the answer to an APPEND was lost: {lost.operator_text}") from lost
         raise OutcomeUnknown("a message was stored by IMAP, and Graph does not show it so far")
+
+    async def _wait_for(self, mail: Mail, mailbox: MailboxRef, attempt: _Open, uid: int | None) -> Message | None:
+        """Look for what was stored just now, which may take some seconds to be seen."""
+        for pause_s in _PAUSES_S:
+            found = await _look(mail, mailbox, attempt.likeness, attempt.before, uid)
+            if found is not None:
+                return found
+            await mail.clock.sleep(pause_s)
+        return await self._last_look(mail, mailbox, attempt, uid)
+
+    async def _last_look(self, mail: Mail, mailbox: MailboxRef, attempt: _Open, uid: int | None) -> Message | None:
+        """Look by the Message-ID, and for what must be there then by date and subject.
+
+        Exchange is known to have changed Message-IDs.
+        """
+        likeness, before = attempt.likeness, attempt.before
+        found = await _look(mail, mailbox, likeness, before, uid)
+        if found is None and attempt.is_stored and likeness.message_id is not None:
+            # What was there before by date is not known; what was stored here is.
+            found = await _look(mail, mailbox, likeness.by_date(), {*before, *self._found}, uid)
+        return found
 
     def _leave_open(self, wish: Wish, attempt: _Open) -> None:
         self._open[wish.mailbox, wish.message.digest] = attempt
@@ -171,21 +203,11 @@ async def _path(mail: Mail, mailbox: MailboxRef) -> tuple[str, ...]:
 
 
 async def _look(
-    mail: Mail, mailbox: MailboxRef, likeness: Likeness, before: frozenset[str], uid: int | None
+    mail: Mail, mailbox: MailboxRef, likeness: Likeness, before: Container[str], uid: int | None
 ) -> Message | None:
     """Return the message if it is in the mailbox now, and was not before."""
     found = await messages_like(mail.client, mailbox, likeness)
     return likeness.best((message for ref, message in found.items() if ref not in before), uid)
-
-
-async def _wait_for(mail: Mail, mailbox: MailboxRef, attempt: _Open, uid: int | None) -> Message | None:
-    """Look for what was stored just now, which may take some seconds to be seen."""
-    for pause_s in _PAUSES_S:
-        found = await _look(mail, mailbox, attempt.likeness, attempt.before, uid)
-        if found is not None:
-            return found
-        await mail.clock.sleep(pause_s)
-    return await _look(mail, mailbox, attempt.likeness, attempt.before, uid)
 
 
 async def _flagged(mail: Mail, wish: Wish, message: Message) -> MessageState:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import imaplib
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -31,12 +32,16 @@ _DATE = re.compile(rb'INTERNALDATE "([^"]+)"')
 
 @dataclass
 class Delivery:
-    """Brings to Graph what is new at Dovecot. `late`: so many calls are answered before that is seen."""
+    """Brings to Graph what is new at Dovecot.
+
+    `late`: so many calls are answered before that is seen. `alter` is what Exchange makes of a message.
+    """
 
     fake: FakeGraph
     dovecot: Dovecot
     user: str
     late: int = 0
+    alter: Callable[[bytes], bytes] = bytes
     folders: dict[bytes, Folder] = field(default_factory=dict)
     """The folders at the stand-in, by the names that they have by IMAP."""
 
@@ -52,7 +57,9 @@ class Delivery:
             return
         box = self.fake.mailbox
         for name, raw, date, flags in await asyncio.to_thread(self._new):
-            made = box.add(Content.of_mime(raw), self.folders[name], received=date, is_read=b"\\Seen" in flags)
+            made = box.add(
+                Content.of_mime(self.alter(raw)), self.folders[name], received=date, is_read=b"\\Seen" in flags
+            )
             if b"\\Flagged" in flags:
                 box.change(made, ["flag"], flag={**made.flag, "flagStatus": "flagged"})
             self.octets[made.number] = raw

@@ -22,6 +22,7 @@ from tests.connectors.graph.imap_script import Tokens, token
 from tests.connectors.graph.writing_rig import NONE, mail
 from tests.connectors.transport.jumping_clock import JumpingClock
 from tests.corpus.generate import messages
+from tests.fakes.graph.content import Content
 from tests.fakes.graph.fake import FakeGraph
 from tests.fakes.graph.faults import Fault
 from tests.servers.dovecot import Dovecot, running_dovecot
@@ -193,6 +194,16 @@ async def test_a_message_that_graph_does_not_show_is_not_stored_again(bridge: Br
     assert (await store(bridge, mail(1))).ref != state.ref
 
 
+async def test_a_message_whose_message_id_exchange_has_changed_is_found_by_date(bridge: Bridge) -> None:
+    bridge.delivery.alter = lambda raw: raw.replace(b"@example.org>", b"@exchange.example>", 1)
+    data = mail(1).replace(b"From: Alex <alex@example.org>\r\n", b"")
+    states = [await store(bridge, data, date=DATE) for _ in range(2)]
+    assert [octets_of(bridge, state) for state in states] == [data, data]
+    assert states[0].ref != states[1].ref
+    [envelopes] = {message.content.envelope.message_id for message in bridge.rig.inside("inbox")}
+    assert envelopes == "<1@exchange.example>"
+
+
 class Losing(ImapSession):
     """Loses the answer: `is_stored` tells whether the message is stored by then."""
 
@@ -222,6 +233,22 @@ async def test_a_message_that_may_be_stored_is_of_unknown_outcome(bridge: Bridge
         await store(bridge, mail(1))
     with pytest.raises(OutcomeUnknown, match="the line went dead"):
         await store(bridge, mail(1))
+
+
+async def test_a_message_that_may_be_stored_is_not_taken_for_another_of_its_date(bridge: Bridge) -> None:
+    other = mail(1).replace(b"<1@example.org>", b"<other@example.org>")
+
+    class Overtaken(Losing):
+        async def append(self, *args: object) -> int | None:
+            bridge.rig.box.add(Content.of_mime(other), bridge.rig.folder("inbox"), received=DATE)
+            return await super().append(*args)
+
+    session = Overtaken(bridge.rig.mail.settings, bridge.tokens)
+    session.is_stored = False
+    bridge.letterbox = Letterbox(session)
+    for _ in range(2):
+        with pytest.raises(OutcomeUnknown, match="the line went dead"):
+            await store(bridge, mail(1), date=DATE)
 
 
 async def test_a_message_that_cannot_be_looked_for_is_of_unknown_outcome(bridge: Bridge) -> None:
