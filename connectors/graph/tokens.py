@@ -31,6 +31,7 @@ from connectors.api.errors import AuthExpired, ConnectorError, Denied, Unavailab
 from connectors.graph.certificates import read_certificate
 from connectors.graph.identity import COMMON, AppIdentity, TokenReply, identity
 from connectors.graph.settings import OWN_MAILBOX, AppendBy, GraphSettings, parse_settings
+from connectors.graph.threads import in_own_thread
 from connectors.transport.clock import Clock, LoopClock
 
 _LEEWAY_S: Final = 300.0
@@ -204,7 +205,7 @@ class ConsentSource(TokenSource):
             await self._keep(reply)
             if unsaved == scopes:
                 return reply
-        reply = await asyncio.to_thread(self._silent, self._values, scopes, is_forced, claims)
+        reply = await in_own_thread(partial(self._silent, self._values, scopes, is_forced, claims))
         # Kept here meanwhile, as what was before it may be of no use any more.
         self._unsaved = (scopes, reply)
         await self._keep(reply)
@@ -266,10 +267,14 @@ class AppSource(TokenSource):
     async def _ask_at(self, audience: str, _is_forced: bool, claims: str | None) -> TokenReply:
         tenant = self._values["tenant"].reveal().strip()
         if tenant.lower() in _SHARED_TENANTS:
-            raise Denied(f"tenant: an application by itself needs the ID or a domain of its organisation, not {tenant}")
+            raise AuthExpired(
+                f"tenant: an application by itself needs the ID or a domain of its organisation, not {tenant}"
+            )
         if self._settings.is_own_mailbox:
-            raise Denied("mailbox: an application by itself has none of its own; set it to the address of the user")
-        return await asyncio.to_thread(self._for_client, tenant, audience, claims)
+            raise AuthExpired(
+                "mailbox: an application by itself has none of its own; set it to the address of the user"
+            )
+        return await in_own_thread(partial(self._for_client, tenant, audience, claims))
 
     def _for_client(self, tenant: str, audience: str, claims: str | None) -> TokenReply:
         """Ask MSAL, in a thread."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
@@ -66,6 +68,20 @@ async def test_the_loop_is_never_blocked_by_msal(service: LoginService, keeper: 
     await source.get()
     assert service.threads
     assert "MainThread" not in service.threads
+
+
+async def test_a_login_does_not_wait_for_the_threads_that_read_mail(
+    service: LoginService, keeper: Keeper, clock: JumpingClock
+) -> None:
+    busy = threading.Event()
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1))
+    blocked = asyncio.create_task(asyncio.to_thread(busy.wait))
+    try:
+        async with asyncio.timeout(20):
+            assert await consent_source(keeper.record(), clock=clock, transport=service).get() == token("access-2")
+    finally:
+        busy.set()
+        await blocked
 
 
 async def test_a_changed_token_cache_is_saved_before_the_token_is_used(
@@ -269,13 +285,13 @@ async def test_an_application_asks_for_whatever_it_was_granted(service: LoginSer
 async def test_an_application_needs_its_own_organisation(
     tenant: str, service: LoginService, clock: JumpingClock
 ) -> None:
-    with pytest.raises(Denied, match="tenant: "):
+    with pytest.raises(AuthExpired, match="tenant: "):
         await app_secret_source(app(tenant).record(MAILBOX), clock=clock, transport=service).get()
     assert service.urls == []
 
 
 async def test_an_application_has_no_mailbox_of_its_own(service: LoginService, clock: JumpingClock) -> None:
-    with pytest.raises(Denied, match="mailbox: "):
+    with pytest.raises(AuthExpired, match="mailbox: "):
         await app_secret_source(app().record(), clock=clock, transport=service).get()
     assert service.urls == []
 
