@@ -80,7 +80,8 @@ class _Listener:
             ws="none",
             lifespan="off",
             log_config=None,
-            log_level="warning",
+            # Strangers must not be able to fill the log with what is no HTTP.
+            log_level="error",
             access_log=False,
             server_header=False,
             proxy_headers=False,

@@ -13,6 +13,7 @@ import logging
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 import msgspec
@@ -49,10 +50,11 @@ class Door:
     """The notifications of any number of accounts, told apart by the subscription.
 
     `counts` are how many were `taken`, and how many were not, as being of an `unknown` subscription, without its secret
-    (`forged`), or no notifications at all (`garbage`).
+    (`forged`), or no notifications at all (`garbage`). `since` is when somebody came to wait first.
     """
 
     def __init__(self) -> None:
+        self.since: datetime | None = None
         self.counts: Counter[str] = Counter()
         self._takers: dict[str, Taker] = {}
 

@@ -31,6 +31,7 @@ MAX_STRAY_PAGES: Final = 5
 """Of what an application has subscribed to, so much at most is looked through for what an earlier process left."""
 
 _PAGE: Final = 100
+_ROUNDING: Final = timedelta(seconds=2)
 _SECRET_OCTETS: Final = 32
 
 _log = logging.getLogger(__name__)
@@ -79,6 +80,7 @@ class Subscriptions:
     def attach(self, door: Door) -> None:
         """Take what comes in at this door from now on."""
         self._door = door
+        door.since = door.since or self._clock.now()
         for held in self._held.values():
             self._admit(door, held)
 
@@ -162,16 +164,22 @@ class Subscriptions:
                 for each in page.value:
                     is_own = each.notification_url == self._url
                     is_own = is_own and (each.resource or "").lstrip("/").casefold().startswith(prefix)
-                    # Another account of this process may be of the same mailbox.
-                    if is_own and not self._is_in_use(each.id):
+                    if is_own and self._is_stray(each):
                         with contextlib.suppress(NotFound):
                             await self._client.call("DELETE", self._address(each.id), effect=Effect.IDEMPOTENT_WRITE)
                 pages += 1
                 if pages == MAX_STRAY_PAGES:
                     return
 
-    def _is_in_use(self, subscription_id: str) -> bool:
-        return self._door is not None and self._door.knows(subscription_id)
+    def _is_stray(self, found: Subscription) -> bool:
+        """Whether it was made, or renewed last, before anybody waited at this door.
+
+        Another account of this process may be of the same mailbox, and may be about to learn that it has one.
+        """
+        if self._door is None or self._door.since is None or found.expiration_date_time is None:
+            return False
+        is_older = found.expiration_date_time < self._door.since + LIFETIME - _ROUNDING
+        return is_older and not self._door.knows(found.id)
 
     def _admit(self, door: Door, held: Held) -> None:
         door.admit(held.id, Taker(held.client_state, lambda notification: self._tell(held, notification)))

@@ -12,7 +12,7 @@ from connectors.graph.client import GraphClient
 from connectors.graph.listener import Listeners
 from connectors.graph.mail import Mail
 from connectors.graph.push import PushWatcher
-from connectors.graph.settings import GraphSettings, ListenAddress
+from connectors.graph.settings import OWN_MAILBOX, GraphSettings, ListenAddress
 from tests.connectors.graph.ports import free_address
 from tests.connectors.graph.stepping_clock import SteppingClock
 from tests.connectors.graph.writing_rig import ROOT, InProcess, mail
@@ -34,12 +34,21 @@ async def until(condition: Callable[[], object]) -> None:
 class Watched:
     """One account; `told` are the folders of which it was told, in that order, None for all."""
 
-    def __init__(self, fake: FakeGraph, clock: SteppingClock, listeners: Listeners, user: str, listen: ListenAddress):
+    def __init__(
+        self,
+        fake: FakeGraph,
+        clock: SteppingClock,
+        listeners: Listeners,
+        user: str,
+        listen: ListenAddress,
+        mailbox: str,
+    ) -> None:
         self.fake = fake
         self.user = user
         self.told: list[MailboxRef | None] = []
         settings = GraphSettings(
             api_root=ROOT,
+            mailbox=mailbox,
             requests_per_10_minutes=1_000_000,
             notification_url=f"http://{listen}/graph",
             notification_listen=listen,
@@ -122,12 +131,14 @@ class Street:
         self.listeners = Listeners()
         self.accounts: list[Watched] = []
 
-    def account(self, user: str | None = None, listen: ListenAddress | None = None) -> Watched:
+    def account(
+        self, user: str | None = None, listen: ListenAddress | None = None, mailbox: str = OWN_MAILBOX
+    ) -> Watched:
         """Return an account of a user, the stand-in's first one or a new one."""
         address = user or self.fake.options.address
         if address not in self.fake.mailboxes:
             self.fake.add_user(address)
-        self.accounts.append(Watched(self.fake, self.clock, self.listeners, address, listen or self.listen))
+        self.accounts.append(Watched(self.fake, self.clock, self.listeners, address, listen or self.listen, mailbox))
         return self.accounts[-1]
 
     async def posted(self) -> Sequence[int]:

@@ -8,10 +8,10 @@ from datetime import timedelta
 import pytest
 
 from connectors.api.errors import NotFound, Rejected
-from connectors.api.types import MailboxRef
 from connectors.graph.notifications import Door
 from connectors.graph.structs import Notification
 from connectors.graph.subscriptions import LIFETIME, Held, Subscriptions
+from tests.connectors.graph.ports import free_address
 from tests.connectors.graph.push_rig import Street, Watched, street
 
 
@@ -125,17 +125,45 @@ async def test_all_are_ended_and_those_that_cannot_be_are_kept(rig: Rig) -> None
 
 
 async def test_what_a_killed_process_left_of_this_mailbox_is_ended(rig: Rig) -> None:
-    await rig.another().begin(rig.account.inbox)
-    (left,) = rig.account.subscriptions()
-    rig.door.dismiss(left.id)
+    await rig.subscriptions.begin(rig.account.inbox)
     other = rig.street.account("other@example.com")
     await Subscriptions(other.client, lambda held, notification: None).begin(other.inbox)
-    here = await rig.subscriptions.begin(MailboxRef(rig.account.folder("archive")))
-    await rig.subscriptions.end_strays()
+    rig.street.clock.advance(60.0)
+    rig.door = Door()
+    afterwards = rig.another()
+    here = await afterwards.begin(rig.account.folder("archive"))
+    await afterwards.end_strays()
     assert [each.id for each in rig.account.subscriptions()] == [here.id]
+    assert len(other.subscriptions()) == 1
 
 
 async def test_what_another_account_of_the_same_mailbox_has_is_left(rig: Rig) -> None:
     await rig.another().begin(rig.account.inbox)
+    rig.street.clock.advance(60.0)
     await rig.subscriptions.end_strays()
     assert len(rig.account.subscriptions()) == 1
+
+
+async def test_what_another_account_of_the_same_mailbox_is_about_to_have_is_left(rig: Rig) -> None:
+    rig.street.clock.advance(60.0)
+    held = await rig.another().begin(rig.account.inbox)
+    rig.door.dismiss(held.id)
+    await rig.subscriptions.end_strays()
+    assert len(rig.account.subscriptions()) == 1
+
+
+async def test_what_is_told_at_another_address_is_left(rig: Rig) -> None:
+    await rig.subscriptions.begin(rig.account.inbox)
+    rig.street.clock.advance(60.0)
+    elsewhere = rig.street.account(listen=free_address())
+    afterwards = Subscriptions(elsewhere.client, lambda held, notification: None)
+    afterwards.attach(Door())
+    await afterwards.end_strays()
+    assert len(rig.account.subscriptions()) == 1
+
+
+async def test_the_mailbox_of_somebody_else_is_named(rig: Rig) -> None:
+    named = rig.street.account(mailbox=rig.account.user)
+    await Subscriptions(named.client, lambda held, notification: None).begin(named.inbox)
+    (made,) = rig.account.subscriptions()
+    assert made.given["resource"] == f"users/{rig.account.user}/mailFolders('{named.inbox}')/messages"

@@ -59,8 +59,10 @@ async def create_subscription(call: Call) -> Reply:
 
 
 def list_subscriptions(call: Call) -> Reply:
-    """Answer all subscriptions."""
-    found = [each.resource() for each in call.fake.subscriptions.active()]
+    """Answer all subscriptions, to a user's login those of that user."""
+    grant = call.grant
+    active = [each for each in call.fake.subscriptions.active() if grant.is_app or each.mailbox.address == grant.user]
+    found = [each.resource() for each in active]
     return Reply(body={"@odata.context": _context(call), "value": found}, type_name="Subscription", is_collection=True)
 
 
