@@ -1,121 +1,529 @@
-"""A mailbox at Graph on which others are at work all the time, and a Graph that refuses, repeats and forgets."""
+"""A mailbox at Graph on which others are at work all the time, and a ledger of what the gateway has done there.
+
+Others act whenever the gateway calls something: before it is carried out, and before its answer arrives.
+"""
 
 from __future__ import annotations
 
-import email
-import email.policy
-from collections.abc import Mapping, Sequence, Set
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any, Final
 
+import httpx
+
+from connectors.graph.categories import Categories
 from gateway.errors import ErrorKind
 from gateway.store.flags import FlagSet
 from gateway.store.mailboxes import MailboxRow
 from gateway.store.placements import PlacementRow
 from tests.connectors.graph.writing_rig import InProcess
+from tests.fakes.graph import mapi
+from tests.fakes.graph.content import Content
 from tests.fakes.graph.fake import FakeGraph
-from tests.fakes.graph.mapi import LAST_VERB
+from tests.fakes.graph.mailbox import Mailbox
 from tests.fakes.graph.options import Clock, GraphOptions, Quirks
-from tests.fakes.graph.records import Message
+from tests.fakes.graph.records import Folder, Kind, Message
 from tests.gateway.mailbox.history import DOWN, Outside
+from tests.simulated_loop import START
 
-FOLDERS: Mapping[str, str] = {"INBOX": "inbox", "Archive": "archive", "Work": "Work"}
-HIDDEN_QUIRKS = (
+LABELS: Final = ("Important", "Work", "Personal", "To Do", "Later")
+COMING_AND_GOING: Final = ("Box", "Box/Sub", "Other")
+STANDING: Final = ("INBOX", "Archive", "Drafts", "Sent Items", "Deleted Items", "Junk Email")
+CATEGORIES: Final = ("Blue", "To Do", "Work", "Caf\u00e9 {1}")
+OWN_FLAGS: Final = mapi.canonical("String {6f0d4b1c-93a7-4e58-8d2b-51c7e09a3f64} Name ImapFlags")
+SOMETIMES: Final = (
     "delta_repeats",
     "delta_replays",
     "delta_partial",
     "delta_empty_pages",
-    "delta_expand_fails",
+    "delta_lags",
+    "delta_loses_arrivals",
     "deleted_are_found",
     "mime_varies",
-    "batch_keeps_order",
     "throttles_without_retry_after",
+    "batch_keeps_order",
+    "mime_into_folders",
 )
 """What Graph may be like all the time."""
 
-READING = ("messages.delta", "folder-messages.list", "messages.get", "messages.value", "folders.list", "$batch")
-WRITING = ("messages.patch", "messages.move", "messages.copy", "folder-messages.create", "messages.permanentDelete")
-REFUSALS = (429, 500, 503, 504)
+READING: Final = ("messages.delta", "folder-messages.list", "messages.get", "messages.value", "*folders.list", "$batch")
+WRITING: Final = (
+    "messages.patch",
+    "messages.move",
+    "messages.copy",
+    "messages.delete",
+    "messages.permanentDelete",
+    "messages.create",
+    "folder-messages.create",
+    "folders.*",
+    "$batch",
+)
+REFUSED: Final = ((429, 3), (429, None), (503, 2), (503, None), (500, None), (504, None))
+
+
+class Ledger:
+    """What clients have asked for, and what the gateway did that nobody had asked for (`wrongs`).
+
+    Messages are named by their refs; mailboxes that messages leave by theirs, others by their names.
+    """
+
+    def __init__(self, expunge: str) -> None:
+        self.is_outside = True
+        self.wrongs: list[str] = []
+        self.leaving: set[tuple[str, str]] = set()
+        self.entering: set[tuple[str, str]] = set()
+        self.flagged: set[str] = set()
+        self.is_deleting_mailboxes = False
+        self.is_tree_altered = False
+        """Whether names of mailboxes have come or gone."""
+        self.meddled: set[str] = set()
+        """Messages that others have changed since all was quiet last."""
+        self.parted: set[tuple[str, str]] = set()
+        """Messages that were out of a folder for a while, long enough to be seen."""
+        self.edited: set[str] = set()
+        self.appended: Counter[str] = Counter()
+        """How often each subject was to be stored at most, ever; and was stored."""
+        self.made: Counter[str] = Counter()
+        self.copied: Counter[str] = Counter()
+        """How often each message was to be copied at most, ever; and was copied."""
+        self.copies: Counter[str] = Counter()
+        self._expunge = expunge
+
+    def changed(self, ref: str, message: Message) -> None:
+        """Note that the gateway changes a message."""
+        if ref not in self.flagged and not self._is_own(message):
+            self.wrongs.append(f"{subject_of(message)} was changed")
+
+    def moved(self, ref: str, message: Message, source: str, destination: str, *, is_to_trash: bool) -> None:
+        """Note that the gateway moves a message."""
+        names = {name for one, name in self.entering if one == ref}
+        is_there = bool(names) if self.is_tree_altered else destination in names
+        is_asked = (ref, source) in self.leaving and (is_there or (is_to_trash and self._expunge == "trash"))
+        if not is_asked and ref not in self.meddled and not self._is_own(message):
+            self.wrongs.append(f"{subject_of(message)} was moved to {destination} and not to {names}")
+
+    def deleted(self, ref: str, message: Message, source: str, *, is_for_good: bool, is_aside: bool) -> None:
+        """Note that the gateway deletes a message."""
+        if (ref, source) not in self.leaving and self._is_own(message):
+            self.made[subject_of(message)] -= 1
+            return
+        may_be = (is_aside or self._expunge != "trash") and is_for_good is (self._expunge == "permanent")
+        if not (may_be and (ref, source) in self.leaving) and ref not in self.meddled:
+            self.wrongs.append(f"{subject_of(message)} was deleted{' for good' if is_for_good else ''}")
+
+    def counts(self) -> Iterator[str]:
+        """Yield what was made more often than was asked for."""
+        for subject, times in self.made.items():
+            if times > self.appended[subject]:
+                yield f"{subject!r} was stored {times} times and not {self.appended[subject]}"
+        for ref, times in self.copies.items():
+            if times > self.copied[ref]:
+                yield f"{ref} was copied {times} times and not {self.copied[ref]}"
+
+    def forget(self) -> None:
+        """Once all is quiet nothing is being asked for any more."""
+        for asked in (self.leaving, self.entering, self.flagged, self.meddled, self.parted, self.edited):
+            asked.clear()
+        self.is_deleting_mailboxes = self.is_tree_altered = False
+
+    def _is_own(self, message: Message) -> bool:
+        """Tell whether the gateway may have made it, and not be done with it."""
+        return subject_of(message) in self.appended
+
+
+class WatchedMailbox(Mailbox):
+    """Tells a ledger of every change of a message."""
+
+    ledger: Ledger | None = None
+
+    def __init__(self, address: str, name: str, options: GraphOptions, clock: Clock) -> None:
+        self._is_within = False
+        super().__init__(address, name, options, clock)
+
+    def change(self, message: Message, properties: Iterable[str], **values: Any) -> None:
+        ref = self.ids.message(message.number)
+        if self._is_gateway(ref):
+            self._told.changed(ref, message)
+        super().change(message, properties, **values)
+
+    def move(self, message: Message, folder: Folder) -> None:
+        ref, source = self.ids.message(message.number), self.ids.folder(message.folder.number)
+        if self._is_gateway(ref) and folder is not message.folder:
+            is_to_trash = folder is self.well_known["deleteditems"]
+            self._told.moved(ref, message, source, name_of(folder), is_to_trash=is_to_trash)
+        super().move(message, folder)
+
+    def copy(self, message: Message, folder: Folder) -> Message:
+        if self.ledger is not None and not self.ledger.is_outside:
+            self.ledger.copies[self.ids.message(message.number)] += 1
+        with self._within():
+            return super().copy(message, folder)
+
+    def add(self, content: Content, folder: Folder, **more: Any) -> Message:
+        message = super().add(content, folder, **more)
+        if self.ledger is not None and not self.ledger.is_outside and not self._is_within:
+            self.ledger.made[subject_of(message)] += 1
+        return message
+
+    def delete(self, message: Message) -> None:
+        self._note_deletion(message, is_for_good=False)
+        super().delete(message)
+
+    def purge(self, message: Message) -> None:
+        if not self._is_within:
+            self._note_deletion(message, is_for_good=True)
+        super().purge(message)
+
+    def delete_folder(self, folder: Folder, *, is_purge: bool = False) -> None:
+        if (ledger := self.ledger) is not None:
+            if not ledger.is_outside and not ledger.is_deleting_mailboxes:
+                ledger.wrongs.append(f"the folder {folder.name} was deleted")
+            # What was just stored there is still somewhere, or is not, whoever deletes the folder.
+            inside = (one.number for one in self.messages.values() if one.folder.is_below(folder))
+            ledger.meddled.update(map(self.ids.message, inside))
+        with self._within():
+            super().delete_folder(folder, is_purge=is_purge)
+
+    @contextmanager
+    def swinging(self) -> Iterator[None]:
+        """Let messages go and come back while nobody can look."""
+        before = set(self._told.parted)
+        yield
+        self._told.parted = before
+
+    @contextmanager
+    def _within(self) -> Iterator[None]:
+        before, self._is_within = self._is_within, True
+        try:
+            yield
+        finally:
+            self._is_within = before
+
+    def _log_folder(self, folder: Folder) -> None:
+        if self.ledger is not None:
+            self.ledger.is_tree_altered = True
+        super()._log_folder(folder)
+
+    def _note(
+        self, message: Message, folder: Folder, kind: Kind, properties: frozenset[str], *, is_move: bool = False
+    ) -> None:
+        if self.ledger is not None and kind is Kind.REMOVED:
+            self.ledger.parted.add((self.ids.message(message.number), self.ids.folder(folder.number)))
+        super()._note(message, folder, kind, properties, is_move=is_move)
+
+    def _note_deletion(self, message: Message, *, is_for_good: bool) -> None:
+        ref, source = self.ids.message(message.number), self.ids.folder(message.folder.number)
+        if self._is_gateway(ref):
+            aside = (self.well_known["deleteditems"], self.well_known["junkemail"])
+            is_aside = any(message.folder.is_below(place) for place in aside)
+            self._told.deleted(ref, message, source, is_for_good=is_for_good, is_aside=is_aside)
+
+    @property
+    def _told(self) -> Ledger:
+        assert self.ledger is not None
+        return self.ledger
+
+    def _is_gateway(self, ref: str) -> bool:
+        """Tell whether it is the gateway that does something to a message; note otherwise that it was not."""
+        if self.ledger is not None and self.ledger.is_outside:
+            self.ledger.meddled.add(ref)
+        return self.ledger is not None and not self.ledger.is_outside
+
+
+class RestlessFake(FakeGraph):
+    """Calls `stir`, and dawdles, before a call is carried out."""
+
+    stir: Callable[[], int] = staticmethod(lambda: 0)
+
+    def add_user(self, address: str, name: str | None = None) -> Mailbox:
+        super().add_user(address, name)
+        mailbox = WatchedMailbox(address, name or "Ada", self.options, self.clock)
+        self.mailboxes[address] = mailbox
+        return mailbox
+
+    async def turn(self) -> None:
+        for _ in range(self.stir()):
+            await asyncio.sleep(0)
+        await super().turn()
+
+
+class RestlessTransport(InProcess):
+    """Counts the requests under way, and stirs before an answer arrives."""
+
+    def __init__(self, fake: RestlessFake) -> None:
+        super().__init__(fake)
+        self._fake = fake
+        self.under_way = 0
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        self.under_way += 1
+        try:
+            answer = await super().handle_async_request(request)
+            for _ in range(self._fake.stir()):
+                await asyncio.sleep(0)
+            return answer
+        finally:
+            self.under_way -= 1
 
 
 class OutsideGraph(Outside):
-    """What others do in Outlook."""
+    """What others do at Graph, and what goes wrong there."""
 
-    refusals = DOWN | {ErrorKind.RATE_LIMITED}
-    # A copy is made at Graph, of what Graph has by then.
+    refusals = DOWN | {
+        ErrorKind.NOT_FOUND,
+        ErrorKind.NO_SUCH_DESTINATION,
+        ErrorKind.ALREADY_EXISTS,
+        ErrorKind.HAS_CHILDREN,
+        ErrorKind.INVALID_NAME,
+        ErrorKind.DENIED,
+        ErrorKind.RATE_LIMITED,
+        ErrorKind.REJECTED,
+        ErrorKind.UNSUPPORTED,
+    }
+    # A copy is made at Graph, and served as Graph makes its octets.
     copies_are_equal = False
+    has_edits = True
+    alters_tree = True
 
     def __init__(self, seed: int, clock: Clock) -> None:
         super().__init__(seed)
-        quirks = Quirks()
-        for name in HIDDEN_QUIRKS:
-            quirks.set(name, self.random.random() < 0.3)
-        quirks.conflict_every = self.random.choice((0, 0, 7))
-        self.fake = FakeGraph(GraphOptions(requests_per_10_min=None, quirks=quirks, seed=seed), clock=clock)
-        self.fake.create_folder("Work")
-        self.transport = InProcess(self.fake)
+        chance = self.random
+        chosen = {name: True for name in SOMETIMES if chance.random() < 0.25}
+        quirks = Quirks(**chosen, conflict_every=chance.choice((0, 0, 3, 7)))
+        options = GraphOptions(seed=seed, requests_per_10_min=None, token_lifetime_s=10**9, quirks=quirks)
+        self.fake = RestlessFake(options, clock=clock)
+        self.transport = RestlessTransport(self.fake)
+        self.expunge = chance.choice(("trash", "trash", "delete", "permanent"))
+        mailbox = self.fake.mailbox
+        assert isinstance(mailbox, WatchedMailbox)
+        self.mailbox = mailbox
+        self.ledger = mailbox.ledger = Ledger(self.expunge)
+        self.categories = Categories(LABELS)
+        self.evict: Callable[[], object] = lambda: None
+        self.has_evicted = False
+        self.is_restless = False
+        self._hang_ups: list[Callable[[], object]] = []
+        self.fake.stir = self._stir
+        self.ledger.is_outside = False
+
+    # -- names --------------------------------------------------------------------------------------------------------
 
     def names(self) -> Sequence[str]:
-        return tuple(FOLDERS)
+        return (*STANDING, *COMING_AND_GOING)
+
+    def alterable(self) -> Sequence[str]:
+        return COMING_AND_GOING
 
     def present(self) -> Sequence[str]:
-        return tuple(FOLDERS)
+        return sorted(self.folders())
+
+    def folders(self) -> dict[str, Folder]:
+        """Return the folders that are mailboxes, by their names."""
+        root = self.mailbox.root
+        mail = (each for each in self.mailbox.folders.values() if each.is_below(root) and each is not root)
+        return {name_of(each): each for each in mail if not _is_hidden(each)}
+
+    # -- what others do -----------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def _outside(self) -> Iterator[None]:
+        self.ledger.is_outside = True
+        try:
+            yield
+        finally:
+            self.ledger.is_outside = False
+
+    def _stir(self) -> int:
+        """Let something happen, perhaps; return how many turns of the loop the call has to wait."""
+        chance = self.random
+        if not self.is_restless:
+            return 0
+        if chance.random() < 0.12:
+            self.act()
+        if self._hang_ups and chance.random() < 0.2:
+            self._hang_ups.pop()()
+        return chance.choice((0, 0, 0, 1, 5, 20))
+
+    def hang_up(self, cancel: Callable[[], object]) -> None:
+        if self.random.random() < 0.3:
+            cancel()
+        else:
+            self._hang_ups.append(cancel)
 
     def act(self) -> None:
-        chance, fake = self.random, self.fake
-        folder, other = (FOLDERS[chance.choice(self.names())] for _ in range(2))
-        there = fake.ids_in(folder)
-        if not there or chance.random() < 0.4:
-            fake.deliver(self.next_message(), folder, is_read=chance.random() < 0.5)
+        with self._outside():
+            chance = self.random.random()
+            if chance < 0.03:
+                self.has_evicted = True
+                self.evict()
+            elif self.is_editing:
+                self._edit_or_mark()
+            elif chance < 0.12:
+                self._alter_tree()
+            elif chance < 0.18:
+                self._draft()
+            else:
+                self._alter_mail()
+
+    def _some_folder(self) -> str:
+        folders = self.folders()
+        return self.mailbox.ids.folder(folders[self.random.choice(sorted(folders.keys() - {"Outbox"}))].number)
+
+    def _refs(self) -> list[str]:
+        ids, root = self.mailbox.ids, self.mailbox.root
+        return [ids.message(one.number) for one in self.mailbox.messages.values() if one.folder.is_below(root)]
+
+    def _deliver(self) -> str:
+        chance = self.random
+        return self.fake.deliver(
+            self.next_message(),
+            self._some_folder() if chance.random() < 0.5 else "inbox",
+            received=START + timedelta(seconds=chance.choice((self.number, chance.randint(0, 100_000)))),
+            is_read=chance.random() < 0.3,
+            is_flagged=chance.random() < 0.2,
+            categories=chance.sample(CATEGORIES, chance.choice((0, 0, 1, 2))),
+        )
+
+    def _alter_mail(self) -> None:
+        chance, fake, refs = self.random, self.fake, self._refs()
+        if not refs or chance.random() < 0.35:
+            self._deliver()
             return
-        ref = chance.choice(there)
-        match chance.randrange(6):
-            case 0:
-                fake.mark(ref, is_read=chance.random() < 0.5, flag=chance.choice(("flagged", "notFlagged", "complete")))
-            case 1:
-                fake.mark(ref, categories=chance.sample(("Work", "Important", "Grün"), chance.randint(0, 2)))
+        ref = chance.choice(refs)
+        match chance.randrange(8):
+            case 0 | 1:
+                self._mark(ref)
             case 2:
-                chance.choice((fake.delete, fake.purge))(ref)
+                fake.delete(ref)
             case 3:
-                fake.move(ref, other)
+                fake.purge(ref if chance.random() < 0.5 else self._deliver())
             case 4:
-                fake.move_there_and_back(ref, other)
+                fake.copy(ref, self._some_folder())
+            case 5:
+                with self.mailbox.swinging():
+                    fake.move_there_and_back(ref, self._some_folder())
             case _:
-                fake.copy(ref, other)
+                fake.move(ref, self._some_folder())
+
+    def _mark(self, ref: str) -> None:
+        chance, fake = self.random, self.fake
+        match chance.randrange(4):
+            case 0:
+                fake.mark(ref, is_read=chance.random() < 0.5)
+            case 1:
+                fake.mark(ref, flag=chance.choice(("notFlagged", "flagged", "complete")))
+            case 2:
+                fake.mark(ref, categories=chance.sample(CATEGORIES, chance.randint(0, 2)))
+            case _:
+                fake.mark(ref, verb=chance.choice((102, 103, 104)))
+
+    def _drafts(self) -> list[str]:
+        return [ref for ref in self._refs() if self.fake.message(ref).is_draft]
+
+    def _draft(self) -> None:
+        """Begin a draft, or send one."""
+        chance, fake, drafts = self.random, self.fake, self._drafts()
+        if not drafts or chance.random() < 0.6:
+            place = "drafts" if chance.random() < 0.8 else self._some_folder()
+            fake.deliver(self.next_message(), place, is_draft=True, is_read=True)
+            return
+        message = fake.message(chance.choice(drafts))
+        self.mailbox.change(message, {"isDraft"}, is_draft=False, is_read=True)
+        self.mailbox.move(message, self.mailbox.well_known["sentitems"])
+
+    def _edit_or_mark(self) -> None:
+        chance, refs, drafts = self.random, self._refs(), self._drafts()
+        if drafts and chance.random() < 0.7:
+            ref = chance.choice(drafts)
+            self.ledger.edited.add(ref)
+            content = Content.of_mime(self.next_message())
+            self.mailbox.change(self.fake.message(ref), {"subject", "body"}, content=content)
+        elif refs:
+            self._mark(chance.choice(refs))
+
+    def _alter_tree(self) -> None:
+        chance, mailbox, folders = self.random, self.mailbox, self.folders()
+        name, new = chance.choice(COMING_AND_GOING), chance.choice(COMING_AND_GOING)
+        folder = folders.get(name)
+        thrown_away = list(mailbox.well_known["deleteditems"].children.values())
+        if thrown_away and chance.random() < 0.3:
+            mailbox.delete_folder(chance.choice(thrown_away), is_purge=True)
+        elif folder is None:
+            above = self._above(name)
+            if above is not None:
+                mailbox.create_folder(name.rpartition("/")[2], above)
+        elif chance.random() < 0.5:
+            above = self._above(new)
+            if new not in folders and above is not None and not above.is_below(folder):
+                self._rename(folder, above, new.rpartition("/")[2])
+        else:
+            mailbox.delete_folder(folder, is_purge=chance.random() < 0.5)
+
+    def _above(self, name: str) -> Folder | None:
+        above = name.rpartition("/")[0]
+        return self.folders().get(above) if above else self.mailbox.root
+
+    def _rename(self, folder: Folder, above: Folder, name: str) -> None:
+        if folder.parent is above or folder.name.lower() not in above.children:
+            self.mailbox.move_folder(folder, above)
+            self.mailbox.rename_folder(folder, name)
+
+    # -- trouble ------------------------------------------------------------------------------------------------------
 
     def cause_trouble(self) -> None:
         chance, fake = self.random, self.fake
-        skip = chance.randrange(3)
-        match chance.randrange(4):
+        times, skip = chance.choice((1, 1, 1, 2, 5)), chance.choice((0, 0, 1, 4))
+        operation = chance.choice(READING if chance.random() < 0.5 else WRITING)
+        match chance.randrange(7):
             case 0:
-                fake.fail_next(chance.choice(READING), times=chance.randint(1, 3), status=chance.choice(REFUSALS))
+                fake.throttle(chance.choice((1, 5, 40)), retry_after_s=chance.choice((None, 2)))
             case 1:
-                fake.fail_next(chance.choice(WRITING), skip=skip, status=chance.choice(REFUSALS))
+                fake.fail_next(operation, times, skip, is_cut=True)
             case 2:
-                fake.fail_next(chance.choice(WRITING), skip=skip, is_cut=True, is_after_work=chance.random() < 0.5)
+                fake.fail_next(operation, times, skip, is_cut=True, is_after_work=True)
+            case 3:
+                fake.fail_next(operation, times, skip, status=504, is_after_work=True)
+            case 4:
+                fake.fail_next(chance.choice(("messages.patch", "messages.move")), times, skip, status=412)
             case _:
-                fake.throttle(chance.choice((1.0, 30.0)), retry_after_s=chance.choice((None, 1, 20)))
+                status, retry_after_s = chance.choice(REFUSED)
+                fake.fail_next(operation, times, skip, status=status, retry_after_s=retry_after_s)
 
     def expire(self) -> None:
-        where = self.random.choice((None, *FOLDERS.values()))
-        self.fake.expire_delta_tokens(where, self.random.choice((400, 410)))
+        where = self._some_folder() if self.random.random() < 0.5 else None
+        self.fake.expire_delta_tokens(where, self.random.choice((410, 400, 404)))
 
     def calm(self) -> None:
+        self.is_restless = False
         self.fake.faults.clear()
+        self._hang_ups.clear()
 
     def release(self) -> None:
-        """Nothing is held up."""
+        """Nothing is held up for longer than a few turns of the loop."""
 
     async def idle(self) -> None:
-        """All is done at once here."""
+        for _ in iter(lambda: self.transport.under_way, 0):
+            await asyncio.sleep(0)
+
+    # -- comparing ----------------------------------------------------------------------------------------------------
+
+    def wrongs(self) -> list[str]:
+        """Return what the gateway did there that it should not have."""
+        return [*self.fake.violations, *self.ledger.wrongs, *self.ledger.counts()]
+
+    def forget(self) -> None:
+        """Once all is quiet nothing is being asked for any more."""
+        self.ledger.forget()
+        self.has_evicted = False
 
     def refuted(self, data: bytes) -> bool:
-        """Whether a message is there: Message-IDs of messages that clients and others make are never the same."""
-        return bool(self.fake.mailbox.with_message_id(_message_id(data)))
-
-    def _told(self, refs: Set[str]) -> list[str]:
-        """Say which messages these are, and where they are now."""
-        mailbox = self.fake.mailbox
-        found = {mailbox.ids.message(each.number): each for each in mailbox.messages.values()}
-        return [f"{ref[-6:]} in {found[ref].folder.name if ref in found else None}" for ref in refs]
+        subject, mailbox = subject_in(data), self.mailbox
+        held = [one for one in mailbox.messages.values() if one.folder.is_below(mailbox.root)]
+        refs = (mailbox.ids.message(one.number) for one in held if subject_of(one) == subject)
+        return any(ref not in self.ledger.meddled for ref in refs)
 
     def compare(
         self,
@@ -126,27 +534,50 @@ class OutsideGraph(Outside):
         bodies: Mapping[int, bytes],
         flags: Mapping[int, FlagSet],
     ) -> None:
-        held = {ref: self.fake.message(ref) for ref in self.fake.ids_in(FOLDERS[name])}
-        assert len(set(refs.values())) == len(refs), f"{name} shows a message twice"
-        shown_refs = set(refs.values())
-        assert not (gone := shown_refs - held.keys()), f"{name} shows {self._told(gone)}"
-        assert not (lacking := held.keys() - shown_refs), f"{name} lacks {self._told(lacking)}"
+        folder, ids = self.folders()[name], self.mailbox.ids
+        assert row.ref == ids.folder(folder.number)
+        held = {ids.message(one.number): one for one in self.mailbox.in_folder(folder)}
+        missing = [subject_of(held[ref]) for ref in held.keys() - refs.values()]
+        assert not missing, f"{name} lacks {missing}"
+        surplus = refs.values() - held.keys()
+        assert not surplus, f"{name} has {surplus}"
+        assert len(refs) == len(held)
+        # Whether a message is a draft is kept by the gateway where nobody can say so to Graph.
+        own = {"\\deleted", "\\draft"} - {flag.lower() for flag in row.storable_flags}
         for uid, ref in refs.items():
-            assert _message_id(bodies[uid]) == held[ref].content.envelope.message_id
-            # The case of keywords means nothing.
-            shown = {flag.lower() for flag in flags[uid].names()} - {"\\deleted"}
-            assert shown == _marks(held[ref]), (name, uid)
+            subject = subject_of(held[ref]).encode()
+            assert b"Subject: %b\r\n" % subject in bodies[uid], f"{name} has no {subject!r}: {bodies[uid]!r}"
+            assert b"text of number %b." % subject.removeprefix(b"Number ") in bodies[uid]
+            shown, told = {flag.lower() for flag in flags[uid].names()} - own, self._flags(held[ref]) - own
+            assert shown == told, f"{subject!r} in {name}: {shown} and not {told}"
+
+    def _flags(self, message: Message) -> set[str]:
+        told = {"\\seen"} if message.is_read else set[str]()
+        told |= {"\\flagged"} if message.flag["flagStatus"] == "flagged" else set()
+        told |= {"\\draft"} if message.is_draft else set()
+        properties = message.extended or {}
+        verbs = {"102": "\\answered", "103": "\\answered", "104": "$forwarded"}
+        told |= {verbs[verb]} if (verb := properties.get(mapi.LAST_VERB)) in verbs else set()
+        told |= {flag.lower() for flag in properties.get(OWN_FLAGS, "").split() if flag != "-"}
+        return told | {self.categories.keyword(each).lower() for each in message.categories}
 
 
-def _message_id(data: bytes) -> str:
-    return str(email.message_from_bytes(data, policy=email.policy.default)["Message-ID"]).strip()
+def name_of(folder: Folder) -> str:
+    """Return the name of the mailbox that a folder is."""
+    name = "INBOX" if folder.well_known == "inbox" else folder.name
+    is_top = folder.parent is None or folder.parent.parent is None
+    return name if is_top or folder.parent is None else f"{name_of(folder.parent)}/{name}"
 
 
-def _marks(message: Message) -> set[str]:
-    """Return what a message is marked with, as IMAP has it where no category is a label."""
-    marks = {"gr=fc;n" if category == "Grün" else category.lower() for category in message.categories}
-    marks |= {"\\seen"} if message.is_read else set()
-    marks |= {"\\flagged"} if message.flag.get("flagStatus") == "flagged" else set()
-    marks |= {"\\draft"} if message.is_draft else set()
-    marks |= {"\\answered"} if (message.extended or {}).get(LAST_VERB) in ("102", "103") else set()
-    return marks
+def _is_hidden(folder: Folder) -> bool:
+    return folder.is_hidden or (folder.parent is not None and _is_hidden(folder.parent))
+
+
+def subject_of(message: Message) -> str:
+    """Return the subject of a message at Graph."""
+    return message.content.envelope.subject
+
+
+def subject_in(data: bytes) -> str:
+    """Return the subject of a message as a client stores it."""
+    return data.split(b"Subject: ")[1].split(b"\r\n")[0].decode()
