@@ -10,7 +10,7 @@ import contextlib
 from collections.abc import Iterable, Sequence
 
 from connectors.api.errors import ConnectorError, CursorExpired, Denied
-from connectors.api.types import DELETED, BatchResult, MailboxRef, MessageRef
+from connectors.api.types import DELETED, BatchResult, MailboxRef, MessageRef, MessageState
 from connectors.gmail.batch import BatchCall
 from connectors.gmail.drafts import discard
 from connectors.gmail.history import catch_up
@@ -55,10 +55,14 @@ async def expunge(mail: Mail, mailbox: MailboxRef, refs: Sequence[MessageRef]) -
 async def store_deleted(
     mail: Mail, mailbox: MailboxRef, refs: Sequence[MessageRef], add: frozenset[str], remove: frozenset[str]
 ) -> BatchResult:
-    """Store the other flags, then expunge the messages at once: what Gmail's IMAP does with \\Deleted by default."""
+    """Store the other flags, then expunge the messages at once: what Gmail's IMAP does with \\Deleted by default.
+
+    Of what is deleted for good it is said that it is in no mailbox, or it would be shown as marked until the next look.
+    """
     stored = await store_flags(mail, mailbox, refs, add - {DELETED}, remove)
     expunged = await expunge(mail, mailbox, list(stored.done))
-    return BatchResult(expunged.done, stored.missing | expunged.missing, {**stored.failed, **expunged.failed})
+    done = {ref: state or MessageState(ref, mailboxes=frozenset()) for ref, state in expunged.done.items()}
+    return BatchResult(done, stored.missing | expunged.missing, {**stored.failed, **expunged.failed})
 
 
 async def _take_off(

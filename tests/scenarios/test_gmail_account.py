@@ -145,6 +145,16 @@ async def test_of_labels_of_which_one_cannot_be_had_none_is_made(tmp_path: Path)
         assert await client.ask(b'b LIST "" "Work"') == [b"b OK List completed"]
 
 
+async def test_what_is_deleted_as_soon_as_it_is_marked_is_gone_at_once(tmp_path: Path) -> None:
+    settings: Mapping[str, SettingValue] = {"auto_expunge": True, "expunge": "delete", "poll_interval_s": 600.0}
+    async with account(tmp_path, 2, settings) as (rig, served):
+        client = await selected(served)
+        other = await selected(served, "[Gmail]/All Mail")
+        assert await client.ask(b"a UID STORE 1 +FLAGS.SILENT (\\Deleted)") == [b"* 1 EXPUNGE", b"a OK Store completed"]
+        assert (await other.ask(b"b NOOP"))[0] == b"* 1 EXPUNGE"
+        assert rig.fake.mailbox.index.count(None) == 1
+
+
 async def test_what_gmail_cannot_hold_is_kept(tmp_path: Path) -> None:
     async with account(tmp_path, 1) as (rig, served):
         client = await selected(served)

@@ -202,6 +202,18 @@ async def test_messages_can_be_expunged_as_soon_as_they_are_marked() -> None:
         assert labels(stage, other) == {"INBOX"}
 
 
+async def test_what_is_deleted_for_good_as_soon_as_it_is_marked_is_told_to_be_nowhere() -> None:
+    async with staged(auto_expunge=True, expunge="delete") as stage:
+        stage.fake.new_label("Work")
+        last, trashed, filed = stage.deliver(1, "INBOX"), stage.deliver(2, "TRASH"), stage.deliver(3, WORK)
+        await stage.connector.list_mailboxes()
+        for mailbox, ref in (("INBOX", last), ("TRASH", trashed), (WORK, filed)):
+            result = await stage.connector.store_flags(MailboxRef(mailbox), [ref], frozenset({DELETED}), frozenset())
+            assert told_holders(result, ref) == frozenset()
+            assert not result.missing
+        assert stage.fake.mailbox.index.count(None) == 0
+
+
 async def test_marking_as_deleted_is_not_stored_otherwise() -> None:
     async with staged() as stage:
         assert not stage.connector.capabilities.has_deleted_flag
