@@ -21,7 +21,7 @@ from tests.servers.dovecot import PASSWORD as DOVECOT_PASSWORD
 from tests.servers.dovecot import Dovecot
 
 _REPOSITORY = Path(__file__).resolve().parents[2]
-_START_S = 30.0
+_START_S = 90.0
 _STOP_S = 15.0
 # JMAP's least, so that what happens at a server that does not push is soon known.
 _POLL_INTERVAL_S = 1
