@@ -23,7 +23,7 @@ reading the tree takes, that is less than a tenth of the requests that Graph all
 SEARCH_INTERVAL_S: Final = 600.0
 """How often a search folder is read for which nobody waits, and whose numbers stay."""
 
-FRESH_S: Final = 5.0
+FRESH_S: Final = 20.0
 """For so long after its position was taken a folder that was listed is not looked at for which nobody waits."""
 
 DOUBTS: Final = 2
