@@ -41,6 +41,8 @@ _CREATED: Final = frozenset({201})
 _PAUSES_S: Final = (1.0, 4.0)
 _AT_ONCE: Final = 256 * 1024
 """Octets of a message that is taken apart without leaving the event loop."""
+_NEVER_TOO_LARGE: Final = 1_000_000
+"""Octets of a message: up to here it is for another reason that a creation is answered 200."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +209,8 @@ async def _create(mail: Mail, wish: Wish, attempt: Attempt, payload: Mapping[str
             raise lost from None
         if found is not None:
             return found
-        if isinstance(lost, Refused) and lost.refusal.status < 300:
+        is_large = len(wish.message.buffer) > _NEVER_TOO_LARGE
+        if is_large and isinstance(lost, Refused) and lost.refusal.status < 300:
             # Seen with requests that are too large: 200, and nothing is done.
             raise TooLarge(f"nothing was stored: {lost.operator_text}") from lost
         raise

@@ -12,7 +12,7 @@ import re
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from typing import Final
 
-from connectors.api.errors import ConnectorError, NotFound
+from connectors.api.errors import ConnectorError, NotFound, Unavailable
 from connectors.api.types import MailboxRef, MessageContent, MessageRef, MessageState, Outline
 from connectors.graph.flags import expand, property_of
 from connectors.graph.mail import Mail, is_gone, message_path
@@ -128,8 +128,10 @@ async def fetch_many(
 
 async def _read(mail: Mail, ref: MessageRef) -> MessageContent:
     """Read the octets of a message: below its folder Graph does not serve them."""
-    async with (
-        mail.client.stream(f"{message_path(ref)}/$value") as reply,
-        contextlib.aclosing(reply.chunks()) as chunks,
-    ):
-        return await spool(chunks)
+    async with mail.client.stream(f"{message_path(ref)}/$value") as reply:
+        kind = reply.headers.get("content-type", "")
+        if kind.lower().startswith("text/html"):
+            # What a portal on the way says, for instance; mail comes as text/plain, and its length is never told.
+            raise Unavailable(f"instead of message {ref} came a page of {kind}")
+        async with contextlib.aclosing(reply.chunks()) as chunks:
+            return await spool(chunks)

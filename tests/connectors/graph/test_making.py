@@ -136,8 +136,17 @@ async def test_a_repetition_is_refused_while_nobody_can_tell(rig: Rig) -> None:
 async def test_a_success_that_was_none_is_not_believed(rig: Rig) -> None:
     rig.fake.faults.order(CREATE, Fault(is_lie=True))
     with pytest.raises(TooLarge):
-        await rig.append("inbox", mail(1))
+        await rig.append("inbox", mail(1, b"X-Long: %b\r\n" % (b"x" * 70 + b"\r\n " + b"y" * 70) * 8000))
     assert everything(rig) == 0
+
+
+async def test_a_small_message_is_not_called_too_large(rig: Rig) -> None:
+    """Whatever has answered with a success that was none, as a portal on the way does: the client is to try again."""
+    rig.fake.faults.order(CREATE, Fault(is_lie=True))
+    with pytest.raises(OutcomeUnknown):
+        await rig.append("inbox", mail(1))
+    await rig.append("inbox", mail(1))
+    assert everything(rig) == 1
 
 
 async def test_what_exchange_refuses_is_stored_with_itself_attached(rig: Rig) -> None:

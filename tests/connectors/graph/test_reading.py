@@ -5,14 +5,20 @@ from __future__ import annotations
 import asyncio
 import contextlib
 
+import httpx
 import pytest
 
+from connectors.api.credentials import BearerCredential, FixedCredential, Secret
 from connectors.api.errors import NotFound, Rejected, Unavailable
 from connectors.api.types import MailboxRef, MessageContent, MessageRef, Outline
 from connectors.graph import reading
+from connectors.graph.client import GraphClient
+from connectors.graph.mail import Mail
 from connectors.graph.reading import header_of
+from connectors.graph.settings import GraphSettings
 from connectors.graph.structs import ExtendedProperty, Message
-from tests.connectors.graph.writing_rig import Rig, mail
+from tests.connectors.graph.writing_rig import ROOT, InProcess, Rig, mail
+from tests.connectors.transport.jumping_clock import JumpingClock
 from tests.fakes.graph.fake import FakeGraph
 
 
@@ -180,3 +186,20 @@ async def test_leaving_early_and_cancelling_leave_it_usable(fake: FakeGraph, rig
             await task
 
     assert b"Body 5." in await octets(await reading.fetch(rig.mail, rig.ref("inbox"), refs[5]))
+
+
+async def test_the_page_of_a_portal_is_no_message(fake: FakeGraph) -> None:
+    ref, inbox = MessageRef(fake.deliver(mail(1))), MailboxRef(fake.folder_id("inbox"))
+
+    async def answer(request: httpx.Request) -> httpx.Response:
+        if request.url.path.endswith("/$value"):
+            return httpx.Response(200, headers={"Content-Type": "text/html"}, content=b"<p>Please sign in.")
+        return await InProcess(fake).handle_async_request(request)
+
+    source = FixedCredential(BearerCredential("", Secret(fake.access_token())))
+    settings = GraphSettings(api_root=ROOT)
+    client = GraphClient(settings, source, clock=JumpingClock(), transport=httpx.MockTransport(answer))
+
+    with pytest.raises(Unavailable):
+        await reading.fetch(Mail(client, settings), inbox, ref)
+    await client.close()
