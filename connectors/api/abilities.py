@@ -114,7 +114,11 @@ class TextSearch(ABC):
 
     @abstractmethod
     async def search_text(self, mailbox: MailboxRef, query: TextQuery) -> frozenset[MessageRef]:
-        """Return the messages of the mailbox that match."""
+        """Return the messages of the mailbox that match.
+
+        Raises:
+            Unsupported: the backend cannot look for these terms; whoever wants to know reads the messages.
+        """
 
 
 class NativeSearch(ABC):

@@ -294,16 +294,25 @@ class Searcher:
         rest = [key for key in by_message if key not in near]
         refs = await self._refs(list(by_message))
         found = {by_message[key] for key in at_hand if await self._text_fits(key, refs.get(key), text, body_only)}
-        connector = self._engine.context.account.connector
-        if rest and isinstance(connector, TextSearch):
-            await self._engine.context.account.open()
-            hits = await connector.search_text(ref_of(self._mailbox.row), TextQuery((text,), body_only))
+        hits = await self._hits(text, body_only) if rest else frozenset()
+        if hits is not None:
             found.update(by_message[key] for key in rest if refs.get(key) in hits)
         else:
             found.update(
                 [by_message[key] for key in rest if await self._text_fits(key, refs.get(key), text, body_only)]
             )
         return frozenset(found)
+
+    async def _hits(self, text: str, body_only: bool) -> frozenset[MessageRef] | None:
+        """Return what the backend finds; None if it has no search, or none for such a text."""
+        connector = self._engine.context.account.connector
+        if not isinstance(connector, TextSearch):
+            return None
+        await self._engine.context.account.open()
+        try:
+            return await connector.search_text(ref_of(self._mailbox.row), TextQuery((text,), body_only))
+        except errors.Unsupported:
+            return None
 
     async def _refs(self, ids: list[int]) -> dict[int, str]:
         refs: dict[int, str] = {}

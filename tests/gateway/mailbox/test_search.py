@@ -115,6 +115,15 @@ async def test_a_search_that_needs_a_dead_backend_is_refused(stack: Stack) -> No
     assert refused.value.kind is ErrorKind.UNAVAILABLE
 
 
+async def test_text_that_the_backend_cannot_look_for_is_looked_for_here(stack: Stack) -> None:
+    view = await opened(stack)
+    faults = stack.backends["work"].faults
+    faults.fail_next(Operation.SEARCH_TEXT, errors.Unsupported("no word"))
+
+    assert await view.search(k.BodyContains("xxx")) == [3]
+    assert faults.calls[Operation.SEARCH_TEXT] == 1
+
+
 async def test_text_at_hand_is_looked_for_in_headers_too(stack: Stack) -> None:
     view = await opened(stack)
     async for block in view.fetch(list(view.uids), Needs(body=True)):
