@@ -96,7 +96,9 @@ async def _folder_changes(
     now = mail.clock.now().timestamp()
     has_news = bool(look.here or look.gone)
     if look.is_partial:
-        # What could not be read has to be told by the same changes again.
+        # What could not be read has to be told by the same changes again, but no draft as edited once more.
+        if look.after.drafts != mark.drafts:
+            cursor = msgspec.structs.replace(mark, drafts=look.after.drafts).encode()
         for page in _pages(look.here, look.gone, cursor):
             yield page
     elif has_news or now - mark.saved_at >= SAVE_INTERVAL_S:
@@ -127,12 +129,13 @@ async def _look(mail: Mail, mailbox: MailboxRef, mark: Mark) -> _Look | None:
         mail.looks.be_unsure(mailbox)
     for ref, other in elsewhere.items():
         mail.leave_stray(ref, other)
-    here, drafts = await edits.mark_edited(mail, mark.drafts, here, gone)
+    here, drafts, is_compared = await edits.mark_edited(mail, mark.drafts, here, gone)
     after = msgspec.structs.replace(mark, link=link, drafts=drafts)
     if mark.least is not None and mark.most is not None:
         least, most = tally.advance(mark.least, mark.most)
         after = msgspec.structs.replace(after, least=least, most=most)
-    return _Look(oldest_first(here), gone, [ref for ref in strays if ref not in failed], after, bool(failed))
+    settled = [ref for ref in strays if ref not in failed and is_compared]
+    return _Look(oldest_first(here), gone, settled, after, bool(failed) or not is_compared)
 
 
 def _most_by_name(folder: Folder) -> int:

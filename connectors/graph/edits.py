@@ -15,7 +15,7 @@ from typing import Final
 
 import msgspec
 
-from connectors.api.errors import ConnectorError
+from connectors.api.errors import AuthExpired, ConnectorError, OutcomeUnknown, RateLimited, Unavailable
 from connectors.api.types import DRAFT, MailboxRef, MessageRef, MessageState
 from connectors.graph.client import BatchItem
 from connectors.graph.folders import folder_path
@@ -53,8 +53,14 @@ def list_drafts(mailbox: MailboxRef, *, depends_on: int | None = None) -> BatchI
 
 
 def digests_in(mailbox: MailboxRef, reply: msgspec.Raw | ConnectorError) -> dict[str, str]:
-    """Return the digests of a folder's drafts; none if they cannot be had: the folder is read all the same."""
+    """Return the digests of a folder's drafts; none if Graph refuses them: the folder is read all the same.
+
+    Raises:
+        ConnectorError: they can be had later. Whoever went on without them would never see what was edited before.
+    """
     if isinstance(reply, ConnectorError):
+        if is_passing(reply):
+            raise reply
         _log.warning("folder %s: its drafts cannot be compared: %s", mailbox, reply.operator_text)
         return {}
     try:
@@ -67,17 +73,20 @@ def digests_in(mailbox: MailboxRef, reply: msgspec.Raw | ConnectorError) -> dict
 
 async def mark_edited(
     mail: Mail, known: Digests, states: Sequence[MessageState], gone: Iterable[MessageRef]
-) -> tuple[list[MessageState], dict[str, str]]:
-    """Return the states, those of drafts that were edited as changed in content, and the digests as they are now."""
+) -> tuple[list[MessageState], dict[str, str], bool]:
+    """Return the states, those of drafts that were edited as changed in content, and the digests as they are now.
+
+    The last tells whether all could be compared; otherwise the same drafts are to be compared again.
+    """
     drafts = [state.ref for state in states if DRAFT in (state.flags or ())]
-    found = await _read(mail, drafts)
+    found, is_whole = await _read(mail, drafts)
     after = dict(known)
     for ref in (*gone, *(state.ref for state in states if DRAFT not in (state.flags or ()))):
         after.pop(_short(ref), None)
     after |= found
     while len(after) > MOST_DRAFTS:
         del after[next(iter(after))]
-    return compared(mail, known, found, states), after
+    return compared(mail, known, found, states), after, is_whole
 
 
 def compared(mail: Mail, known: Digests, found: Digests, states: Sequence[MessageState]) -> list[MessageState]:
@@ -99,21 +108,31 @@ async def remember(mail: Mail, ref: MessageRef) -> None:
     Never fails; what cannot be read is taken for unedited then.
     """
     try:
-        mail.drafted.update(await _read(mail, [ref]))
+        mail.drafted.update((await _read(mail, [ref]))[0])
     except ConnectorError as error:
         _log.info("draft %s cannot be compared until it is looked at: %s", ref, error.operator_text)
     while len(mail.drafted) > MOST_DRAFTS:
         del mail.drafted[next(iter(mail.drafted))]
 
 
-async def _read(mail: Mail, refs: Sequence[MessageRef]) -> dict[str, str]:
+async def _read(mail: Mail, refs: Sequence[MessageRef]) -> tuple[dict[str, str], bool]:
+    """Return the digests of drafts, and whether there is no other that can be had later."""
     items = [BatchItem("GET", message_path(ref), _ONE, headers=_AS_TEXT) for ref in refs]
     results = await mail.client.batch(items, dict[str, object]) if items else []
-    return {
-        _short(ref): _digest(result)
-        for ref, result in zip(refs, results, strict=True)
-        if not isinstance(result, ConnectorError)
-    }
+    found: dict[str, str] = {}
+    is_whole = True
+    for ref, result in zip(refs, results, strict=True):
+        if not isinstance(result, ConnectorError):
+            found[_short(ref)] = _digest(result)
+        elif is_passing(result):
+            _log.warning("draft %s cannot be compared now: %s", ref, result.operator_text)
+            is_whole = False
+    return found, is_whole
+
+
+def is_passing(error: ConnectorError) -> bool:
+    """Tell whether what failed may well succeed later, with nothing changed."""
+    return isinstance(error, AuthExpired | OutcomeUnknown | RateLimited | Unavailable)
 
 
 def _short(ref: str) -> str:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from connectors.api.types import DRAFT, MailboxRef
+from connectors.api.errors import Unavailable
+from connectors.api.types import DRAFT, SEEN, MailboxRef, MessageRef
 from connectors.graph.cursors import decode_cursor
 from connectors.graph.edits import MOST_DRAFTS
 from tests.connectors.graph.follower import Follower, truth
@@ -133,3 +134,58 @@ async def test_of_very_many_drafts_some_are_compared(fake: FakeGraph, rig: Rig, 
 
     assert follower.folders[ref].edited == [edited]
     assert len(decode_cursor(follower.folders[ref].cursor, rig.client.root).drafts) == MOST_DRAFTS
+
+
+async def test_an_edit_is_told_late_where_the_draft_could_not_be_compared(
+    fake: FakeGraph, rig: Rig, follower: Follower
+) -> None:
+    ref = rig.ref("drafts")
+    draft = fake.deliver(mail(1), "drafts", is_draft=True)
+    await follower.poll()
+    edit(fake, draft)
+    fake.fail_next("messages.get", times=99, skip=1, status=504)
+    await follower.look(ref)
+    assert follower.folders[ref].edited == []
+    fake.faults.clear()
+
+    await follower.look(ref)
+
+    assert follower.folders[ref].edited == [draft]
+    assert await follower.look(ref) == []
+
+
+async def test_an_edit_is_told_late_where_the_whole_folder_could_not_be_compared(
+    fake: FakeGraph, rig: Rig, follower: Follower
+) -> None:
+    ref = rig.ref("drafts")
+    draft = fake.deliver(mail(1), "drafts", is_draft=True)
+    await follower.relist(ref)
+    edit(fake, draft)
+    rig.mail.known.make_due(ref)
+    fake.fail_next("folder-messages.list", times=99, skip=1, status=504)
+    with pytest.raises(Unavailable):
+        await follower.look(ref)
+    fake.faults.clear()
+
+    await follower.look(ref)
+
+    assert follower.folders[ref].edited == [draft]
+
+
+async def test_an_edit_is_told_once_though_something_else_cannot_be_read(
+    fake: FakeGraph, rig: Rig, follower: Follower
+) -> None:
+    ref = rig.ref("drafts")
+    fake.quirks.delta_disorder = False
+    broken, draft = (fake.deliver(mail(number), "drafts", is_draft=True) for number in range(2))
+    await follower.poll()
+    fake.mark(broken, is_read=True)
+    edit(fake, draft)
+
+    for _ in range(3):
+        fake.fail_next("messages.get", times=1, status=400, code="ErrorItemCorrupt")
+        await follower.look(ref)
+        assert follower.folders[ref].edited == [draft]
+    await follower.look(ref)
+    assert follower.folders[ref].edited == [draft]
+    assert follower.folders[ref].states[MessageRef(broken)] == frozenset({DRAFT, SEEN})
