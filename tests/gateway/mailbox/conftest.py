@@ -6,7 +6,10 @@ from pathlib import Path
 import pytest
 
 pytest.register_assert_rewrite(
-    "tests.gateway.mailbox.history", "tests.gateway.mailbox.restless_gmail", "tests.gateway.mailbox.restless_jmap"
+    "tests.gateway.mailbox.history",
+    "tests.gateway.mailbox.restless_gmail",
+    "tests.gateway.mailbox.restless_graph",
+    "tests.gateway.mailbox.restless_jmap",
 )
 
 from tests.stack import Stack, running_stack  # noqa: E402

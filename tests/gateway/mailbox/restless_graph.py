@@ -304,6 +304,8 @@ class OutsideGraph(Outside):
         self.categories = Categories(LABELS)
         self.evict: Callable[[], object] = lambda: None
         self.has_evicted = False
+        self.destinations: dict[str, str] = {}
+        """In which mailbox a client has stored a subject last."""
         self.is_restless = False
         self._hang_ups: list[Callable[[], object]] = []
         self.fake.stir = self._stir
@@ -520,8 +522,11 @@ class OutsideGraph(Outside):
         self.has_evicted = False
 
     def refuted(self, data: bytes) -> bool:
+        """Tell whether it is there. Graph makes drafts in Drafts; if that answer is lost, one may be left there."""
         subject, mailbox = subject_in(data), self.mailbox
         held = [one for one in mailbox.messages.values() if one.folder.is_below(mailbox.root)]
+        if self.destinations.get(subject) != "Drafts":
+            held = [one for one in held if not (one.is_draft and one.folder is mailbox.well_known["drafts"])]
         refs = (mailbox.ids.message(one.number) for one in held if subject_of(one) == subject)
         return any(ref not in self.ledger.meddled for ref in refs)
 

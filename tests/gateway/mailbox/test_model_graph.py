@@ -23,7 +23,7 @@ from connectors.graph.settings import parse_settings
 from gateway.errors import ErrorKind, MailError
 from gateway.mailbox.fetch import Needs
 from gateway.mailbox.transfer import CopyOutcome
-from gateway.mailbox.user_mail import UserMail
+from gateway.mailbox.user_mail import AppendUid, UserMail
 from gateway.mailbox.view import ExpungeOutcome, StoreOutcome
 from gateway.store import contents, placements
 from gateway.store.accounts import AccountRow
@@ -131,6 +131,10 @@ class GraphHistory(History):
         self.asked.append(data)
         self.outside.ledger.appended[subject_in(data)] += 1
         return data
+
+    async def append_message(self, name: str, data: bytes, flags: list[str]) -> AppendUid:
+        self.outside.destinations[subject_in(data)] = name
+        return await super().append_message(name, data, flags)
 
     async def append(self, client: SimulatedClient) -> None:
         before = len(self.asked)
