@@ -16,7 +16,7 @@ TEST_PACKAGES := dovecot-imapd cyrus-common cyrus-caldav sasl2-bin isync curl op
 help:
 	@echo "make demo       serve generated mail on 127.0.0.1:$(PORT), login demo, password demo (PORT=... moves it)"
 	@echo "make test       run the tests"
-	@echo "make test-long  random histories of many sessions, by the hundred"
+	@echo "make test-long  tests that take their time, and random histories of many sessions, by the hundred"
 	@echo "make lint       ruff, mypy and the import contracts"
 	@echo "make bench      time the gateway against Dovecot (QUICK=1: 10,000 messages only)"
 	@echo "make format     let ruff format and mend what it can"
@@ -29,7 +29,8 @@ demo: $(VENV)/.runtime
 test: $(VENV)/.dev servers e2e-client
 	$(BIN)/pytest -n auto
 
-test-long: $(VENV)/.dev
+test-long: $(VENV)/.dev servers e2e-client
+	$(BIN)/pytest -n auto -m long
 	JMAP_HISTORIES=300 GMAIL_HISTORIES=300 GRAPH_HISTORIES=300 $(BIN)/pytest -n auto \
 		tests/gateway/mailbox/test_model_jmap.py tests/gateway/mailbox/test_model_gmail.py \
 		tests/gateway/mailbox/test_model_graph.py

@@ -18,6 +18,7 @@ class TestAioimaplib(IdlingClientScenarios):
 
 
 @over_graph
+@pytest.mark.long
 class TestAioimaplibOverGraph(BasicScenarios):
     @pytest.fixture
     def connect(self, stage: Stage) -> Connect:

@@ -49,6 +49,7 @@ class TestCurl(ClientScenarios):
 
 
 @over_graph
+@pytest.mark.long
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
 class TestCurlOverGraph(BasicScenarios):
     @pytest.fixture

@@ -190,6 +190,7 @@ def _assert_kept(sample: Sample, kept: Message) -> None:
     assert author[1] == _parsed(sample)["From"].addresses[0].addr_spec
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("fault", [{"is_cut": True}, {"status": 503}, {"status": 504}], ids=["cut", "503", "504"])
 def test_an_append_whose_answer_is_lost_is_there_once(line: Line, fault: dict[str, bool | int]) -> None:
     fake = line.server.fake
@@ -207,6 +208,7 @@ def test_an_append_whose_answer_is_lost_is_there_once(line: Line, fault: dict[st
     assert len(line.back.messages("INBOX")) == 2
 
 
+@pytest.mark.long
 def test_a_draft_stays_a_draft(line: Line) -> None:
     with line.client() as client:
         first = client.append("Drafts", message(1), "(\\Draft \\Seen)")

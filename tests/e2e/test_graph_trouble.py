@@ -146,6 +146,7 @@ LIES = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("lies", LIES)
 def test_disorder_and_replays_are_not_passed_on(tmp_path: Path, is_direct: bool, lies: str) -> None:
     if is_direct:
@@ -179,6 +180,7 @@ def test_positions_that_are_forgotten_again_and_again_lose_nothing(line: Line) -
         assert idler.done(idling).is_ok
 
 
+@pytest.mark.long
 def test_what_changes_while_the_gateway_is_down_is_found(line: Line) -> None:
     """And what has no trace in the changes: the position is forgotten meanwhile, and so is where messages went."""
     with line.client() as client:
@@ -195,6 +197,7 @@ def test_what_changes_while_the_gateway_is_down_is_found(line: Line) -> None:
         assert_kept(before, uids(client, BOXES))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("retry_after_s", [2, None])
 def test_what_is_known_is_served_while_graph_refuses_everything(line: Line, retry_after_s: int | None) -> None:
     fake = line.server.fake
@@ -219,6 +222,7 @@ def test_what_is_known_is_served_while_graph_refuses_everything(line: Line, retr
         assert idler.done(idling).is_ok
 
 
+@pytest.mark.long
 def test_items_of_batches_that_are_refused_are_asked_for_again(line: Line) -> None:
     """Conflicts, too many at once, and an answer that is lost, in one STORE and one MOVE."""
     fake = line.server.fake
@@ -242,6 +246,7 @@ def test_items_of_batches_that_are_refused_are_asked_for_again(line: Line) -> No
         assert len(line.back.contents("Work")) == WORK_COUNT + 15
 
 
+@pytest.mark.long
 def test_a_token_that_is_refused_ends_nothing_but_the_account_s_work(line: Line) -> None:
     """The token stands in the configuration, so nobody can get another."""
     with line.client() as client:
@@ -257,6 +262,7 @@ def test_a_token_that_is_refused_ends_nothing_but_the_account_s_work(line: Line)
         assert line.back.flags_in("INBOX")[1] == frozenset()
 
 
+@pytest.mark.long
 def test_an_application_gets_itself_a_new_token(tmp_path: Path, is_direct: bool) -> None:
     if is_direct:
         pytest.skip("is about the gateway itself, and there is none")

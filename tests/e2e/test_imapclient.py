@@ -18,6 +18,7 @@ class TestImapclient(IdlingClientScenarios):
 
 
 @over_graph
+@pytest.mark.long
 class TestImapclientOverGraph(BasicScenarios):
     @pytest.fixture
     def connect(self, stage: Stage) -> Connect:

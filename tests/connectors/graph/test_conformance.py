@@ -48,6 +48,7 @@ class InProcessSuite(ConnectorSuite):
             yield rig
 
 
+@pytest.mark.long
 class TestGraphWithOddRounds(InProcessSuite):
     """Changes come twice, again, in part, and in pages with nothing in them; moves are told at one end only."""
 
@@ -64,6 +65,7 @@ class TestGraphWithOddRounds(InProcessSuite):
         )
 
 
+@pytest.mark.long
 class TestGraphInConflict(InProcessSuite):
     """Every fifth change of a message is refused, and must be asked for again."""
 
@@ -74,6 +76,7 @@ class TestGraphInConflict(InProcessSuite):
         return Quirks(conflict_every=5, throttles_without_retry_after=True, mime_into_folders=True)
 
 
+@pytest.mark.long
 class TestGraphThatThrottles(InProcessSuite):
     """Every few calls are refused for their number, those of batches one by one, or fail where that does no harm."""
 
