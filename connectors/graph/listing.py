@@ -142,6 +142,24 @@ async def list_search(mail: Mail, mailbox: MailboxRef) -> list[MessageState]:
     return oldest_first((await _listed(mail, mailbox, None)).values())
 
 
+async def read_by_list(mail: Mail, mailbox: MailboxRef, refs: Iterable[MessageRef]) -> dict[MessageRef, Message]:
+    """Return those of the messages that the folder's list shows, told with `STATE_QUERY`; reads no further than needed.
+
+    A list is no snapshot: one that is left out may be in the folder nevertheless.
+    """
+    left, found = set(refs), dict[MessageRef, Message]()
+    async with contextlib.aclosing(_pages(mail, f"{folder_path(mailbox)}/messages", _list_query(mail))) as pages:
+        async for page in pages:
+            for message in decode_items(page.value, Message):
+                ref = MessageRef(message.id)
+                if ref in left:
+                    left.remove(ref)
+                    found[ref] = mail.placed(message)
+            if not left:
+                break
+    return found
+
+
 def oldest_first(states: Iterable[MessageState]) -> list[MessageState]:
     """Sort by date; what has none is taken for new. Of messages of one date the later in a list is the older."""
     ordered = list(states)

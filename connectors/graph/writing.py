@@ -6,6 +6,8 @@ at first: what is no longer in the mailbox it is taken from is missing there, an
 
 from __future__ import annotations
 
+import contextlib
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -14,11 +16,13 @@ import msgspec
 
 from connectors.api.errors import ConnectorError, NotFound, OutcomeUnknown, Unsupported
 from connectors.api.types import BatchResult, MailboxRef, MessageRef, MessageState
+from connectors.graph.batching import MAX_ITEMS
 from connectors.graph.client import BatchItem
 from connectors.graph.errors import RefusedConflict
 from connectors.graph.flags import changes_for, needs_present
 from connectors.graph.folders import Folder, folder_path
 from connectors.graph.items import decode_item
+from connectors.graph.listing import read_by_list
 from connectors.graph.mail import STATE_QUERY, Mail, is_gone, message_path
 from connectors.graph.structs import ExtendedProperty, Message, NoReply
 from connectors.transport.messages import Effect
@@ -68,11 +72,28 @@ async def store_flags(
             break
         present: dict[MessageRef, Message] = {}
         if reads:
-            present = await _present(mail, folder, todo, course, STATE_QUERY)
+            present = await _told(mail, folder, todo, course)
             todo = list(present)
         todo = await _patch(mail, course, {ref: present.get(ref) for ref in todo}, add, remove)
         reads = True
     return course.result()
+
+
+async def _told(mail: Mail, folder: Folder, refs: Sequence[MessageRef], course: Course) -> dict[MessageRef, Message]:
+    """Return those of the messages that are in the folder with all their flags; the others are missing.
+
+    By name each counts as a request. So of many messages most are read from the list, where that has fewer pages than
+    twenty messages each would make batches.
+    """
+    found: dict[MessageRef, Message] = {}
+    pages = math.ceil((folder.count or 0) / mail.page)
+    if len(refs) > READ_FIRST and not folder.is_search and 0 < pages * MAX_ITEMS < len(refs):
+        # What is amiss with the list shows again below, or it was the list alone.
+        with contextlib.suppress(ConnectorError):
+            listed = await read_by_list(mail, folder.info.ref, refs)
+            found = {ref: each for ref, each in listed.items() if each.parent_folder_id in (folder.info.ref, None)}
+    left = [ref for ref in refs if ref not in found]
+    return found | (await _present(mail, folder, left, course, STATE_QUERY) if left else {})
 
 
 async def _patch(

@@ -39,6 +39,44 @@ async def test_a_thousand_messages_cost_fifty_requests(rig: Rig) -> None:
     assert all(message.is_read for message in rig.inside("inbox"))
 
 
+async def test_flags_that_have_to_be_known_before_are_read_from_the_list(rig: Rig) -> None:
+    refs = rig.seed("inbox", 1000)
+    purged, moved = refs[3], refs[500]
+    rig.box.change(rig.message(refs[7]), ["categories"], categories=("Play",))
+    await rig.mail.tree()
+    rig.box.purge(rig.message(purged))
+    rig.box.move(rig.message(moved), rig.folder("archive"))
+    rig.fake.stats.clear()
+
+    result = await store(rig, refs, {"Project"})
+
+    assert rig.fake.stats.requests["folder-messages.list"] == 1
+    assert rig.fake.stats.requests["$batch"] == 51
+    assert result.missing == {purged, moved}
+    assert set(result.done) == set(refs) - {purged, moved}
+    assert rig.message(refs[7]).categories == ("Play", "Project")
+    assert all("Project" in message.categories for message in rig.inside("inbox"))
+    assert rig.message(moved).categories == ()
+    state = result.done[refs[7]]
+    assert state is not None
+    assert state.flags == frozenset({"Play", "Project"})
+
+
+async def test_of_a_large_folder_messages_are_read_by_name(rig: Rig) -> None:
+    refs = rig.seed("inbox", 120)
+    rig.mail.page = 10
+    await store(rig, refs, {"Project"})
+    assert rig.fake.stats.requests["folder-messages.list"] == 0
+    assert all(message.categories == ("Project",) for message in rig.inside("inbox"))
+
+
+async def test_messages_are_read_by_name_if_the_list_fails(rig: Rig) -> None:
+    refs = rig.seed("inbox", 120)
+    await rig.mail.tree()
+    rig.fake.fail_next("folder-messages.list", times=9, status=504)
+    assert set((await store(rig, refs, {"Project"})).done) == set(refs)
+
+
 @pytest.mark.parametrize(
     ("before", "add", "remove", "after"),
     [
