@@ -52,8 +52,8 @@ class AccountWrites(ABC):
         """Ask for the mailbox tree to be listed soon."""
 
     @abstractmethod
-    async def _resync(self, row: MailboxRow) -> None:
-        """Read the mailbox's changes now.
+    async def _resync(self, row: MailboxRow) -> bool:
+        """Read the mailbox's changes now; return whether nothing was left over that has to be read again.
 
         Raises:
             ConnectorError: it could not be read.

@@ -37,8 +37,11 @@ STORED = "stored "
 ANSWER_AGAIN_S = 600
 """How long after a lost answer a repeated APPEND of the same octets is taken for the same one."""
 
-Resync = Callable[[MailboxRow], Awaitable[None]]
-"""Reads the mailbox's changes now.
+READINGS = 3
+"""How often the mailbox is read to find a message, as long as something was left out that may hide it."""
+
+Resync = Callable[[MailboxRow], Awaitable[bool]]
+"""Reads the mailbox's changes now; returns whether nothing was left out that has to be read again.
 
 Raises:
     ConnectorError: it could not be read.
@@ -243,13 +246,11 @@ class Appender:
         """Find out whether the message arrived; return its UID if so. The intent stays open if that cannot be seen.
 
         Raises:
-            OutcomeUnknown: the backend cannot be asked now.
+            OutcomeUnknown: the backend cannot be asked now, what it has cannot all be read, or the mailbox has gone.
         """
         try:
             await self._context.account.open()
-            await self._resync(row)
-            find = self._appended.find if self._appended.are_kept else self._find
-            uid = await find(row, intent)
+            uid = await self._look(row, intent)
         except errors.ConnectorError as error:
             raise errors.OutcomeUnknown(error.operator_text) from error
         if uid is not None:
@@ -259,6 +260,27 @@ class Appender:
         else:
             await self._forget(intent)
         return uid
+
+    async def _look(self, row: MailboxRow, intent: IntentRow) -> int | None:
+        """Read the mailbox and look for the message; None if it is certainly not there.
+
+        A reading stops short of what is being written just now, and a message that came later is not seen by it.
+
+        Raises:
+            ConnectorError: whether it is there cannot be told now.
+        """
+        find = self._appended.find if self._appended.are_kept else self._find
+        for _ in range(READINGS):
+            is_whole = await self._resync(row)
+            uid = await find(row, intent)
+            if uid is not None:
+                return uid
+            if is_whole:
+                # In a mailbox that has gone meanwhile nothing is found, whatever became of its messages.
+                await self._context.fresh(row)
+                return None
+            await self._context.guard.written()
+        raise errors.Unavailable(f"mailbox {row.id} is written to all the time and cannot be read")
 
     async def _find(self, row: MailboxRow, intent: IntentRow) -> int | None:
         """Look for the message among those that came since; sizes first, so that few have to be read.

@@ -409,10 +409,11 @@ class AccountEngine(AccountWrites):
                 del locks[mailbox_id]
         self.context.current.discard(mailbox_id)
 
-    async def _resync(self, row: MailboxRow) -> None:
+    async def _resync(self, row: MailboxRow) -> bool:
         outcome = await self._sync_mailbox(row)
         self.context.current.add(row.id)
         self._follow_up(row, outcome)
+        return outcome.is_settled
 
     def _follow_up(self, row: MailboxRow, outcome: SyncOutcome) -> None:
         """Have read what a reading of the mailbox left over."""

@@ -13,11 +13,14 @@ from connectors.memory.connector import MemoryConnector
 from connectors.memory.faults import Operation
 from gateway.errors import ErrorKind, MailError
 from gateway.mailbox.fetch import Needs
-from gateway.store import intents
+from gateway.store import intents, mailboxes
+from gateway.store.mailboxes import MailboxRow
 from gateway.sync import appender
+from gateway.wire.commands import StoreAction
 from tests.stack import INBOX, Stack, message, next_changes, running_stack, until_held
 
 DATE = datetime(2020, 5, 6, 7, 8, 9, tzinfo=UTC)
+BOX = ("Box",)
 DRAFT = b"Subject: to do\n\nText\n"
 LAYOUTS = ["folders", "items", "labels"]
 
@@ -33,6 +36,12 @@ async def append_octets(stack: Stack, data: bytes) -> int:
 def as_stored(data: bytes) -> bytes:
     """Return what a backend makes of a message without Message-ID."""
     return b"Message-ID: <CA1@mail.example>\r\n" + data.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
+
+
+async def box_row(stack: Stack) -> MailboxRow:
+    account_id = stack.engine().context.account_id
+    rows = await stack.store.read(lambda tx: mailboxes.mailboxes_of(tx, account_id))
+    return next(row for row in rows if row.path == BOX)
 
 
 async def open_intents(stack: Stack) -> list[intents.IntentRow]:
@@ -179,6 +188,61 @@ async def test_an_append_that_did_not_arrive_is_refused_and_can_be_repeated(stac
     assert await open_intents(stack) == []
     assert await append(stack) == 1
     assert len(backend.messages(INBOX)) == 1
+
+
+async def test_a_lost_answer_is_settled_though_what_happened_before_is_being_written(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A reading leaves out what is being written in another mailbox, and all that comes after it."""
+    backend = await stack.add_account("work", layout="labels")
+    backend.page_size = 1
+    backend.create_mailbox(BOX)
+    backend.deliver(BOX, message(0))
+    stack.engine().request_tree()
+    view = await stack.open("Box")
+    await until_held(view, 1)
+    gate = backend.faults.hold(Operation.STORE_FLAGS, is_after=True)
+    storing = asyncio.ensure_future(view.store([1], StoreAction.ADD, ["\\Seen"]))
+    await gate.reached()
+    guard = stack.engine().context.guard
+    written = guard.written
+
+    async def answer_and_wait() -> None:
+        backend.faults.release(Operation.STORE_FLAGS, is_after=True)
+        await written()
+
+    monkeypatch.setattr(guard, "written", answer_and_wait)
+    backend.faults.fail_after_doing(Operation.APPEND)
+    try:
+        assert await append(stack) == 1
+    finally:
+        backend.faults.release(Operation.STORE_FLAGS, is_after=True)
+        await storing
+    assert len(backend.messages(INBOX)) == 1
+    assert await open_intents(stack) == []
+
+
+async def test_an_append_is_not_said_to_have_failed_if_its_mailbox_vanishes_while_it_is_looked_for(
+    stack: Stack,
+) -> None:
+    backend = await stack.add_account("work", layout="labels", reports_tree=True)
+    backend.create_mailbox(BOX)
+    stack.engine().request_tree()
+    await stack.open("Box")
+    answer = backend.faults.hold(Operation.APPEND, is_after=True)
+    backend.faults.fail_after_doing(Operation.APPEND)
+    appending = asyncio.ensure_future((await stack.user()).append("Box", BytesContent(message(1)), (), DATE))
+    await answer.reached()
+    await stack.engine()._resync(await box_row(stack))
+    reading = backend.faults.hold(Operation.CHANGES)
+    backend.faults.release(Operation.APPEND, is_after=True)
+    await reading.reached()
+    backend.delete_mailbox(BOX)
+    backend.faults.release(Operation.CHANGES)
+    with pytest.raises(MailError) as unknown:
+        await appending
+    assert unknown.value.kind is ErrorKind.OUTCOME_UNKNOWN
+    assert await stack.check() == []
 
 
 async def test_a_repeated_append_finds_what_the_first_stored(stack: Stack) -> None:
