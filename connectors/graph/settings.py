@@ -116,7 +116,7 @@ def parse_settings(settings: Mapping[str, SettingValue]) -> GraphSettings:
         raise SettingError(missing, f"is required with {given}")
     return GraphSettings(
         cloud=cloud,
-        api_root=_address(settings, "api_root", ADDRESSES[cloud].api_root),
+        api_root=_api_root(settings, cloud),
         authority=_address(settings, "authority", ADDRESSES[cloud].authority),
         mailbox=_mailbox(settings, append),
         max_concurrent=int(settings.get("max_concurrent", standard.max_concurrent)),
@@ -134,6 +134,15 @@ def parse_settings(settings: Mapping[str, SettingValue]) -> GraphSettings:
         ca_file=file_of(settings, "ca_file"),
         verify=settings.get("verify", True) is not False,
     )
+
+
+def _api_root(settings: Mapping[str, SettingValue], cloud: Cloud) -> str:
+    standard = ADDRESSES[cloud].api_root
+    address = _address(settings, "api_root", standard)
+    # Without it Graph answers that it does not know the version `me`, which helps nobody.
+    if not urlsplit(address).path.strip("/"):
+        raise SettingError("api_root", f"must hold the version, as {standard} does")
+    return address
 
 
 def _address(settings: Mapping[str, SettingValue], key: str, default: str) -> str:

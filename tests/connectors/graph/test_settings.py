@@ -125,6 +125,8 @@ def test_labels_can_be_none() -> None:
         ("cloud", "mars", "must be one of"),
         ("api_root", "graph.microsoft.com", "must be an address"),
         ("api_root", "https://x/v1.0?a=b", "must be an address"),
+        ("api_root", "https://graph.microsoft.com", "must hold the version"),
+        ("api_root", "https://graph.microsoft.com/", "must hold the version"),
         ("api_root", "https://[::1", "must be an address"),
         ("authority", "ftp://x", "must be an address"),
         ("authority", "https://alex:secret@login.example", "they are credentials"),
