@@ -282,7 +282,8 @@ class FakeJmap:
             ValueError: the kind does not fit `where`.
         """
         fault = Fault(FaultKind(kind), **details)
-        if "/" not in where and (where not in KINDS or fault.kind in OF_METHODS):
+        is_impossible = fault.kind is FaultKind.BROKEN_JSON and where in ("download", "events")
+        if is_impossible or ("/" not in where and (where not in KINDS or fault.kind in OF_METHODS)):
             raise ValueError(f"{fault.kind.value} cannot be planned at {where!r}")
         self.faults.plan(where, fault, times, skip)
 

@@ -42,15 +42,21 @@ class InProcessServer:
         return _Transport(self)
 
     async def idle(self) -> None:
-        """Return when nothing is being served any more but streams of events. Whatever hangs has to be given up."""
+        """Return when nothing is being served any more but streams of events. Whatever hangs has to be given up.
+
+        Raises:
+            Exception: serving a request has failed.
+        """
         while under_way := [task for task, is_finite in self._tasks.items() if is_finite]:
-            await asyncio.wait(under_way)
+            done, _ = await asyncio.wait(under_way)
+            for task in done:
+                task.result()
 
     async def close(self) -> None:
         """Cut all connections and let what is being served come to its end.
 
         Raises:
-            Exception: serving a request has failed; the first such error.
+            Exception: serving a request has failed.
         """
         self.connections.abort_all()
         await asyncio.gather(*self._tasks)

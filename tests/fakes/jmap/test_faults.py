@@ -121,7 +121,10 @@ async def test_failures_are_counted_and_can_be_cleared(fake: FakeJmap, client: C
     assert (await client.http.get(fake.url)).status_code == 200
 
 
-@pytest.mark.parametrize(("where", "kind"), [("nowhere", "cut"), ("api", "set-error"), ("api", "no-such-kind")])
+@pytest.mark.parametrize(
+    ("where", "kind"),
+    [("nowhere", "cut"), ("api", "set-error"), ("download", "broken-json"), ("api", "no-such-kind")],
+)
 async def test_a_plan_that_could_never_happen_is_refused(where: str, kind: str) -> None:
     with pytest.raises(ValueError, match=kind):
         FakeJmap().fail_next(where, kind)

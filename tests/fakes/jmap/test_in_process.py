@@ -121,3 +121,16 @@ async def test_closing_a_transport_ends_the_connections_of_its_client_alone() ->
         assert len(server.connections.open) == 1
         fake.deliver("INBOX", b"Subject: x\r\n\r\n")
         assert b"event: state" in await anext(pieces)
+
+
+async def test_whoever_waits_for_the_server_learns_of_an_error_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def fail(where: str) -> None:
+        raise LookupError(where)
+
+    fake = FakeJmap()
+    monkeypatch.setattr(fake, "pass_gate", fail)
+    server = InProcessServer(fake)
+    async with httpx.AsyncClient(transport=server.transport()) as client:
+        assert (await client.get(fake.url)).status_code == 500
+    with pytest.raises(LookupError, match="session"):
+        await server.idle()

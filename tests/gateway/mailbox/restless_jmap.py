@@ -59,6 +59,8 @@ READING_FAULTS = (
     FaultKind.CUT_BODY,
     FaultKind.METHOD_ERROR,
 )
+HTTP_FAULTS = READING_FAULTS[:-1]
+DOWNLOAD_FAULTS = (FaultKind.STATUS, FaultKind.PAGE, FaultKind.CUT, FaultKind.CUT_BODY)
 READING_CALLS = ("Email/changes", "Email/query", "Email/get", "Mailbox/get", "Mailbox/changes")
 WRITING_FAULTS = (*READING_FAULTS, FaultKind.CUT_AFTER, FaultKind.STATUS_AFTER, FaultKind.SET_ERROR)
 WRITING_CALLS = ("Email/set", "Email/import", "Mailbox/set")
@@ -375,7 +377,8 @@ class OutsideJmap(Outside):
                 kind = chance.choice((FaultKind.HANG, FaultKind.HANG_AFTER, FaultKind.DELAY))
                 fake.fail_next(chance.choice((*READING_CALLS, *WRITING_CALLS)), kind, delay_s=chance.uniform(0.0, 1.5))
             case 5 | 6:
-                self._fail(chance.choice(("api", "upload", "download", "session")), chance.choice(READING_FAULTS[:-1]))
+                where = chance.choice(("api", "upload", "download", "session"))
+                self._fail(where, chance.choice(DOWNLOAD_FAULTS if where == "download" else HTTP_FAULTS))
             case 7 | 8 | 9 | 10 | 11:
                 self._fail(chance.choice(READING_CALLS), chance.choice(READING_FAULTS))
             case _:
