@@ -12,11 +12,14 @@ from urllib.parse import urlsplit
 
 from tests.e2e.endpoint import Endpoint
 from tests.e2e.gateway_process import DeclaredAccount
+from tests.e2e.gist import gist_of
 from tests.e2e.gmail_server import GmailBack, GmailServer
+from tests.e2e.graph_server import GraphBack, GraphServer
 from tests.e2e.loop_thread import LoopThread
 from tests.e2e.raw_client import RawClient, flag_set
 from tests.fakes.gmail.fake import FakeGmail
 from tests.fakes.gmail.server import running_fake as running_gmail_fake
+from tests.fakes.graph import FakeGraph, GraphOptions, running_graph
 from tests.fakes.jmap.fake import FakeJmap
 from tests.fakes.jmap.options import FakeOptions, FakeUser, UrlStyle
 from tests.fakes.jmap.server import running_fake
@@ -77,11 +80,26 @@ class HttpBackend(ABC):
     """A backend with any number of accounts.
 
     `keeps_one` says whether the same octets are one message, however often they are appended; `trash` is what Trash is
-    called; `doubts_503`: an append that is answered 503 may have been done.
+    called; `doubts_503`: an append that is answered 503 may have been done; `tells_sizes`: what is downloaded can be
+    compared with something; `bound_s`: how long a client waits for an answer, whatever happens;
+    `at_once`: how many requests may be under way when the first of them is refused.
     """
 
-    def __init__(self, kinds: Kinds, *, keeps_one: bool, trash: str = "Trash", doubts_503: bool = False) -> None:
+    def __init__(
+        self,
+        kinds: Kinds,
+        *,
+        keeps_one: bool,
+        trash: str = "Trash",
+        doubts_503: bool = False,
+        tells_sizes: bool = True,
+        bound_s: float = 10.0,
+        at_once: int = 1,
+    ) -> None:
         self.kinds = kinds
+        self.tells_sizes = tells_sizes
+        self.bound_s = bound_s
+        self.at_once = at_once
         self.keeps_one = keeps_one
         self.trash = trash
         self.doubts_503 = doubts_503
@@ -98,6 +116,14 @@ class HttpBackend(ABC):
     @abstractmethod
     def check(self) -> None:
         """See that all that was asked of it was in order, as far as it can tell."""
+
+    def gist(self, octets: bytes) -> bytes:
+        """Return what it keeps of a message: the octets, or what they say."""
+        return octets
+
+    def kept(self, messages: Held) -> Held:
+        """Return what it keeps of messages."""
+        return _in_order((self.gist(octets), flags) for octets, flags in messages)
 
 
 def held(client: RawClient, mailbox: str) -> Held:
@@ -292,3 +318,81 @@ class _GmailAccount(HttpAccount):
         name = "[Gmail]/Trash" if mailbox == "Trash" else mailbox
         contents, flags = self._back.contents(name), self._back.flags_in(name)
         return _in_order((content, flags[uid]) for uid, content in contents.items())
+
+
+# -- Microsoft Graph ---------------------------------------------------------------------------------------------------
+
+
+def _either(alone: When, batched: bytes) -> When:
+    """Match a kind of request, alone and in a batch."""
+    return lambda request: alone(request) or (request.path.endswith("/$batch") and batched in request.body)
+
+
+def _ends(name: str) -> When:
+    return lambda request: request.path.endswith(name)
+
+
+_GRAPH = Kinds(
+    writes={
+        Write.STORE: _either(method("PATCH"), b'"PATCH"'),
+        Write.COPY: _either(_ends("/copy"), b"/copy"),
+        Write.MOVE: _either(_ends("/move"), b"/move"),
+        Write.EXPUNGE: _either(_ends("/move"), b"/move"),
+        Write.APPEND: all_of(method("POST"), _ends("/messages")),
+    },
+    # What is created is stored at once.
+    uploads=all_of(method("POST"), _ends("/messages")),
+    downloads=all_of(method("GET"), _ends("/$value")),
+)
+
+
+class FakeOverGraph(HttpBackend):
+    """The stand-in for Graph, where what is expunged goes to Deleted Items."""
+
+    def __init__(self, thread: LoopThread) -> None:
+        # It is looked for three times what became of an append, and each look is repeated.
+        super().__init__(_GRAPH, keeps_one=False, trash="Deleted Items", tells_sizes=False, bound_s=30.0, at_once=4)
+        fake = thread.call(lambda: FakeGraph(GraphOptions(requests_per_10_min=None)))
+        self._server = GraphServer(thread, thread.enter(running_graph(fake=fake)))
+
+    @property
+    def place(self) -> tuple[str, int]:
+        place = urlsplit(self._server.fake.api_root)
+        assert place.hostname is not None
+        assert place.port is not None
+        return place.hostname, place.port
+
+    def account(self) -> HttpAccount:
+        return _GraphAccount(self._server)
+
+    def check(self) -> None:
+        self._server.check()
+
+    def gist(self, octets: bytes) -> bytes:
+        return gist_of(octets)
+
+
+class _GraphAccount(HttpAccount):
+    def __init__(self, server: GraphServer) -> None:
+        super().__init__()
+        self._server = server
+        self._address = server.new_user()
+        self._back = GraphBack(server, self._address)
+        self._back.create("Filed")
+
+    def declared(self, login: str, password: str, origin: str) -> DeclaredAccount:
+        settings: dict[str, str | float] = {
+            "api_root": f"{origin}/v1.0",
+            "timeout_s": TIMEOUT_S,
+            "poll_interval_s": 2,
+            "expunge": "trash",
+        }
+        return self._server.declared(login, password, self._address, **settings)
+
+    def _deliver(self, mailbox: str, content: bytes, moment: datetime) -> None:
+        self._back.append(mailbox, content, moment=moment)
+
+    def held(self, mailbox: str) -> Held:
+        name = "Deleted Items" if mailbox == "Trash" else mailbox
+        contents, flags = self._back.contents(name), self._back.flags_in(name)
+        return _in_order((gist_of(content), flags[uid]) for uid, content in contents.items())

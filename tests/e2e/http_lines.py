@@ -32,7 +32,7 @@ class Line:
     def held(self, mailbox: str) -> Held:
         """Return what a new client sees of a mailbox."""
         with self.client() as client:
-            return held(client, self._name(mailbox))
+            return self.backend.kept(held(client, self._name(mailbox)))
 
     def settle(self, *mailboxes: str, within_s: float = 20.0) -> None:
         """Wait until a client sees what the backend holds."""
@@ -43,7 +43,8 @@ class Line:
         """Return what a new client sees of a mailbox; None if it cannot be opened, as before it was ever read."""
         with self.client() as client:
             name = self._name(mailbox)
-            return held(client, name) if client.command(f'SELECT "{name}"').is_ok else None
+            is_there = client.command(f'SELECT "{name}"').is_ok
+            return self.backend.kept(held(client, name)) if is_there else None
 
     def _name(self, mailbox: str) -> str:
         return self.backend.trash if mailbox == "Trash" else mailbox

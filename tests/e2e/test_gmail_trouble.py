@@ -197,7 +197,9 @@ def test_history_that_ends_while_mailboxes_are_listed_loses_nothing(line: Line) 
 
 @pytest.mark.parametrize("fault", [{"is_cut": True}, {"status": 503}])
 @pytest.mark.parametrize("is_repeated", [False, True])
-def test_a_draft_whose_answer_is_lost_is_there_once(line: Line, fault: dict[str, object], is_repeated: bool) -> None:
+def test_a_draft_whose_answer_is_lost_is_there_once(
+    line: Line, fault: dict[str, bool | int], is_repeated: bool
+) -> None:
     """Gmail gives it a Message-ID and other line ends, and does not know it again."""
     draft = b"Subject: to do\n\nText\n"
     drafts = "[Gmail]/Drafts"

@@ -11,11 +11,20 @@ from dataclasses import replace
 import pytest
 
 from tests.e2e.client_scenarios import contents
-from tests.e2e.http_backends import CyrusOverJmap, FakeOverGmail, FakeOverJmap, Held, HttpBackend, Write, held
+from tests.e2e.http_backends import (
+    CyrusOverJmap,
+    FakeOverGmail,
+    FakeOverGraph,
+    FakeOverJmap,
+    Held,
+    HttpBackend,
+    Write,
+    held,
+)
 from tests.e2e.http_lines import HttpLines, Line
 from tests.e2e.loop_thread import BlockingProxy, LoopThread
 from tests.e2e.raw_client import RawClient
-from tests.e2e.raw_values import Numbered, Reply, Response
+from tests.e2e.raw_values import Fetched, Numbered, Reply, Response
 from tests.e2e.seeds import message
 from tests.e2e.waiting import equals, eventually
 from tests.servers.faults import (
@@ -54,10 +63,14 @@ BACKENDS: dict[str, MakeBackend] = {
     "cyrus": lambda request, _: CyrusOverJmap(request.getfixturevalue("cyrus")),
     "fake": lambda _, thread: FakeOverJmap(thread),
     "gmail": lambda _, thread: FakeOverGmail(thread),
+    "graph": lambda _, thread: FakeOverGraph(thread),
 }
 
 
-@pytest.fixture(scope="module", params=BACKENDS)
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param(name, marks=pytest.mark.long) if name == "graph" else name for name in BACKENDS],
+)
 def lines(
     request: pytest.FixtureRequest, thread: LoopThread, tmp_path_factory: pytest.TempPathFactory, is_direct: bool
 ) -> Iterator[HttpLines]:
@@ -116,13 +129,13 @@ ALL_DONE = DONE_UP_TO[Write.APPEND]
 APPENDED: dict[str, Held] = {**BEFORE, "Filed": [(NEW, PLAIN)]}
 
 
-def send(client: RawClient, write: Write) -> Reply:
+def send(client: RawClient, write: Write, bound_s: float = BOUND_S) -> Reply:
     """Do the write, in INBOX; the answer comes within bounds, and the connection can be used afterwards."""
     if write is Write.EXPUNGE:
         client.ok(r"UID STORE 3 +FLAGS.SILENT (\Deleted)")
     begun = time.monotonic()
     reply = client.command(COMMANDS[write], *([NEW] if write is Write.APPEND else []))
-    assert time.monotonic() - begun < BOUND_S
+    assert time.monotonic() - begun < bound_s
     assert client.ok("NOOP").is_ok
     return reply
 
@@ -142,6 +155,11 @@ def is_any_exists(response: Response) -> bool:
 def stored(line: Line) -> dict[str, Held]:
     """Return what the backend holds."""
     return {mailbox: line.account.held(mailbox) for mailbox in BEFORE}
+
+
+def kept(line: Line, expected: dict[str, Held]) -> dict[str, Held]:
+    """Return what the backend is to hold, as it holds it."""
+    return {mailbox: line.backend.kept(messages) for mailbox, messages in expected.items()}
 
 
 # -- everything fails --------------------------------------------------------------------------------------------------
@@ -186,7 +204,7 @@ def go_through(line: Line, outage: Outage, *, is_undone: bool) -> None:
         idler.wait_for(is_any_exists, within_s=RECOVERY_S)
         assert idler.done(idling).is_ok
     if is_undone:
-        assert stored(line) == with_news(BEFORE)
+        assert stored(line) == kept(line, with_news(BEFORE))
     repeat_all(line)
 
 
@@ -197,7 +215,7 @@ def repeat_all(line: Line) -> None:
         for write in Write:
             assert send(front, write).is_ok
     line.settle(*BEFORE)
-    assert stored(line) == with_news(ALL_DONE)
+    assert stored(line) == kept(line, with_news(ALL_DONE))
 
 
 def with_news(held_before: dict[str, Held]) -> dict[str, Held]:
@@ -253,20 +271,20 @@ def test_what_was_done_is_found_out_when_its_answer_is_lost(line: Line, loss: Fa
             elif not reply.is_ok:
                 assert_refused(reply)
             line.settle(*BEFORE)
-            assert stored(line) == DONE_UP_TO[write]
+            assert stored(line) == kept(line, DONE_UP_TO[write])
 
 
 @pytest.mark.parametrize("fault", [LoseReply(), LoseReply(is_silent=True), Answer(502), broken_json()], ids=repr)
 def test_an_upload_that_fails_is_made_again(line: Line, fault: Fault) -> None:
     rule = line.proxy.fail(fault, when=line.backend.kinds.uploads)
     with line.client() as front:
-        reply = send(front, Write.APPEND)
+        reply = send(front, Write.APPEND, line.backend.bound_s)
         if not reply.is_ok:
             assert_refused(reply)
-            assert send(front, Write.APPEND).is_ok
+            assert send(front, Write.APPEND, line.backend.bound_s).is_ok
     assert rule.hits == 1
     line.settle(*BEFORE)
-    assert stored(line) == APPENDED
+    assert stored(line) == kept(line, APPENDED)
 
 
 @pytest.mark.parametrize("is_repeated", [False, True])
@@ -278,12 +296,12 @@ def test_an_append_whose_outcome_cannot_be_learnt_is_stored_once(line: Line, is_
             outage.enter_context(
                 line.proxy.failing(Answer(500), when=lambda request: not import_(request) and rule.hits > 0)
             )
-            assert_refused(send(front, Write.APPEND))
+            assert_refused(send(front, Write.APPEND, line.backend.bound_s))
             assert rule.hits == 1
         if is_repeated:
             eventually(lambda: send(front, Write.APPEND).is_ok, within_s=RECOVERY_S)
     line.settle(*BEFORE)
-    assert stored(line) == APPENDED
+    assert stored(line) == kept(line, APPENDED)
 
 
 def test_the_same_octets_appended_twice_are_what_the_backend_makes_of_them(line: Line) -> None:
@@ -313,7 +331,7 @@ def test_a_write_waits_as_long_as_it_is_asked_to(line: Line, status: int) -> Non
             assert reply.is_ok
             assert rule.hits == 1
     line.settle(*BEFORE)
-    assert stored(line) == ALL_DONE
+    assert stored(line) == kept(line, ALL_DONE)
 
 
 def test_nothing_is_asked_of_a_backend_that_wants_a_long_rest(line: Line) -> None:
@@ -323,7 +341,7 @@ def test_nothing_is_asked_of_a_backend_that_wants_a_long_rest(line: Line) -> Non
         for write in Write:
             assert_refused(send(front, write))
         assert octets(held(front, "INBOX")) == octets(known)
-    assert rule.hits == 1
+    assert 1 <= rule.hits <= line.backend.at_once
 
 
 # -- octets ------------------------------------------------------------------------------------------------------------
@@ -346,10 +364,13 @@ def test_nothing_is_asked_of_a_backend_that_wants_a_long_rest(line: Line) -> Non
     ids=["none", "start", "half", "all but one", "shorter", "longer", "less stated", "more stated", "500", "HTML"],
 )
 def test_octets_are_never_served_wrong(long_line: Line, fault: Fault) -> None:
+    is_proper = isinstance(fault, Rewrite) or (isinstance(fault, WrongLength) and fault.by < 0)
+    if is_proper and not long_line.backend.tells_sizes:
+        pytest.skip("lacks the ability: sizes that can be compared")
     rule = long_line.proxy.fail(fault, when=long_line.backend.kinds.downloads)
     with long_line.client() as front:
         uid = uid_of_large(long_line, front)
-        eventually(lambda: is_read_whole(front, uid), within_s=RECOVERY_S)
+        eventually(lambda: is_read_whole(long_line, front, uid), within_s=RECOVERY_S)
     assert rule.hits == 1
 
 
@@ -362,17 +383,23 @@ def uid_of_large(line: Line, front: RawClient) -> int:
     return uid
 
 
-def is_read_whole(front: RawClient, uid: int) -> bool:
+def is_read_whole(line: Line, front: RawClient, uid: int) -> bool:
     """Read the large message; tell whether it came. It comes whole or not at all."""
     begun = time.monotonic()
     reply = front.command(f"UID FETCH {uid} (UID BODY.PEEK[])")
     assert time.monotonic() - begun < BOUND_S
     if reply.is_ok:
-        assert [row.items["BODY[]"] for row in reply.fetched()] == [LARGE + b"%d\r\n" % uid]
+        assert [gist_in(line, row) for row in reply.fetched()] == [line.backend.gist(LARGE + b"%d\r\n" % uid)]
     else:
         assert_refused(reply)
         assert reply.fetched() == []
     return reply.is_ok
+
+
+def gist_in(line: Line, row: Fetched) -> bytes:
+    octets = row.items["BODY[]"]
+    assert isinstance(octets, bytes)
+    return line.backend.gist(octets)
 
 
 def test_a_slow_download_is_waited_for_while_others_are_served(long_line: Line) -> None:
@@ -384,8 +411,11 @@ def test_a_slow_download_is_waited_for_while_others_are_served(long_line: Line) 
         front.send(b"slow UID FETCH %d (UID BODY.PEEK[])\r\n" % uid)
         for piece in range(1, 6):
             gate.wait_for_arrivals(piece)
-            assert [row["BODY[]"] for row in other.fetch("1:3", "BODY.PEEK[]").values()] == KEPT
+            rows = other.fetch("1:3", "BODY.PEEK[]").values()
+            assert [long_line.backend.gist(octets) for row in rows if isinstance(octets := row["BODY[]"], bytes)] == [
+                long_line.backend.gist(octets) for octets in KEPT
+            ]
             gate.let_on()
         gate.open()
-        rows = front.read_until("slow").fetched()
-        assert [row.items["BODY[]"] for row in rows] == [LARGE + b"%d\r\n" % uid]
+        slow = front.read_until("slow").fetched()
+        assert [gist_in(long_line, row) for row in slow] == [long_line.backend.gist(LARGE + b"%d\r\n" % uid)]
