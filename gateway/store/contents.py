@@ -113,6 +113,11 @@ async def kept_in_use(tx: Transaction, account_id: int) -> set[int]:
     return {row[0] for row in await tx.rows(_IN_USE, account_id=account_id)}
 
 
+async def with_kept(tx: Transaction, ids: Iterable[int]) -> set[int]:
+    """Return those of the messages that have kept octets."""
+    return {row[0] for row in await tx.rows(_KEPT, ids=list(ids))}
+
+
 async def is_in_use(tx: Transaction, account_id: int, kept_id: int) -> bool:
     """Whether a message of the account has kept octets of this name."""
     return await tx.row(_USER, account_id=account_id, kept_id=kept_id) is not None

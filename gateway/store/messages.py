@@ -159,8 +159,10 @@ _ORPHANS = (
     select(messages.c.id)
     .where(
         messages.c.account_id == bindparam("account_id"),
+        messages.c.id > bindparam("after_id"),
         ~exists().where(placements.c.message_id == messages.c.id),
     )
+    .order_by(messages.c.id)
     .limit(bindparam("limit"))
 )
 _DELETE_UNPLACED = delete(messages).where(
@@ -395,9 +397,9 @@ def is_retired(ref: str) -> bool:
     return ref.startswith(_RETIRED)
 
 
-async def orphaned_messages(tx: Transaction, account_id: int, limit: int) -> list[int]:
-    """Return ids of messages that are in no mailbox, at most `limit`."""
-    return [row[0] for row in await tx.rows(_ORPHANS, account_id=account_id, limit=limit)]
+async def orphaned_messages(tx: Transaction, account_id: int, limit: int, after_id: int = 0) -> list[int]:
+    """Return ids of messages that are in no mailbox: the lowest above `after_id`, at most `limit`."""
+    return [row[0] for row in await tx.rows(_ORPHANS, account_id=account_id, limit=limit, after_id=after_id)]
 
 
 async def delete_messages(tx: Transaction, ids: Iterable[int]) -> int:

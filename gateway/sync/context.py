@@ -26,7 +26,8 @@ class AccountContext:
 
     `tree_lock` is held from listing the mailboxes, or changing them, until the store says the same: of two listings the
     older must not be applied last. `listed_uidnext` is what the last listing said of mailboxes whose UIDs pass through.
-    `listed_at` is when messages were last listed in full, by the monotonic clock.
+    `listed_at` is when messages were last listed in full, by the monotonic clock. `spared` are messages in no mailbox
+    that the last sweep left for the next.
     """
 
     account: Account
@@ -39,6 +40,7 @@ class AccountContext:
     tree_lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     listed_uidnext: dict[int, int] = field(default_factory=dict)
     listed_at: float | None = None
+    spared: set[int] = field(default_factory=set)
     current: set[int] = field(default_factory=set)
     read_mailbox: Callable[[int], Awaitable[bool]] | None = None
 

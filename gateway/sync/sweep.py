@@ -19,18 +19,29 @@ SWEEP_ROWS = 500
 async def sweep(context: AccountContext, rows: Sequence[MailboxRow], may_forget: Callable[[], bool]) -> None:
     """Forget messages that are in no mailbox, and old tombstones.
 
-    `may_forget` says whether no session can hold a message in its view that was expunged behind its back.
+    `may_forget` says whether no session can hold a message in its view that was expunged behind its back. A message
+    whose octets are kept here is forgotten only by the second sweep that finds it in no mailbox: a backend may tell
+    that it has left one mailbox long before it tells that it has come to another, and its octets would be lost.
     """
-    account_id, store = context.account_id, context.store
-    while may_forget():
-        orphans = await store.read_bulk(lambda tx: messages.orphaned_messages(tx, account_id, SWEEP_ROWS))
-        if not orphans or not await store.write(
-            lambda tx, ids=orphans: messages.delete_messages(tx, ids)  # type: ignore[misc]
-        ):
-            break
+    last, spared = 0, set[int]()
+    while may_forget() and (orphans := await _orphans(context, last)):
+        last = orphans[-1]
+        kept = await context.store.read_bulk(lambda tx, ids=orphans: contents.with_kept(tx, ids))  # type: ignore[misc]
+        kept -= context.spared
+        spared |= kept
+        forgotten = [message_id for message_id in orphans if message_id not in kept]
+        await context.store.write(lambda tx, ids=forgotten: messages.delete_messages(tx, ids))  # type: ignore[misc]
+    context.spared = spared
     await _free_kept(context)
     for row in rows:
-        await store.write(lambda tx, key=row.id: tombstones.prune(tx, key, KEPT_TOMBSTONES))  # type: ignore[misc]
+        await context.store.write(
+            lambda tx, key=row.id: tombstones.prune(tx, key, KEPT_TOMBSTONES)  # type: ignore[misc]
+        )
+
+
+async def _orphans(context: AccountContext, after_id: int) -> list[int]:
+    account_id = context.account_id
+    return await context.store.read_bulk(lambda tx: messages.orphaned_messages(tx, account_id, SWEEP_ROWS, after_id))
 
 
 async def _free_kept(context: AccountContext) -> None:
