@@ -230,7 +230,7 @@ class AccountEngine(AccountWrites):
                 group.create_task(self._follow_tree())
                 for _ in range(self._settings.parallel_mailboxes):
                     group.create_task(self._work_queue())
-                group.create_task(self._prefetch())
+                group.create_task(self.hydrator.prefetch(self._settings.prefetch, self._is_busy))
         except* errors.ConnectorError as group_error:
             error = most_telling(group_error)
         except* Exception as group_error:
@@ -284,7 +284,7 @@ class AccountEngine(AccountWrites):
 
     @property
     def _has_told_tree(self) -> bool:
-        """Whether reading the account's changes tells of the tree too."""
+        """Whether the account's changes tell of the tree too."""
         return self._has_account_cursor and self.context.account.capabilities.reports_tree
 
     def _is_to_be_listed(self, row: MailboxRow) -> bool:
@@ -372,7 +372,6 @@ class AccountEngine(AccountWrites):
         else:
             progress.error = None
             progress.backoff.succeeded()
-            self.context.current.add(row.id)
             progress.synced_at = self.context.clock.monotonic()
             self._follow_up(row, outcome)
             self.hydrator.wake()
@@ -411,16 +410,16 @@ class AccountEngine(AccountWrites):
 
     async def _resync(self, row: MailboxRow) -> bool:
         outcome = await self._sync_mailbox(row)
-        self.context.current.add(row.id)
-        self._follow_up(row, outcome)
-        return outcome.is_settled
+        return self._follow_up(row, outcome)
 
-    def _follow_up(self, row: MailboxRow, outcome: SyncOutcome) -> None:
-        """Have read what a reading of the mailbox left over."""
+    def _follow_up(self, row: MailboxRow, outcome: SyncOutcome) -> bool:
+        """Take note of a reading, and have read what it left over; return whether that was nothing."""
+        self.context.current.add(row.id)
         if outcome.tree_changed:
             self.request_tree()
         if not outcome.is_settled:
             self.context.guard.when_written(lambda: self.request(row.id, Urgency.PUSHED))
+        return outcome.is_settled
 
     async def _sync_mailbox(self, row: MailboxRow, number: int | None = None) -> SyncOutcome:
         """Read the mailbox. As its reading `number` it need not be, if one that began later has ended already."""
@@ -482,8 +481,8 @@ class AccountEngine(AccountWrites):
                 self.request(row.id, self._urgency(row))
         return listed
 
-    async def _prefetch(self) -> None:
-        await self.hydrator.prefetch(self._settings.prefetch, lambda: len(self._queue) > 0 or self._turns.are_awaited)
+    def _is_busy(self) -> bool:
+        return len(self._queue) > 0 or self._turns.are_awaited
 
     # -- rows ---------------------------------------------------------------------------------------------------------
 

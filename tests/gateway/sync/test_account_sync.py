@@ -46,6 +46,8 @@ async def test_one_reading_serves_every_mailbox_that_waits(stack: Stack, setting
     await stack.open()
     await read(stack)
     rows, engine = await rows_of(stack), stack.engine()
+    # What the start has asked for is to be over.
+    await asyncio.gather(*(engine.wait_until_read(row.id, PATIENT_S) for row in rows.values()))
     gate = backend.faults.hold(Operation.CHANGES)
     under_way = asyncio.create_task(engine.wait_until_read(rows[INBOX].id, PATIENT_S))
     await gate.reached()
