@@ -27,7 +27,7 @@ demo: $(VENV)/.runtime
 	@exec $(BIN)/imap-gateway demo --port $(PORT) --directory .demo
 
 test: $(VENV)/.dev servers e2e-client
-	$(BIN)/pytest -n auto
+	$(BIN)/pytest -n auto --dist worksteal
 
 test-long: $(VENV)/.dev servers e2e-client
 	$(BIN)/pytest -n auto -m long

@@ -20,8 +20,8 @@ import trustme
 from bench.client import BenchClient
 from bench.corpus import corpus, large_message
 from bench.progress import progress
-from tests.e2e.gateway_process import free_port
 from tests.servers.dovecot import PASSWORD, Dovecot, running_dovecot
+from tests.servers.ports import free_port
 
 LARGE_OCTETS = 25_000_000
 """The size of the one message in the mailbox Large."""

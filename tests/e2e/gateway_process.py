@@ -19,6 +19,7 @@ from tests.e2e.waiting import eventually
 from tests.servers.cyrus import Cyrus
 from tests.servers.dovecot import PASSWORD as DOVECOT_PASSWORD
 from tests.servers.dovecot import Dovecot
+from tests.servers.ports import free_port
 
 _REPOSITORY = Path(__file__).resolve().parents[2]
 _START_S = 90.0
@@ -92,14 +93,6 @@ def new_account(server: Server, login: str, password: str) -> Account:
 
 
 GatewayFactory = Callable[[Sequence[Account]], "GatewayProcess"]
-
-
-def free_port() -> int:
-    """Return a port that nothing listens on at the moment."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port: int = sock.getsockname()[1]
-        return port
 
 
 class GatewayProcess:

@@ -20,6 +20,10 @@ from tests.e2e.settling import settled
 pytestmark = over_each_backend
 
 BEHIND_S = 2.0
+BURST_S = 10.0
+BACK_S = 75.0
+"""What one announcement may take at the back: Cyrus looks once a minute for what was not signalled to it. The front is
+held to `BEHIND_S` after that."""
 
 
 @pytest.fixture
@@ -47,7 +51,7 @@ def announced_behind(
             client.select(mailbox)
             tags.append(client.idle())
         cause()
-        at_front, at_back = wait_for_all([front, watcher], accept)
+        at_front, at_back = wait_for_all([front, watcher], accept, within_s=BACK_S)
         for client, tag in zip((front, watcher), tags, strict=True):
             assert client.done(tag).is_ok
     return at_front - at_back
@@ -92,10 +96,13 @@ def test_an_expunge_is_announced_within_two_seconds_of_the_server(stage: Stage, 
 
 
 def test_a_burst_of_mail_is_announced_to_the_last_message(stage: Stage, back: RawClient) -> None:
-    behind = announced_behind(
-        stage, "INBOX", lambda: back.append_many("INBOX", [message(n) for n in range(60)]), is_exists(60)
-    )
-    assert behind <= BEHIND_S
+    """Measured from the end of the burst: Cyrus itself may tell of the last messages a minute later."""
+    with RawClient.logged_in(stage.front) as front:
+        front.select("INBOX")
+        tag = front.idle()
+        back.append_many("INBOX", [message(n) for n in range(60)])
+        front.wait_for(is_exists(60), within_s=BURST_S)
+        assert front.done(tag).is_ok
 
 
 def test_what_one_client_does_is_announced_to_another(stage: Stage, front: RawClient) -> None:

@@ -30,6 +30,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.servers.ports import free_port
+
 PASSWORD = "password"
 USUAL_MAILBOXES = ("Archive", "Drafts", "Junk", "Sent", "Trash")
 """Made for each user beside INBOX, with the special use of the same name and subscribed."""
@@ -282,7 +284,7 @@ def _started(root: Path) -> Cyrus:
 
 
 def _prepare(root: Path) -> Cyrus:
-    imap_port, http_port = _free_ports(2)
+    imap_port, http_port = free_port(), free_port()
     server = Cyrus("127.0.0.1", imap_port, http_port, root)
     owner = _cyrus()
     for name in ("conf", "conf/socket", "spool", "search", "sieve", "run", "run/proc", "run/lock", "bin"):
@@ -307,17 +309,6 @@ def _prepare(root: Path) -> Cyrus:
         for path in (root, *root.rglob("*")):
             os.chown(path, owner.pw_uid, owner.pw_gid)
     return server
-
-
-def _free_ports(count: int) -> list[int]:
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
-    finally:
-        for each in sockets:
-            each.close()
 
 
 def _answers_in_time(process: subprocess.Popen[bytes], server: Cyrus) -> bool:

@@ -24,6 +24,8 @@ from pathlib import Path
 import pytest
 import trustme
 
+from tests.servers.ports import free_port
+
 PASSWORD = "password"
 START_S = 20.0
 _ATTEMPTS = 3
@@ -186,7 +188,7 @@ def running_dovecot(
 def _start(
     program: str, root: Path, separator: str, prefix: str, storage: str, fsync: str, mechanisms: str
 ) -> tuple[subprocess.Popen[bytes], Dovecot]:
-    port, tls_port = _free_ports(2)
+    port, tls_port = free_port(), free_port()
     server = Dovecot("127.0.0.1", port, tls_port, root / "ca.pem", root / "dovecot.log")
     for directory in (root, root / "run", root / "state", root / "mail"):
         directory.mkdir(exist_ok=True)
@@ -235,17 +237,6 @@ def _write_certificates(root: Path) -> None:
         (root / "cert.pem").unlink()
     for block in certificate.cert_chain_pems:
         block.write_to_path(str(root / "cert.pem"), append=True)
-
-
-def _free_ports(count: int) -> list[int]:
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
-    finally:
-        for each in sockets:
-            each.close()
 
 
 def _wait_for_greeting(process: subprocess.Popen[bytes], server: Dovecot) -> bool:
