@@ -5,10 +5,9 @@ Source: Google, "Upload attachments" of the Gmail API (uploadType=multipart, upl
 
 from __future__ import annotations
 
-import contextlib
 import re
 import secrets
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
@@ -18,6 +17,7 @@ from connectors.gmail.methods import Method
 from connectors.gmail.sending import PAUSES, Outgoing, Sender, decode, encode
 from connectors.transport.messages import SUCCESS, Effect, Reply
 from connectors.transport.origins import MalformedUrl, Origin
+from connectors.transport.pieces import PieceReader
 
 T = TypeVar("T")
 
@@ -109,7 +109,7 @@ class Uploader:
         """
         url = await self._start(upload)
         content = upload.content
-        source = _Source(content)
+        source = PieceReader(content)
         offset = standstills = 0
         try:
             while True:
@@ -190,50 +190,6 @@ class Uploader:
             content=content,
             accept=SUCCESS | {_RESUME},
         )
-
-
-class _Source:
-    """Reads a message piece by piece, and again from an earlier place if need be."""
-
-    def __init__(self, content: MessageContent) -> None:
-        self._content = content
-        self._chunks: AsyncIterator[bytes] | None = None
-        self._start = 0
-        self._buffer = bytearray()
-        """What was read last, from octet `_start` on."""
-
-    async def read(self, offset: int, octets: int) -> bytes:
-        """Return the octets from `offset` on: as many as asked for, but at the end.
-
-        Raises:
-            Unavailable: the message is shorter than it said.
-        """
-        if self._chunks is None or offset < self._start:
-            await self.close()
-            self._chunks, self._start, self._buffer = self._content.chunks(), 0, bytearray()
-        self._drop_before(offset)
-        while self._start + len(self._buffer) < offset + octets:
-            chunk = await anext(self._chunks, None)
-            if chunk is None:
-                break
-            self._buffer += chunk
-            self._drop_before(offset)
-        piece = bytes(self._buffer[offset - self._start :][:octets]) if self._start <= offset else b""
-        if len(piece) != min(octets, self._content.size - offset):
-            raise Unavailable("the message to be uploaded has another length than was said")
-        return piece
-
-    def _drop_before(self, offset: int) -> None:
-        dropped = min(max(offset - self._start, 0), len(self._buffer))
-        del self._buffer[:dropped]
-        self._start += dropped
-
-    async def close(self) -> None:
-        """End the reading."""
-        if isinstance(self._chunks, AsyncGenerator):
-            with contextlib.suppress(RuntimeError):
-                await self._chunks.aclose()
-        self._chunks = None
 
 
 def _arrived(answer: Reply) -> int:

@@ -5,8 +5,6 @@ Source: Microsoft, "Attach large files to Outlook messages or events".
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Final
 
 import msgspec
@@ -18,6 +16,7 @@ from connectors.graph.sending import Outgoing, Sender
 from connectors.graph.structs import UploadSession
 from connectors.transport.messages import Effect, Reply
 from connectors.transport.origins import MalformedUrl, Origin
+from connectors.transport.pieces import PieceReader
 
 PIECE_OCTETS: Final = 12 * 320 * 1024
 """Below the 4 MB that a piece may have, and a multiple of 320 KiB as Microsoft asks for."""
@@ -37,7 +36,7 @@ class Uploader:
         """Upload; see `GraphClient.upload`."""
         self._check(url)
         what = f"the upload of {content.size} octets to Graph"
-        source = _Source(content)
+        source = PieceReader(content)
         offset = standstills = 0
         try:
             while True:
@@ -108,50 +107,6 @@ class Uploader:
             if is_last and isinstance(lost, OutcomeUnknown):
                 raise OutcomeUnknown(f"{what}: the end was lost, and then: {exc.operator_text}") from exc
             raise
-
-
-class _Source:
-    """Reads content piece by piece, and again from an earlier place if need be."""
-
-    def __init__(self, content: MessageContent) -> None:
-        self._content = content
-        self._chunks: AsyncIterator[bytes] | None = None
-        self._start = 0
-        self._buffer = bytearray()
-        """What was read last, from octet `_start` on."""
-
-    async def read(self, offset: int, octets: int) -> bytes:
-        """Return the octets from `offset` on: as many as asked for, but at the end.
-
-        Raises:
-            Unavailable: the content is shorter than it said.
-        """
-        if self._chunks is None or offset < self._start:
-            await self.close()
-            self._chunks, self._start, self._buffer = self._content.chunks(), 0, bytearray()
-        self._drop_before(offset)
-        while self._start + len(self._buffer) < offset + octets:
-            chunk = await anext(self._chunks, None)
-            if chunk is None:
-                break
-            self._buffer += chunk
-            self._drop_before(offset)
-        piece = bytes(self._buffer[offset - self._start :][:octets]) if self._start <= offset else b""
-        if len(piece) != min(octets, self._content.size - offset):
-            raise Unavailable("what is to be uploaded has another length than was said")
-        return piece
-
-    def _drop_before(self, offset: int) -> None:
-        dropped = min(max(offset - self._start, 0), len(self._buffer))
-        del self._buffer[:dropped]
-        self._start += dropped
-
-    async def close(self) -> None:
-        """End the reading."""
-        if isinstance(self._chunks, AsyncGenerator):
-            with contextlib.suppress(RuntimeError):
-                await self._chunks.aclose()
-        self._chunks = None
 
 
 def _arrived(reply: Reply) -> int | None:
