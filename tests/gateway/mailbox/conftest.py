@@ -10,6 +10,7 @@ pytest.register_assert_rewrite(
     "tests.gateway.mailbox.restless_gmail",
     "tests.gateway.mailbox.restless_graph",
     "tests.gateway.mailbox.restless_jmap",
+    "tests.gateway.mailbox.watched_graph",
 )
 
 from tests.stack import Stack, running_stack  # noqa: E402

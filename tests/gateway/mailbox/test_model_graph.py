@@ -34,8 +34,9 @@ from gateway.sync.hydrate import Prefetch
 from gateway.wire.commands import StoreAction
 from tests.connectors.graph.writing_rig import ROOT
 from tests.gateway.mailbox.history import History
-from tests.gateway.mailbox.restless_graph import LABELS, OutsideGraph, subject_in
+from tests.gateway.mailbox.restless_graph import LABELS, OutsideGraph
 from tests.gateway.mailbox.simulated_client import SimulatedClient
+from tests.gateway.mailbox.watched_graph import subject_in
 from tests.simulated_loop import SimulatedClock, run_simulated
 from tests.stack import PATIENT_S, Stack, running_stack
 
