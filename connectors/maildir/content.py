@@ -11,6 +11,7 @@ import os
 import re
 import weakref
 from collections.abc import AsyncIterator
+from contextlib import ExitStack
 
 from connectors.api.errors import Unavailable
 from connectors.api.types import BytesContent, MessageContent
@@ -51,19 +52,17 @@ def open_content(path: str, *, is_verbatim: bool) -> MessageContent:
 
     Once this has returned, the file may be renamed and removed: the content stays readable.
     """
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
+    with ExitStack() as held:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        held.callback(os.close, descriptor)
         stored = os.fstat(descriptor).st_size
         if stored <= WHOLE_OCTETS:
             data = _read(descriptor, stored, 0)
             return BytesContent(data if is_verbatim else to_crlf(data))
         size = stored if is_verbatim else crlf_size(descriptor, stored)
         content = FileContent(descriptor, stored, size)
-    except BaseException:
-        os.close(descriptor)
-        raise
-    weakref.finalize(content, os.close, descriptor)
-    return content
+        weakref.finalize(content, held.pop_all().close)
+        return content
 
 
 def read_header(path: str, *, is_verbatim: bool) -> tuple[bytes, int | None]:

@@ -57,6 +57,14 @@ async def test_big_files_are_converted_across_pieces(
         assert await octets(opened) == expected
 
 
+@pytest.mark.parametrize("is_verbatim", [True, False])
+def test_a_small_file_is_closed_once_it_is_read(tmp_path: Path, is_verbatim: bool) -> None:
+    (tmp_path / "m").write_bytes(b"a\nb\n")
+    open_content(str(tmp_path / "m"), is_verbatim=is_verbatim)
+    held = {os.path.realpath(each.path) for each in os.scandir("/proc/self/fd")}
+    assert str((tmp_path / "m").resolve()) not in held
+
+
 async def test_a_file_cut_short_in_place_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(content, "WHOLE_OCTETS", 0)
     (tmp_path / "m").write_bytes(b"a" * 100)
