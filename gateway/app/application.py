@@ -17,9 +17,11 @@ from gateway.accounts.credentials import credential_source, unseal_credentials
 from gateway.app.backends import build_connector, check_settings, find_connector
 from gateway.app.declared import apply_declared
 from gateway.app.event_loop import new_event_loop
+from gateway.app.loop_delay import LoopDelayProbe
+from gateway.app.metrics_door import MetricsDoor
 from gateway.app.resealing import reseal
 from gateway.app.settings import imap_settings, mail_settings, sync_settings
-from gateway.app.storage import kept_bodies, open_vault, opened_store
+from gateway.app.storage import kept_bodies, open_vault, served_store
 from gateway.auth.errors import VaultError
 from gateway.auth.users import UserDirectory
 from gateway.auth.vault import Vault
@@ -30,6 +32,7 @@ from gateway.imap.limits import ConnectionLimits
 from gateway.imap.listener import ImapDoor, Protocol
 from gateway.imap.services import ImapServices
 from gateway.mailbox.service import MailService
+from gateway.metrics import Gauge, Metrics
 from gateway.store.accounts import AccountRow, all_accounts
 from gateway.store.body_cache import BodyCache
 from gateway.store.database import Store
@@ -64,6 +67,8 @@ class Application:
         self._built: dict[int, AccountRow] = {}
         self._stack = AsyncExitStack()
         self.addresses: list[tuple[str, int]] = []
+        self.metrics = Metrics()
+        self.metrics_addresses: list[tuple[str, int]] = []
 
     async def start(self) -> None:
         """Start everything; clients are served when it returns.
@@ -91,8 +96,9 @@ class Application:
 
     async def _start(self, stack: AsyncExitStack) -> None:
         config = self._config
+        await self._open_metrics(stack)
         self._vault = open_vault(config)
-        self._store = await stack.enter_async_context(opened_store(config))
+        self._store = await stack.enter_async_context(served_store(config))
         await reseal(self._store, self._vault)
         await apply_declared(self._store, self._vault, config, self._source)
         self._mail = MailService(
@@ -109,6 +115,21 @@ class Application:
         await self._open_doors(stack, self._store, self._mail)
         await self._mail.start()
         log.info("ready", extra={"version": gateway.__version__})
+
+    async def _open_metrics(self, stack: AsyncExitStack) -> None:
+        settings = self._config.metrics
+        probe = LoopDelayProbe(settings.loop_delay_warning_s)
+        self.metrics.add(probe.histogram, probe.worst)
+        probe.start()
+        stack.callback(probe.stop)
+        if settings.address is not None:
+            door = MetricsDoor(self.metrics)
+            try:
+                self.metrics_addresses = await door.listen(*settings.address)
+            except OperatorError as exc:
+                why = _why_not_listening(exc, settings.address[1])
+                raise OperatorError(why, key="metrics.bind", source=self._source) from exc
+            stack.push_async_callback(door.close)
 
     async def _open_cache(self, vault: Vault) -> BodyCache:
         settings = self._config.cache
@@ -129,7 +150,14 @@ class Application:
             per_address=settings.connections_per_address,
             per_user=settings.connections_per_user,
         )
-        door = ImapDoor(ImapServices(settings, mail, UserDirectory(store), limits, self._tls, gateway.__version__))
+        door = ImapDoor(
+            ImapServices(settings, OFFER, mail, UserDirectory(store), limits, self._tls, gateway.__version__)
+        )
+        self.metrics.add(
+            Gauge("imap_gateway_connections", "Connections of mail clients.", lambda: limits.connections),
+            Gauge("imap_gateway_accounts", "Accounts that are followed.", lambda: len(mail.engines())),
+            Gauge("imap_gateway_open_mailboxes", "Mailboxes held in memory.", lambda: mail.open_mailboxes),
+        )
         stack.push_async_callback(door.drain, DRAIN_S)
         for listener in self._config.listeners:
             host, port = listener.address

@@ -198,6 +198,23 @@ class SyncConfig(_Section):
     )
 
 
+class MetricsConfig(_Section):
+    """What the process tells of itself, for a monitoring system."""
+
+    bind: Bind | None = Field(
+        default=None,
+        description="Address and port where `GET /metrics` is answered, without a password; unset: nowhere.",
+    )
+    loop_delay_warning_s: float = Field(
+        default=0.05, gt=0, description="The log tells, once a minute at most, when no client was served for so long."
+    )
+
+    @property
+    def address(self) -> tuple[str, int] | None:
+        """Host, empty for every address, and port."""
+        return split_address(self.bind) if self.bind is not None else None
+
+
 class LogConfig(_Section):
     """What is logged, to standard error."""
 
@@ -257,6 +274,7 @@ class Config(_Section):
     imap: ImapConfig = ImapConfig()
     limits: LimitsConfig = LimitsConfig()
     sync: SyncConfig = SyncConfig()
+    metrics: MetricsConfig = MetricsConfig()
     log: LogConfig = LogConfig()
     users: tuple[UserConfig, ...] = ()
     accounts: tuple[AccountConfig, ...] = ()

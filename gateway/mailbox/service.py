@@ -159,6 +159,11 @@ class MailService:
 
     # -- open mailboxes -----------------------------------------------------------------------------------------------
 
+    @property
+    def open_mailboxes(self) -> int:
+        """How many mailboxes are held in memory."""
+        return len(self._open)
+
     async def open_mailbox(self, mailbox_id: int) -> OpenMailbox:
         """Return the mailbox with its columns loaded, shared by all who have it open.
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -25,6 +26,7 @@ HASH = hash_password("secret", PasswordHasher(time_cost=1, memory_cost=8, parall
 ALICE = {"login": "alice", "password_hash": HASH}
 WORK = {"name": "work", "user": "alice", "connector": "memory"}
 PATIENCE_S = 20.0
+ROOT = Path(__file__).resolve().parents[3]
 
 
 class Client:
@@ -299,3 +301,20 @@ def test_only_a_later_second_signal_ends_the_process_at_once() -> None:
     request.take(2)
     assert left == [130]
     loop.close()
+
+
+async def test_metrics_are_served_where_the_configuration_says(configurations: Configurations) -> None:
+    application = Application(configurations.make(metrics={"bind": "127.0.0.1:0"}), "gateway.toml")
+    await application.start()
+    try:
+        reader, writer = await asyncio.wait_for(asyncio.open_connection(*application.metrics_addresses[0]), PATIENCE_S)
+        writer.write(b"GET /metrics HTTP/1.1\r\n\r\n")
+        page = (await asyncio.wait_for(reader.read(), PATIENCE_S)).decode("ascii")
+        writer.close()
+    finally:
+        await application.stop()
+    for name in ("loop_delay_seconds_count", "loop_delay_worst_seconds", "connections", "accounts", "open_mailboxes"):
+        assert f"\nimap_gateway_{name} " in page
+    documented = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+    for name in re.findall(r"^# TYPE (\S+)", page, flags=re.MULTILINE):
+        assert f"| `{name}` |" in documented
