@@ -28,6 +28,7 @@ from gateway.auth.vault import Vault
 from gateway.clock import SystemClock
 from gateway.config import Config
 from gateway.errors import OperatorError
+from gateway.imap.capabilities import OFFER
 from gateway.imap.limits import ConnectionLimits
 from gateway.imap.listener import ImapDoor, Protocol
 from gateway.imap.services import ImapServices

@@ -13,6 +13,7 @@ from gateway.config import Config, read_secret
 from gateway.errors import OperatorError
 from gateway.store.database import Store
 from gateway.store.kept_bodies import KeptBodies
+from gateway.store.lock import StoreLock
 
 _KEPT_KEY_CONTEXT = b"kept bodies"
 
@@ -86,8 +87,20 @@ def _write_durably(path: Path, data: bytes) -> None:
 
 
 @asynccontextmanager
+async def served_store(config: Config) -> AsyncIterator[Store]:
+    """Open the store to serve from it, for as long as the context lasts; no other gateway can meanwhile.
+
+    Raises:
+        StoreError: it cannot be opened or upgraded, or another process serves from it or repairs it.
+    """
+    with StoreLock(database_path(config)):
+        async with opened_store(config) as store:
+            yield store
+
+
+@asynccontextmanager
 async def opened_store(config: Config) -> AsyncIterator[Store]:
-    """Open the store for as long as the context lasts.
+    """Open the store for as long as the context lasts, also beside a running gateway.
 
     Raises:
         StoreError: it cannot be opened or upgraded.

@@ -2,14 +2,49 @@
 
 from __future__ import annotations
 
+import enum
+import json
 from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import and_, case, func, or_, select
 
+from connectors.api.types import Role
+from gateway.store.accounts import AccountState
 from gateway.store.flags import DELETED, SEEN
 from gateway.store.mailboxes import MAX_UIDNEXT
-from gateway.store.tables import accounts, mailboxes, messages, placements, tombstones
+from gateway.store.tables import accounts, intents, mailboxes, messages, placements, tombstones
 from gateway.store.transaction import Transaction
+
+
+class Rule(enum.Enum):
+    """What kind of rule is broken, which decides how it can be mended (see `gateway.store.repair`)."""
+
+    NUMBERS = "counters, UIDNEXT and mod-sequences fit the rows"
+    UID_MAP = "UIDs and UIDVALIDITY are of the range that IMAP allows"
+    RISEN = "what was removed stays removed"
+    MISPLACED = "a placement is of a message of its account and mailbox"
+    SHARED_ID = "a MAILBOXID is of one mailbox"
+    CONFUSED_ID = "an id is of a message or of a thread"
+    UNBOUND = "kept octets have a hash and a size"
+    KEYWORDS = "keywords are in their order"
+    UNREADABLE = "what is written in JSON or by name can be read"
+
+
+@dataclass(frozen=True, slots=True)
+class Breach:
+    """A rule that is broken. `row_id` is the mailbox, or the row of the table that `text` names."""
+
+    rule: Rule
+    text: str
+    mailbox_id: int | None = None
+    row_id: int | None = None
+
+    def __str__(self) -> str:
+        return self.text if self.mailbox_id is None else f"mailbox {self.mailbox_id}: {self.text}"
+
 
 _RECOUNT = (
     select(
@@ -97,52 +132,109 @@ _UNBOUND = (
 _KEYWORDS = select(placements.c.keywords).distinct()
 
 
+_PATHS = select(mailboxes.c.id, mailboxes.c.path, mailboxes.c.role)
+_SETTINGS = select(accounts.c.id, accounts.c.name, accounts.c.settings, accounts.c.state)
+_PAYLOADS = select(intents.c.id, intents.c.payload)
+
+
 async def check(tx: Transaction) -> list[str]:
     """Return a sentence for each rule that is broken; an empty list if all is well. Reads every placement."""
-    found: list[str] = []
+    return [str(breach) for breach in await breaches(tx)]
+
+
+async def breaches(tx: Transaction) -> list[Breach]:
+    """Return what is broken; an empty list if all is well. Reads every placement."""
+    found: list[Breach] = []
     recount = {row[0]: row[1:] for row in await tx.rows(_RECOUNT)}
     buried = {row[0]: row[1:] for row in await tx.rows(_BURIED)}
     for row in await tx.rows(_MAILBOXES):
         found += _check_mailbox(row, recount.get(row[0]), buried.get(row[0]))
-    for statement, complaint in (
-        (_RISEN, "is both there and removed"),
-        (_ESTRANGED, "holds a message of another account or mailbox"),
-        (_HOMELESS, "holds a message that does not exist"),
+    for statement, rule, complaint in (
+        (_RISEN, Rule.RISEN, "is both there and removed"),
+        (_ESTRANGED, Rule.MISPLACED, "holds a message of another account or mailbox"),
+        (_HOMELESS, Rule.MISPLACED, "holds a message that does not exist"),
     ):
         uids: dict[int, list[int]] = defaultdict(list)
         for mailbox_id, uid in await tx.rows(statement):
             uids[mailbox_id].append(uid)
-        found += [f"mailbox {mailbox_id}: UID {uid} {complaint}" for mailbox_id in uids for uid in uids[mailbox_id]]
-    found += [f"MAILBOXID {object_id} is shared" for (object_id,) in await tx.rows(_SHARED_IDS)]
-    found += [f"{object_id} is both EMAILID and THREADID" for (object_id,) in await tx.rows(_CONFUSED_IDS)]
-    found += [f"message {key} has kept octets of unknown hash or size" for (key,) in await tx.rows(_UNBOUND)]
+        found += [Breach(rule, f"UID {uid} {complaint}", key) for key in uids for uid in uids[key]]
+    for (object_id,) in await tx.rows(_SHARED_IDS):
+        found.append(Breach(Rule.SHARED_ID, f"MAILBOXID {object_id} is shared"))
+    for (object_id,) in await tx.rows(_CONFUSED_IDS):
+        found.append(Breach(Rule.CONFUSED_ID, f"{object_id} is both EMAILID and THREADID"))
+    for (key,) in await tx.rows(_UNBOUND):
+        found.append(Breach(Rule.UNBOUND, f"message {key} has kept octets of unknown hash or size", row_id=key))
     for (keywords,) in await tx.rows(_KEYWORDS):
         if keywords != " ".join(sorted(keywords.split())):
-            found.append(f"keywords {keywords!r} are not in their order")
-    return found
+            found.append(Breach(Rule.KEYWORDS, f"keywords {keywords!r} are not in their order"))
+    return found + await _unreadable(tx)
 
 
-def _check_mailbox(row: tuple[int, ...], counted: tuple[int, ...] | None, buried: tuple[int, ...] | None) -> list[str]:
+def _check_mailbox(
+    row: tuple[int, ...], counted: tuple[int, ...] | None, buried: tuple[int, ...] | None
+) -> list[Breach]:
     mailbox_id, uidvalidity, uidnext, recent_uid, highestmodseq, floor = row[:6]
     counters = row[6:]
-    found = []
+    found: list[tuple[Rule, str]] = []
     if not 0 < uidvalidity < 2**32:
-        found.append(f"UIDVALIDITY {uidvalidity} is out of range")
+        found.append((Rule.UID_MAP, f"UIDVALIDITY {uidvalidity} is out of range"))
     if not 0 < uidnext <= MAX_UIDNEXT:
-        found.append(f"UIDNEXT {uidnext} is out of range")
+        rule = Rule.UID_MAP if uidnext > MAX_UIDNEXT else Rule.NUMBERS
+        found.append((rule, f"UIDNEXT {uidnext} is out of range"))
     if recent_uid > uidnext:
-        found.append(f"the first recent UID {recent_uid} is beyond UIDNEXT {uidnext}")
+        found.append((Rule.NUMBERS, f"the first recent UID {recent_uid} is beyond UIDNEXT {uidnext}"))
     if not 0 < floor <= highestmodseq < 2**63:
-        found.append(f"HIGHESTMODSEQ {highestmodseq} and the floor {floor} of its tombstones do not fit")
+        text = f"HIGHESTMODSEQ {highestmodseq} and the floor {floor} of its tombstones do not fit"
+        found.append((Rule.NUMBERS, text))
     recounted = (0, 0, 0, 0) if counted is None else counted[:4]
     if tuple(counters) != tuple(recounted):
-        found.append(f"counters say {tuple(counters)}, a recount {tuple(recounted)}")
+        text = f"counters say {tuple(counters)}, a recount {tuple(recounted)}"
+        found.append((Rule.NUMBERS, f"messages, unseen, deleted, octets: {text}"))
     if counted is not None:
         lowest, highest, modseq = counted[4:]
         if lowest < 1 or highest >= uidnext:
-            found.append(f"UIDs {lowest}..{highest} are not below UIDNEXT {uidnext}")
+            rule = Rule.NUMBERS if 0 < lowest and highest < MAX_UIDNEXT else Rule.UID_MAP
+            found.append((rule, f"UIDs {lowest}..{highest} are not below UIDNEXT {uidnext}"))
         if modseq > highestmodseq:
-            found.append(f"mod-sequence {modseq} is above HIGHESTMODSEQ {highestmodseq}")
+            found.append((Rule.NUMBERS, f"mod-sequence {modseq} is above HIGHESTMODSEQ {highestmodseq}"))
     if buried is not None and (buried[0] >= uidnext or buried[1] > highestmodseq):
-        found.append(f"a tombstone has UID {buried[0]} or mod-sequence {buried[1]}, beyond what was given out")
-    return [f"mailbox {mailbox_id}: {text}" for text in found]
+        text = f"a tombstone has UID {buried[0]} or mod-sequence {buried[1]}, beyond what was given out"
+        found.append((Rule.NUMBERS, text))
+    return [Breach(rule, text, mailbox_id) for rule, text in found]
+
+
+async def _unreadable(tx: Transaction) -> list[Breach]:
+    found: list[Breach] = []
+    for mailbox_id, path, role in await tx.rows(_PATHS):
+        if not _is_path(path):
+            found.append(Breach(Rule.UNREADABLE, f"its name {path!r} cannot be read", mailbox_id, mailbox_id))
+        if role is not None and not _can(Role, role):
+            found.append(Breach(Rule.UNREADABLE, f"its role {role!r} does not exist", mailbox_id, mailbox_id))
+    for account_id, name, settings, state in await tx.rows(_SETTINGS):
+        if not _is_object(settings):
+            found.append(Breach(Rule.UNREADABLE, f"the settings of account {name} cannot be read", row_id=account_id))
+        if not _can(AccountState, state):
+            found.append(Breach(Rule.UNREADABLE, f"the state {state!r} of account {name} does not exist"))
+    for intent_id, payload in await tx.rows(_PAYLOADS):
+        if not _is_object(payload):
+            found.append(Breach(Rule.UNREADABLE, f"write {intent_id} left open cannot be read", row_id=intent_id))
+    return found
+
+
+def _can(read: Callable[[Any], object], value: object) -> bool:
+    try:
+        read(value)
+    except (TypeError, ValueError):
+        return False
+    return True
+
+
+def _is_object(text: object) -> bool:
+    return _can(json.loads, text) and isinstance(json.loads(str(text)), dict)
+
+
+def _is_path(text: object) -> bool:
+    if not _can(json.loads, text):
+        return False
+    path = json.loads(str(text))
+    return isinstance(path, list) and bool(path) and all(isinstance(component, str) for component in path)
