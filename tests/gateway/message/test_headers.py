@@ -1,8 +1,18 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from gateway.message.headers import header_block, header_end, iter_fields, select_fields, split_block, unfold
+from gateway.message.headers import (
+    field_selector,
+    header_block,
+    header_end,
+    iter_fields,
+    select_fields,
+    split_block,
+    unfold,
+)
 
 BLOCK = b"From: a@example.com\r\nSubject: one\r\n\ttwo\r\nno colon\r\nX-One : 1\r\nsubject: again\r\n\r\n"
 
@@ -79,3 +89,44 @@ def test_the_two_forms_divide_the_header() -> None:
 )
 def test_unfolding_takes_line_ends_away(raw: bytes, value: bytes) -> None:
     assert unfold(raw) == value
+
+
+_PIECES = [
+    b"A",
+    b"a",
+    b"Ab",
+    b"A-b",
+    b"\x7f",
+    b"\xe4",
+    b"x",
+    b":",
+    b" ",
+    b"\t",
+    b"\0",
+    b"\r",
+    b"\n",
+    b"\r\n",
+    b"A: v\r\n",
+]
+_NAMES = st.lists(
+    st.sampled_from([b"a", b"A", b"ab", b"A-B", b"x", b"", b"a:", b"\x7f", b"\xe4", b"[", b"a."]), max_size=4
+)
+
+
+@given(
+    st.lists(st.sampled_from(_PIECES), max_size=14),
+    st.sampled_from([b"", b"\n", b"\r\n", b"\n\r\n"]),
+    _NAMES,
+    st.booleans(),
+)
+def test_a_selector_chooses_what_select_fields_does(
+    pieces: list[bytes], end: bytes, names: list[bytes], is_exclude: bool
+) -> None:
+    block = header_block(b"".join(pieces) + end)
+    assert field_selector(names, is_exclude)(block) == select_fields(block, names, is_exclude)
+
+
+def test_a_selector_takes_any_number_of_names() -> None:
+    names = [b"x-%d" % number for number in range(2000)]
+    block = b"X-1999: a\r\nX-2000: b\r\nx-7 : c\r\n d\r\n\r\n"
+    assert field_selector(names, is_exclude=False)(block) == b"X-1999: a\r\nx-7 : c\r\n d\r\n\r\n"
