@@ -11,7 +11,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 TEST_PACKAGES := dovecot-imapd cyrus-common cyrus-caldav sasl2-bin isync curl openssl
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long lint bench format lock servers e2e-client clean
+.PHONY: help demo test test-long lint bench docs format lock servers e2e-client clean
 
 help:
 	@echo "make demo       serve generated mail on 127.0.0.1:$(PORT), login demo, password demo (PORT=... moves it)"
@@ -19,6 +19,7 @@ help:
 	@echo "make test-long  tests that take their time, and random histories of many sessions, by the hundred"
 	@echo "make lint       ruff, mypy and the import contracts"
 	@echo "make bench      time the gateway against Dovecot (QUICK=1: 10,000 messages only)"
+	@echo "make docs       write the table of capabilities into docs/extensions.md"
 	@echo "make format     let ruff format and mend what it can"
 	@echo "make lock       pin the newest allowed packages in requirements/ (needs uv)"
 	@echo "make clean      remove what the other targets made"
@@ -43,6 +44,9 @@ lint: $(VENV)/.dev
 
 bench: $(VENV)/.dev servers
 	$(BIN)/python -m bench.run $(if $(QUICK),--quick)
+
+docs: $(VENV)/.dev
+	$(BIN)/python tools/capability_table.py docs/extensions.md
 
 format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .

@@ -13,7 +13,7 @@ from gateway.app.storage import database_path, key_path, open_vault
 from gateway.auth.passwords import is_password_hash
 from gateway.config import AccountConfig, Config, read_secret
 from gateway.errors import OperatorError
-from gateway.imap.capabilities import CAPABILITIES
+from gateway.imap.capabilities import OFFER
 from gateway.tls import ServerTls
 
 
@@ -82,10 +82,16 @@ def _secrets(config: Config) -> Iterator[OperatorError]:
 
 
 def _capabilities(config: Config) -> Iterator[OperatorError]:
-    known = {capability.name.upper() for capability in CAPABILITIES}
-    for name in sorted(config.imap.disabled_capabilities):
-        if name.upper() not in known:
-            yield OperatorError(f"{name} is no capability of this server", key="imap.disabled_capabilities")
+    named = {
+        "imap.disabled_capabilities": config.imap.disabled_capabilities,
+        "imap.added_capabilities": config.imap.added_capabilities,
+    }
+    for number, one in enumerate(config.imap.exemptions, start=1):
+        named[f"imap.exemptions[{number}].disabled_capabilities"] = one.disabled_capabilities
+    for key, names in named.items():
+        for name in sorted(names):
+            if name not in OFFER:
+                yield OperatorError(f"{name} is no capability of this server", key=key)
 
 
 def _users(config: Config) -> Iterator[OperatorError]:

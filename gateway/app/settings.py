@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from gateway.config import Config
 from gateway.imap.settings import ImapSettings
+from gateway.imap.switches import Exemption, Switches
 from gateway.mailbox.service import MailSettings
 from gateway.sync.engine import SyncSettings
 from gateway.sync.hydrate import Prefetch
@@ -22,8 +25,23 @@ def imap_settings(config: Config) -> ImapSettings:
         send_timeout_s=config.imap.send_timeout_s,
         idle_heartbeat_s=config.imap.idle_heartbeat_s,
         allow_plaintext_login=config.imap.allow_plaintext_login,
-        disabled_capabilities=frozenset(name.upper() for name in config.imap.disabled_capabilities),
+        switches=_switches(config),
     )
+
+
+def _switches(config: Config) -> Switches:
+    return Switches(
+        _capitals(config.imap.added_capabilities),
+        _capitals(config.imap.disabled_capabilities),
+        tuple(
+            Exemption(_capitals(one.disabled_capabilities), one.client, one.login, one.account)
+            for one in config.imap.exemptions
+        ),
+    )
+
+
+def _capitals(names: Iterable[str]) -> frozenset[str]:
+    return frozenset(name.upper() for name in names)
 
 
 def sync_settings(config: Config) -> SyncSettings:

@@ -145,6 +145,25 @@ class TlsConfig(_Section):
     )
 
 
+class ExemptionConfig(_Section):
+    """Capabilities not to offer where all of `client`, `login` and `account` that are given fit."""
+
+    client: str | None = Field(
+        default=None,
+        min_length=1,
+        description="The name that the client gives by ID; `*` stands for any text, case does not matter.",
+    )
+    login: Login | None = Field(default=None, description="The login of a user.")
+    account: AccountName | None = Field(default=None, description="The name of an account of the user.")
+    disabled_capabilities: frozenset[str] = Field(min_length=1, description="The capabilities.")
+
+    @model_validator(mode="after")
+    def _is_for_somebody(self) -> ExemptionConfig:
+        if self.client is None and self.login is None and self.account is None:
+            raise ValueError("give client, login or account; imap.disabled_capabilities is for everybody")
+        return self
+
+
 class ImapConfig(_Section):
     """How the IMAP door behaves. Times are in seconds."""
 
@@ -154,6 +173,10 @@ class ImapConfig(_Section):
     disabled_capabilities: frozenset[str] = Field(
         default=frozenset(), description="Capabilities not to offer, for a client that mishandles one."
     )
+    added_capabilities: frozenset[str] = Field(
+        default=frozenset(), description="Capabilities to offer that are offered only if they are named here."
+    )
+    exemptions: tuple[ExemptionConfig, ...] = ()
     login_grace_s: float = Field(default=120.0, ge=1, description="How long a client may take to log in.")
     autologout_s: float = Field(
         default=1800.0, ge=1800, description="How long a client may be silent; at least half an hour (RFC 9051)."

@@ -109,6 +109,11 @@ class Conversation:
             self._write_tagged(read.tag, bad(f"{read.name} is not possible when {session.state.value}"))
             self._count_bad_command()
             return
+        if session.disabled and (name := session.services.offer.missing(read.command, session.situation)) is not None:
+            _release(read.command)
+            self._write_tagged(read.tag, bad(f"{read.name} needs {name}, which is not offered"))
+            self._count_bad_command()
+            return
         completion = await self._run_handler(rule, read)
         if completion.status is Status.BAD:
             self._count_bad_command()

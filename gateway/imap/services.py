@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gateway.auth.users import UserDirectory
+from gateway.imap.capability import Offer
 from gateway.imap.limits import ConnectionLimits
 from gateway.imap.settings import ImapSettings
 from gateway.mailbox.service import MailService
@@ -16,6 +17,7 @@ class ImapServices:
     """`tls` is None where there is no certificate, so neither STARTTLS nor imaps. `version` is told by ID."""
 
     settings: ImapSettings
+    offer: Offer
     mail: MailService
     directory: UserDirectory
     limits: ConnectionLimits

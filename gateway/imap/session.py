@@ -6,8 +6,7 @@ import enum
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from gateway.imap import capabilities
-from gateway.imap.capabilities import Situation
+from gateway.imap.capability import Situation
 from gateway.imap.connection import Connection
 from gateway.imap.services import ImapServices
 from gateway.mailbox.user_mail import UserMail
@@ -30,7 +29,8 @@ class Session:
     """One client, from greeting to logout. Handlers read and change it; `gateway.imap.conversation` runs them.
 
     `user` and `login` are set from login on, `view` while a mailbox is selected. `saved` holds the UIDs of the last
-    SEARCH with RETURN (SAVE) (RFC 5182). `tag` is the tag of the command in hand.
+    SEARCH with RETURN (SAVE) (RFC 5182). `tag` is the tag of the command in hand. `client` is the name the client
+    has given by ID.
     """
 
     def __init__(self, connection: Connection, services: ImapServices) -> None:
@@ -40,6 +40,7 @@ class Session:
         self.state = State.NOT_AUTHENTICATED
         self.user: UserMail | None = None
         self.login: str | None = None
+        self.client: str | None = None
         self.view: View | None = None
         self.saved: Sequence[int] = ()
         self.has_condstore = False
@@ -74,13 +75,27 @@ class Session:
             can_log_in=self.can_log_in,
             append_limit=self.append_limit,
             has_gmail_ids=self.user is not None and self.user.has_gmail_ids(),
-            disabled=self.settings.disabled_capabilities,
+            added=self.settings.switches.added,
+            disabled=self.disabled,
         )
+
+    @property
+    def disabled(self) -> frozenset[str]:
+        """The capabilities, in capitals, that the operator has switched off for this session."""
+        switches = self.settings.switches
+        if not switches.exemptions:
+            return switches.disabled
+        accounts = () if self.user is None else self.user.account_names
+        return switches.disabled_for(self.client, self.login, accounts)
+
+    def offers(self, name: str) -> bool:
+        """Tell whether a capability is switched on for this session."""
+        return self.services.offer.has(name, self.situation)
 
     @property
     def capability_code(self) -> bytes:
         """The response code `CAPABILITY IMAP4rev1 ...` as it holds now."""
-        return write_code.capability(capabilities.names(self.situation))
+        return write_code.capability(self.services.offer.names(self.situation))
 
     def require_user(self) -> UserMail:
         """Return the user's mail; the command table lets only commands of a logged-in state here."""

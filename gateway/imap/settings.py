@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from gateway.imap.switches import Switches
 
 MEBIBYTE = 1 << 20
 
@@ -39,4 +41,4 @@ class ImapSettings:
     bad_commands_before_login: int = 50
     bad_commands_after_login: int = 1000
     allow_plaintext_login: bool = False
-    disabled_capabilities: frozenset[str] = frozenset()
+    switches: Switches = field(default_factory=Switches)

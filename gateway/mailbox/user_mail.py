@@ -72,6 +72,11 @@ class UserMail(Transfer):
             return None
         return f"The mail provider asks for a new login to {', '.join(needing)}; what is shown may be old."
 
+    @property
+    def account_names(self) -> tuple[str, ...]:
+        """The names of the user's accounts."""
+        return tuple(row.name for row in self._accounts)
+
     def has_gmail_ids(self) -> bool:
         """Whether one of the accounts has Gmail's ids and labels, so that X-GM-EXT-1 makes sense."""
         engines = (self._service.running_engine(row.id) for row in self._accounts)

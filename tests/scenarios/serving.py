@@ -15,6 +15,7 @@ from connectors.api.connector import Connector
 from gateway.auth.passwords import hash_password
 from gateway.auth.users import UserDirectory
 from gateway.clock import SystemClock
+from gateway.imap.capabilities import OFFER
 from gateway.imap.limits import ConnectionLimits
 from gateway.imap.listener import ImapDoor, Protocol
 from gateway.imap.services import ImapServices
@@ -145,7 +146,7 @@ async def serving(
         per_user=chosen.connections_per_user,
     )
     user_directory = make_users(store) if make_users else UserDirectory(store, hasher=cheap_hasher())
-    services = ImapServices(chosen, mail, user_directory, limits, tls, "1.2.3")
+    services = ImapServices(chosen, OFFER, mail, user_directory, limits, tls, "1.2.3")
     door = ImapDoor(services)
     try:
         await mail.start()

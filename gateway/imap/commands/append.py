@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from gateway.errors import ErrorKind, MailError
+from gateway.imap.capability import Capability
 from gateway.imap.completion import Completion, no, ok
 from gateway.imap.errors import ClientError
 from gateway.imap.session import Session
 from gateway.imap.spool import SpooledContent
 from gateway.wire import commands, write_code
+
+CAPABILITIES = (
+    Capability("APPENDLIMIT", "RFC 7889", "`limits.message_size`, the same for all mailboxes", has_append_limit=True),
+)
 
 
 async def append(session: Session, command: commands.Append) -> Completion:

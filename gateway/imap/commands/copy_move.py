@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 from gateway.imap import errors
+from gateway.imap.capability import Capability
 from gateway.imap.completion import Completion, no, ok
 from gateway.imap.session import Session
 from gateway.wire import commands, write, write_code
 from gateway.wire.codes import Code, Status
+
+CAPABILITIES = (
+    Capability(
+        "MOVE",
+        "RFC 6851",
+        "No message is ever in neither mailbox. Between accounts: copied, confirmed, then removed",
+        is_used_by=lambda command: isinstance(command, commands.Copy) and command.is_move,
+    ),
+)
 
 
 async def copy(session: Session, command: commands.Copy) -> Completion:

@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 from gateway.imap import errors
+from gateway.imap.capability import Capability
 from gateway.imap.completion import Completion, no, ok
 from gateway.imap.session import Session
 from gateway.wire import commands
 from gateway.wire.codes import Code
+
+CAPABILITIES = (
+    Capability(
+        "UIDPLUS",
+        "RFC 4315",
+        "UID EXPUNGE; APPENDUID and COPYUID also across accounts",
+        is_used_by=lambda command: isinstance(command, commands.Expunge) and command.uids is not None,
+    ),
+)
 
 
 async def expunge(session: Session, command: commands.Expunge) -> Completion:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gateway.imap import errors
+from gateway.imap.capability import Capability, Situation
 from gateway.imap.completion import Completion, ok
 from gateway.imap.errors import ClientError
 from gateway.imap.fetch_plan import plan
@@ -12,6 +13,21 @@ from gateway.wire import commands, write
 from gateway.wire.codes import Code
 from gateway.wire.fetch import FetchAttribute
 from gateway.wire.sequence_set import SequenceSet
+
+
+def _labels_exist(situation: Situation) -> bool:
+    return situation.is_authenticated and situation.has_gmail_ids
+
+
+CAPABILITIES = (
+    Capability("OBJECTID", "RFC 8474", "MAILBOXID, EMAILID and THREADID; see below"),
+    Capability(
+        "X-GM-EXT-1",
+        "Gmail's IMAP extensions",
+        "After login, if one of the user's accounts is like Gmail; see below",
+        _labels_exist,
+    ),
+)
 
 
 async def fetch(session: Session, command: commands.Fetch) -> Completion:

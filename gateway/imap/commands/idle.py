@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from gateway.imap.capability import Capability
 from gateway.imap.completion import Completion, bad, ok
 from gateway.imap.connection import ShuttingDown
 from gateway.imap.session import Session, State
 from gateway.wire import commands, write
 from gateway.wire.codes import Code, Status
+
+CAPABILITIES = (
+    Capability(
+        "IDLE",
+        "RFC 2177",
+        "Changes are told when they are known: at once for changes made through the gateway and backends that push",
+        is_used_by=lambda command: isinstance(command, commands.Idle),
+    ),
+)
 
 
 async def idle(session: Session, _: commands.Idle) -> Completion:

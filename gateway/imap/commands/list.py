@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from gateway.imap.capability import Capability
 from gateway.imap.commands.special_use import SPECIAL_USES, XLIST_USES
 from gateway.imap.completion import Completion, ok
 from gateway.imap.name_pattern import SEPARATOR, NamePattern
@@ -16,6 +17,37 @@ from gateway.wire.mailbox_name import fold_first_level
 
 MAILBOXES_PER_BLOCK = 200
 """So many are listed before the client is waited for."""
+
+
+CAPABILITIES = (
+    Capability("CHILDREN", "RFC 3348", "\\HasChildren and \\HasNoChildren in every LIST"),
+    Capability(
+        "LIST-EXTENDED",
+        "RFC 5258",
+        "Selection and return options, several patterns",
+        is_used_by=lambda command: isinstance(command, commands.List) and command.is_extended,
+    ),
+    Capability(
+        "LIST-STATUS",
+        "RFC 5819",
+        "STATUS of every mailbox listed, from the store; not of one that is still being read for the first time",
+        needs=("LIST-EXTENDED",),
+        is_used_by=lambda command: isinstance(command, commands.List) and bool(command.status),
+    ),
+    Capability("SPECIAL-USE", "RFC 6154", "Told in every LIST, asked for or not; one mailbox per use"),
+    Capability(
+        "STATUS=SIZE",
+        "RFC 8438",
+        "The octets of a mailbox, exactly; at Gmail and Microsoft, which list no exact sizes, of the messages read so "
+        "far",
+    ),
+    Capability(
+        "XLIST",
+        "Gmail's forerunner of RFC 6154",
+        "Outlook 2013 and 2016 find the special mailboxes only this way",
+        is_used_by=lambda command: isinstance(command, commands.List) and command.kind is ListKind.XLIST,
+    ),
+)
 
 
 async def list_mailboxes(session: Session, command: commands.List) -> Completion:

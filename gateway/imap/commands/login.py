@@ -9,6 +9,13 @@ import logging
 
 from gateway.auth import sasl
 from gateway.auth.errors import AuthFailed, Throttled
+from gateway.imap.capability import (
+    Capability,
+    before_login,
+    while_passwords_are_refused,
+    while_passwords_are_taken,
+    while_tls_can_start,
+)
 from gateway.imap.completion import Completion, bad, no, ok
 from gateway.imap.session import Session, State
 from gateway.wire import commands, write
@@ -18,6 +25,30 @@ log = logging.getLogger(__name__)
 
 LONGEST_DELAY_S = 3.0
 """How long an answer to a throttled login is held back; longer would cost us a connection and the guesser nothing."""
+
+
+CAPABILITIES = (
+    Capability("SASL-IR", "RFC 4959", "AUTHENTICATE with its first answer in the command. Before login", before_login),
+    Capability(
+        "STARTTLS",
+        "RFC 3501 section 6.2.1",
+        "On `imap` listeners with a certificate, before login. What was sent in the clear behind it is thrown away",
+        while_tls_can_start,
+    ),
+    Capability(
+        "LOGINDISABLED",
+        "RFC 3501 section 6.2.3",
+        "On connections without TLS from other machines, unless `imap.allow_plaintext_login`",
+        while_passwords_are_refused,
+    ),
+    Capability(
+        "AUTH=PLAIN",
+        "RFC 4616",
+        "Where a password is accepted on the connection as it is. Acting for another user is refused",
+        while_passwords_are_taken,
+    ),
+    Capability("AUTH=LOGIN", "draft-murchison-sasl-login", "As PLAIN; for old devices", while_passwords_are_taken),
+)
 
 
 async def start_tls(session: Session, _: commands.StartTls) -> Completion:
@@ -45,7 +76,7 @@ async def log_in(session: Session, command: commands.Login) -> Completion:
 async def authenticate(session: Session, command: commands.Authenticate) -> Completion:
     """AUTHENTICATE, with or without an initial response; `*` cancels."""
     mechanism = sasl.start(command.mechanism)
-    if mechanism is None or f"AUTH={command.mechanism}" in session.settings.disabled_capabilities:
+    if mechanism is None or not session.offers(f"AUTH={command.mechanism}"):
         return no("This mechanism is not offered", Code.CANNOT.value)
     if not session.can_log_in:
         return _privacy_required()

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from gateway.imap.capability import Capability
 from gateway.imap.commands.special_use import role_of_attribute
 from gateway.imap.completion import Completion, no, ok
 from gateway.imap.session import Session
 from gateway.wire import commands, write_code
 from gateway.wire.codes import Code
+
+CAPABILITIES = (
+    Capability(
+        "CREATE-SPECIAL-USE",
+        "RFC 6154 section 3",
+        "CREATE with USE, where the backend can hold it",
+        needs=("SPECIAL-USE",),
+        is_used_by=lambda command: isinstance(command, commands.Create) and bool(command.special_uses),
+    ),
+)
 
 
 async def create(session: Session, command: commands.Create) -> Completion:

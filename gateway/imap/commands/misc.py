@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from gateway.imap import capabilities
+from gateway.imap.capability import Capability
 from gateway.imap.completion import Completion, ok
 from gateway.imap.name_pattern import SEPARATOR
 from gateway.imap.session import Session
@@ -13,9 +13,31 @@ from gateway.wire import commands, write
 log = logging.getLogger(__name__)
 
 
+CAPABILITIES = (
+    Capability(
+        "ID",
+        "RFC 2971",
+        "The name and version of the gateway; the client's answer is logged at level debug",
+        is_used_by=lambda command: isinstance(command, commands.Id),
+    ),
+    Capability(
+        "ENABLE",
+        "RFC 5161",
+        "For CONDSTORE and QRESYNC",
+        is_used_by=lambda command: isinstance(command, commands.Enable),
+    ),
+    Capability(
+        "NAMESPACE",
+        "RFC 2342",
+        "One personal namespace, with `/` between the levels. Several accounts of a user are its top level",
+        is_used_by=lambda command: isinstance(command, commands.Namespace),
+    ),
+)
+
+
 async def capability(session: Session, _: commands.Capability) -> Completion:
     """RFC 9051 section 6.1.1."""
-    session.write(write.capability(capabilities.names(session.situation)))
+    session.write(write.capability(session.services.offer.names(session.situation)))
     return ok("Capability completed")
 
 
@@ -36,16 +58,18 @@ async def logout(session: Session, _: commands.Logout) -> Completion:
 
 
 async def identify(session: Session, command: commands.Id) -> Completion:
-    """RFC 2971. What the client says of itself goes to the log and changes nothing (section 3)."""
+    """RFC 2971. What the client says of itself goes to the log, and changes nothing (section 3) unless the operator has
+    made an exemption for clients of its name."""
     told = {name: value for name, value in command.fields or () if name in ("name", "version", "os", "vendor")}
     log.info("client at %s is %r", session.connection.address, told)
+    session.client = told.get("name")
     session.write(write.server_id([("name", "imap-gateway"), ("version", session.services.version)]))
     return ok("Id completed")
 
 
 async def enable(session: Session, command: commands.Enable) -> Completion:
     """RFC 5161. Unknown names are ignored, and only what was not enabled before is told."""
-    offered = capabilities.enableable(session.situation)
+    offered = session.services.offer.enableable(session.situation)
     asked = [name for name in command.capabilities if name in offered]
     enabled = []
     if "CONDSTORE" in asked and not session.has_condstore:

@@ -5,12 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from gateway.errors import MailError
+from gateway.imap.capability import Capability
 from gateway.imap.completion import Completion, ok
 from gateway.imap.session import Session
 from gateway.mailbox.view import View
 from gateway.wire import commands, write
 from gateway.wire.search import And, ModSeqSince, Not, Or, SearchKey, SearchReturn
 from gateway.wire.sequence_set import SequenceSet
+
+CAPABILITIES = (
+    Capability(
+        "ESEARCH",
+        "RFC 4731",
+        "RETURN (MIN MAX ALL COUNT)",
+        is_used_by=lambda command: isinstance(command, commands.Search) and command.returns is not None,
+    ),
+    Capability("SEARCHRES", "RFC 5182", "SAVE and `$`", needs=("ESEARCH",)),
+    Capability("WITHIN", "RFC 5032", "OLDER and YOUNGER"),
+)
+
 
 _REPORTED = frozenset({SearchReturn.MIN, SearchReturn.MAX, SearchReturn.ALL, SearchReturn.COUNT})
 

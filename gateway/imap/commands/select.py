@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from itertools import chain
 
 from gateway.errors import MailError
+from gateway.imap.capability import Capability
 from gateway.imap.completion import Completion, ok
 from gateway.imap.errors import ClientError
 from gateway.imap.session import Session
@@ -19,6 +20,20 @@ from gateway.wire.sequence_set import SequenceSet
 log = logging.getLogger(__name__)
 
 ROWS_PER_BLOCK = 1000
+
+
+CAPABILITIES = (
+    Capability(
+        "UNSELECT",
+        "RFC 3691",
+        "Leave a mailbox without expunging",
+        is_used_by=lambda command: isinstance(command, commands.Close) and not command.is_expunging,
+    ),
+    Capability(
+        "CONDSTORE", "RFC 7162", "MODSEQ is the gateway's own count, for every kind of backend", can_be_enabled=True
+    ),
+    Capability("QRESYNC", "RFC 7162", "VANISHED from tombstones", can_be_enabled=True, needs=("CONDSTORE", "ENABLE")),
+)
 
 
 async def select(session: Session, command: commands.Select) -> Completion:

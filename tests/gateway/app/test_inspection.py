@@ -134,5 +134,12 @@ def test_a_capability_that_does_not_exist_cannot_be_disabled(configurations: Con
     assert line == "gateway.toml: imap.disabled_capabilities: QRSYNC is no capability of this server"
 
 
+def test_exemptions_name_capabilities_that_exist_and_somebody(configurations: Configurations) -> None:
+    one = {"client": "Outlook*", "disabled_capabilities": ["IDLE", "IDEL"]}
+    (line,) = found(configurations, imap={"exemptions": [one]})
+    key = "imap.exemptions[1].disabled_capabilities"
+    assert line == f"gateway.toml: {key}: IDEL is no capability of this server"
+
+
 def test_a_store_in_a_folder_yet_to_be_made_is_right(configurations: Configurations, tmp_path: Path) -> None:
     assert found(configurations, store={"url": f"sqlite:///{tmp_path}/a/b/gateway.db"}) == []

@@ -3,6 +3,7 @@ from __future__ import annotations
 from gateway.app.settings import imap_settings, mail_settings, sync_settings
 from gateway.config import Config
 from gateway.imap.settings import ImapSettings
+from gateway.imap.switches import Exemption, Switches
 from gateway.mailbox.service import MailSettings
 from gateway.sync.engine import SyncSettings
 from gateway.sync.hydrate import Prefetch
@@ -24,6 +25,8 @@ def test_every_key_arrives() -> None:
             "imap": {
                 "allow_plaintext_login": True,
                 "disabled_capabilities": ["qresync"],
+                "added_capabilities": ["literal-"],
+                "exemptions": [{"client": "Outlook*", "account": "work", "disabled_capabilities": ["idle"]}],
                 "login_grace_s": 1,
                 "autologout_s": 2000,
                 "send_timeout_s": 3,
@@ -50,7 +53,11 @@ def test_every_key_arrives() -> None:
         send_timeout_s=3,
         idle_heartbeat_s=4,
         allow_plaintext_login=True,
-        disabled_capabilities=frozenset({"QRESYNC"}),
+        switches=Switches(
+            frozenset({"LITERAL-"}),
+            frozenset({"QRESYNC"}),
+            (Exemption(frozenset({"IDLE"}), "Outlook*", None, "work"),),
+        ),
     )
     assert sync_settings(config) == SyncSettings(Prefetch.BODIES, 10)
     assert mail_settings(config) == MailSettings(append_limit=5 << 20)

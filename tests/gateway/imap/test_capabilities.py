@@ -2,53 +2,107 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from gateway.imap.capabilities import CAPABILITIES, Situation, enableable, names
+from gateway.imap.capabilities import OFFER
+from gateway.imap.capability import Capability, Offer, Situation
 
 STRANGER = Situation(is_authenticated=False, can_start_tls=True, can_log_in=True, append_limit=1000)
 USER = replace(STRANGER, is_authenticated=True)
 
 
 def test_the_revision_comes_first_and_no_name_comes_twice() -> None:
-    told = names(STRANGER)
+    told = OFFER.names(STRANGER)
     assert told[0] == "IMAP4rev1"
     assert len(told) == len(set(told))
-    assert all(capability.source for capability in CAPABILITIES)
+    assert all(capability.source for capability in OFFER)
+
+
+def test_these_are_offered_to_a_user() -> None:
+    # By hand, so that nothing is lost from the line by mistake.
+    assert set(OFFER.names(USER)) == {
+        "APPENDLIMIT=1000",
+        "CHILDREN",
+        "CONDSTORE",
+        "CREATE-SPECIAL-USE",
+        "ENABLE",
+        "ESEARCH",
+        "ID",
+        "IDLE",
+        "IMAP4rev1",
+        "LIST-EXTENDED",
+        "LIST-STATUS",
+        "LITERAL+",
+        "MOVE",
+        "NAMESPACE",
+        "OBJECTID",
+        "QRESYNC",
+        "SEARCHRES",
+        "SPECIAL-USE",
+        "STATUS=SIZE",
+        "UIDPLUS",
+        "UNSELECT",
+        "WITHIN",
+        "XLIST",
+    }
 
 
 def test_mechanisms_are_offered_only_where_a_password_would_be_accepted() -> None:
-    assert {"AUTH=PLAIN", "AUTH=LOGIN", "SASL-IR", "STARTTLS"} <= set(names(STRANGER))
-    assert "LOGINDISABLED" not in names(STRANGER)
-    in_the_clear = names(replace(STRANGER, can_log_in=False))
+    assert {"AUTH=PLAIN", "AUTH=LOGIN", "SASL-IR", "STARTTLS"} <= set(OFFER.names(STRANGER))
+    assert "LOGINDISABLED" not in OFFER.names(STRANGER)
+    in_the_clear = OFFER.names(replace(STRANGER, can_log_in=False))
     assert {"LOGINDISABLED", "STARTTLS"} <= set(in_the_clear)
     assert not [name for name in in_the_clear if name.startswith("AUTH=")]
 
 
 def test_what_is_for_strangers_is_not_offered_after_login() -> None:
-    gone = set(names(STRANGER)) - set(names(USER))
+    gone = set(OFFER.names(STRANGER)) - set(OFFER.names(USER))
     assert gone == {"AUTH=PLAIN", "AUTH=LOGIN", "SASL-IR", "STARTTLS"}
 
 
 def test_gmails_extensions_are_for_users_who_have_such_an_account() -> None:
-    assert "X-GM-EXT-1" not in names(USER)
-    assert "X-GM-EXT-1" not in names(replace(STRANGER, has_gmail_ids=True))
-    assert "X-GM-EXT-1" in names(replace(USER, has_gmail_ids=True))
+    assert "X-GM-EXT-1" not in OFFER.names(USER)
+    assert "X-GM-EXT-1" not in OFFER.names(replace(STRANGER, has_gmail_ids=True))
+    assert "X-GM-EXT-1" in OFFER.names(replace(USER, has_gmail_ids=True))
 
 
 def test_the_append_limit_is_told_with_its_number() -> None:
-    assert "APPENDLIMIT=1000" in names(USER)
+    assert "APPENDLIMIT=1000" in OFFER.names(USER)
 
 
 def test_a_capability_can_be_switched_off_and_then_not_be_enabled() -> None:
     situation = replace(USER, disabled=frozenset({"QRESYNC", "APPENDLIMIT", "IDLE"}))
-    told = names(situation)
+    told = OFFER.names(situation)
     assert not {"QRESYNC", "APPENDLIMIT=1000", "IDLE"} & set(told)
-    assert enableable(situation) == {"CONDSTORE"}
-    assert enableable(USER) == {"CONDSTORE", "QRESYNC"}
+    assert OFFER.enableable(situation) == {"CONDSTORE"}
+    assert OFFER.enableable(USER) == {"CONDSTORE", "QRESYNC"}
 
 
 def test_nothing_is_advertised_that_cannot_be_kept_together() -> None:
-    told = set(names(USER))
+    told = set(OFFER.names(USER))
     # RFC 7888 section 5; RFC 7162 section 3.2.3; what only IMAP4rev2 has.
     assert not {"LITERAL+", "LITERAL-"} <= told
     assert "ENABLE" in told
     assert "IMAP4rev2" not in told
+
+
+def test_what_is_offered_only_if_added_takes_the_place_of_another() -> None:
+    offer = Offer(
+        (
+            Capability("PLUS", "-", "-"),
+            Capability("MINUS", "-", "-", is_unasked=False, replaces="PLUS"),
+        )
+    )
+    assert offer.names(USER) == ["PLUS"]
+    assert offer.names(replace(USER, added=frozenset({"MINUS"}))) == ["MINUS"]
+    assert offer.names(replace(USER, added=frozenset({"MINUS"}), disabled=frozenset({"MINUS"}))) == []
+
+
+def test_what_needs_another_goes_with_it() -> None:
+    told = OFFER.names(replace(USER, disabled=frozenset({"CONDSTORE"})))
+    assert not {"CONDSTORE", "QRESYNC"} & set(told)
+
+
+def test_names_are_found_in_whatever_case() -> None:
+    assert "idle" in OFFER
+    assert "IDEL" not in OFFER
+    assert OFFER.has("auth=plain", USER)
+    assert not OFFER.has("idle", replace(USER, disabled=frozenset({"IDLE"})))

@@ -10,6 +10,7 @@ import pytest
 from gateway.imap.connection import Connection
 from gateway.imap.conversation import converse
 from gateway.imap.settings import ImapSettings
+from gateway.imap.switches import Exemption, Switches
 from gateway.mailbox.namespace import MailboxEntry
 from gateway.mailbox.user_mail import UserMail
 from tests.scenarios.line_client import LineClient
@@ -176,10 +177,38 @@ async def test_an_alert_is_told_once(served: Served, monkeypatch: pytest.MonkeyP
 
 
 async def test_a_capability_switched_off_is_gone_and_refused(served: Served) -> None:
-    client = await logged_in(served, ImapSettings(disabled_capabilities=frozenset({"QRESYNC"})))
+    client = await logged_in(served, ImapSettings(switches=Switches(disabled=frozenset({"QRESYNC"}))))
     told = await client.ask(b"a CAPABILITY")
     assert b"QRESYNC" not in told[0].split()
     assert await client.ask(b"b ENABLE QRESYNC CONDSTORE") == [b"* ENABLED CONDSTORE", b"b OK Enabled"]
+    await client.close()
+
+
+async def test_commands_of_a_capability_switched_off_are_refused(served: Served) -> None:
+    client = await logged_in(served, ImapSettings(switches=Switches(disabled=frozenset({"IDLE", "MOVE"}))))
+    (told,) = await client.ask(b"a IDLE")
+    assert told == b"a BAD IDLE needs IDLE, which is not offered"
+    await client.ask(b"b SELECT INBOX")
+    assert await client.ask(b"c UID MOVE 1 INBOX") == [b"c BAD UID MOVE needs MOVE, which is not offered"]
+    assert (await client.ask(b"d UID COPY 999 INBOX"))[-1].startswith(b"d OK ")
+    await client.close()
+
+
+async def test_a_client_is_exempted_by_the_name_it_gives(served: Served) -> None:
+    switches = Switches(exemptions=(Exemption(frozenset({"IDLE"}), client="out*"),))
+    client = await logged_in(served, ImapSettings(switches=switches))
+    assert b"IDLE" in (await client.ask(b"a CAPABILITY"))[0].split()
+    await client.ask(b'b ID ("name" "Thunderbird")')
+    assert b"IDLE" in (await client.ask(b"c CAPABILITY"))[0].split()
+    await client.ask(b'd ID ("name" "Outlook-iOS")')
+    assert b"IDLE" not in (await client.ask(b"e CAPABILITY"))[0].split()
+    await client.close()
+
+
+async def test_an_account_is_exempted_by_its_name(served: Served) -> None:
+    switches = Switches(exemptions=(Exemption(frozenset({"IDLE"}), account="work", login=LOGIN),))
+    client = await logged_in(served, ImapSettings(switches=switches))
+    assert b"IDLE" not in (await client.ask(b"a CAPABILITY"))[0].split()
     await client.close()
 
 
