@@ -113,8 +113,9 @@ def gateways(is_direct: bool, tmp_path: Path) -> Iterator[GatewayFactory]:
         pytest.skip("is about the gateway itself, and there is none")
     started: list[GatewayProcess] = []
 
-    def make(accounts: Sequence[Account]) -> GatewayProcess:
-        gateway = GatewayProcess(tmp_path / f"gateway{len(started)}", accounts)
+    def make(accounts: Sequence[Account], *, has_password_files: bool = False) -> GatewayProcess:
+        directory = tmp_path / f"gateway{len(started)}"
+        gateway = GatewayProcess(directory, accounts, has_password_files=has_password_files)
         started.append(gateway)
         gateway.start()
         return gateway

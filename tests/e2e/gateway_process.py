@@ -11,7 +11,11 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
+from argon2 import PasswordHasher
+
+from gateway.auth.passwords import hash_password
 from tests.e2e.back import Back
 from tests.e2e.backends import Backend
 from tests.e2e.endpoint import Endpoint, Stage
@@ -26,6 +30,8 @@ _START_S = 90.0
 _STOP_S = 15.0
 # JMAP's least, so that what happens at a server that does not push is soon known.
 _POLL_INTERVAL_S = 1
+# What it costs to guess a password is nothing to a test: at the gateway's own cost each start would hash for a second.
+_CHEAP = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 
 Server = Dovecot | Cyrus
 
@@ -92,18 +98,30 @@ def new_account(server: Server, login: str, password: str) -> Account:
     return Account(login, password, Endpoint(server.host, server.imap_port, user, server.password), server.jmap_url)
 
 
-GatewayFactory = Callable[[Sequence[Account]], "GatewayProcess"]
+class GatewayFactory(Protocol):
+    """Starts a gateway for accounts; see `GatewayProcess`."""
+
+    def __call__(self, accounts: Sequence[Account], *, has_password_files: bool = False) -> GatewayProcess: ...
 
 
 class GatewayProcess:
     """One gateway serving IMAP on a port of its own, with its store and cache in `directory`.
 
-    The port stays the same over restarts, so that clients may reconnect.
+    The port stays the same over restarts, so that clients may reconnect. Local passwords are given as hashes,
+    or, with `has_password_files`, as they are.
     """
 
-    def __init__(self, directory: Path, accounts: Sequence[AnyAccount], *, prefetch: str = "headers") -> None:
+    def __init__(
+        self,
+        directory: Path,
+        accounts: Sequence[AnyAccount],
+        *,
+        prefetch: str = "headers",
+        has_password_files: bool = False,
+    ) -> None:
         self.directory = directory
         self._prefetch = prefetch
+        self._has_password_files = has_password_files
         self.port = free_port()
         self._accounts = {account.login: account for account in accounts}
         self._process: subprocess.Popen[bytes] | None = None
@@ -205,13 +223,18 @@ class GatewayProcess:
             lines += [
                 "[[users]]",
                 f"login = {_toml(account.login)}",
-                f"password_file = {_toml(self._secret(account.login, account.password))}",
+                self._password(account),
                 "[[accounts]]",
                 'name = "work"',
                 f"user = {_toml(account.login)}",
                 *self._connector(account),
             ]
         return "\n".join(lines) + "\n"
+
+    def _password(self, account: AnyAccount) -> str:
+        if self._has_password_files:
+            return f"password_file = {_toml(self._secret(account.login, account.password))}"
+        return f"password_hash = {_toml(hash_password(account.password, _CHEAP))}"
 
     def _connector(self, account: AnyAccount) -> list[str]:
         if isinstance(account, DeclaredAccount):

@@ -45,6 +45,22 @@ def test_an_unknown_login_is_refused_as_a_wrong_password_is(stages: StagePool, g
     assert (known.code, known.text) == (unknown.code, unknown.text)
 
 
+def test_a_password_in_a_file_is_taken_and_still_is_after_a_restart(
+    stages: StagePool, gateways: GatewayFactory
+) -> None:
+    (account,) = stages.accounts(1)
+    gateway = gateways([account], has_password_files=True)
+    for is_last in (False, True):
+        with RawClient(gateway.endpoint(account.login)) as client:
+            client.greeting()
+            assert refused(client, account.login, "wrong").code == "AUTHENTICATIONFAILED"
+            client.login()
+            assert client.select("INBOX").is_ok
+        gateway.stop()
+        if not is_last:
+            gateway.start()
+
+
 @pytest.mark.parametrize("command", ["SELECT INBOX", "STATUS INBOX (MESSAGES)", "APPEND INBOX {}", "IDLE"])
 def test_nothing_is_to_be_had_before_the_login(stage: Stage, command: str) -> None:
     with RawClient(stage.front) as client:
