@@ -11,7 +11,7 @@ from typing import Any
 from gateway.imap.errors import ClientError
 from gateway.mailbox.column_block import Column, ColumnBlock
 from gateway.mailbox.fetch import FetchRow, Needs
-from gateway.message.headers import select_fields
+from gateway.message.headers import field_selector
 from gateway.message.structure import render_plain_body
 from gateway.wire import gmail, write_fetch
 from gateway.wire.fetch import BinarySection, BinarySize, BodySection, FetchAttribute, FetchItem, Section, SectionText
@@ -21,12 +21,19 @@ from gateway.wire.fetch import BinarySection, BinarySize, BodySection, FetchAttr
 class RowItem:
     """An item that a row holds: `template % value(row)` is what is written of it.
 
-    `column` is set if it is a column of the mailbox, which can be had without rows.
+    `column` is set if it can be had without rows: from the values of that column, as `convert` makes them.
     """
 
     template: bytes
     value: Callable[[FetchRow], Any]
     column: Column | None = None
+    convert: Callable[[Any], Any] | None = None
+
+    def values(self, block: ColumnBlock) -> Iterable[Any]:
+        """Return the item's value of every message, in order; only if it has a column."""
+        assert self.column is not None, "the caller has asked"
+        values = block.values(self.column)
+        return values if self.convert is None else map(self.convert, values)
 
     def render(self, row: FetchRow) -> bytes:
         """Return name and value."""
@@ -67,16 +74,16 @@ class FetchPlan:
         return write_row
 
     def columns(self) -> tuple[Column, ...] | None:
-        """Return the columns of which a line consists, in their order; None if something else is needed."""
+        """Return the columns of which a line consists, in their order; None if something else is needed or done."""
+        if self.marks_seen:
+            return None
         columns = [item.column for item in self.items if isinstance(item, RowItem) and item.column is not None]
         return tuple(columns) if len(columns) == len(self.items) else None
 
     def block_writer(self) -> Callable[[ColumnBlock], bytes]:
         """Return what writes the lines of a whole block by one template; only if there are `columns`."""
-        columns = self.columns()
-        assert columns is not None, "the caller has asked"
-        items = [item.template for item in self.items if isinstance(item, RowItem)]
-        line = b"* %d FETCH (" + b" ".join(items) + write_fetch.CLOSE_LINE
+        items = [item for item in self.items if isinstance(item, RowItem)]
+        line = b"* %d FETCH (" + b" ".join(item.template for item in items) + write_fetch.CLOSE_LINE
         # All blocks but the last are of one length.
         lines: dict[int, bytes] = {}
 
@@ -84,7 +91,7 @@ class FetchPlan:
             template = lines.get(len(block))
             if template is None:
                 template = lines[len(block)] = line * len(block)
-            values = zip(block.sequence_numbers, *map(block.values, columns), strict=True)
+            values = zip(block.sequence_numbers, *(item.values(block) for item in items), strict=True)
             return template % tuple(chain.from_iterable(values))
 
         return write_block
@@ -121,14 +128,16 @@ def _planned(item: FetchItem) -> RowItem | BodyItem:
     match item:
         case BodySection(section, partial):
             if not section.part and section.text in _OF_HEADER:
-                return RowItem(name + b" %b", _header_value(section, partial))
+                return _header_item(name, section, partial)
             return BodyItem(name, section, partial)
         case BinarySection() | BinarySize():
             raise ClientError("BINARY is not offered")
         case FetchAttribute():
             if item in _IN_BODY:
                 return BodyItem(name, _IN_BODY[item], None)
-            return RowItem(name + _FORMATS.get(item, b" %b"), _VALUES[item], _COLUMNS.get(item))
+            if item is FetchAttribute.RFC822_HEADER:
+                return _header_item(name, _HEADER, None)
+            return RowItem(name + _FORMATS.get(item, b" %b"), _VALUES[item], _COLUMNS.get(item), _CONVERSIONS.get(item))
 
 
 def _plain_body(row: FetchRow) -> bytes:
@@ -164,27 +173,33 @@ _COLUMNS = {
     FetchAttribute.MODSEQ: Column.MODSEQ,
     FetchAttribute.INTERNALDATE: Column.INTERNAL_DATE,
     FetchAttribute.RFC822_SIZE: Column.SIZE,
+    FetchAttribute.ENVELOPE: Column.ENVELOPE,
+    FetchAttribute.BODYSTRUCTURE: Column.STRUCTURE,
+    FetchAttribute.BODY: Column.STRUCTURE,
 }
+
+_CONVERSIONS: dict[FetchAttribute, Callable[[Any], Any]] = {FetchAttribute.BODY: render_plain_body}
 
 _OF_HEADER = frozenset({SectionText.HEADER, SectionText.HEADER_FIELDS, SectionText.HEADER_FIELDS_NOT})
 
 
-def _header_value(section: Section, partial: tuple[int, int] | None) -> Callable[[FetchRow], bytes]:
-    is_exclude = section.text is SectionText.HEADER_FIELDS_NOT
+def _header_item(name: bytes, section: Section, partial: tuple[int, int] | None) -> RowItem:
+    select: Callable[[bytes], bytes] | None = None
+    if section.text is not SectionText.HEADER:
+        select = field_selector(section.fields, section.text is SectionText.HEADER_FIELDS_NOT)
 
-    def value(row: FetchRow) -> bytes:
-        assert row.header is not None, "the plan asked for it"
-        header = row.header
-        if section.text is not SectionText.HEADER:
-            header = select_fields(header, section.fields, is_exclude)
+    def literal(header: bytes) -> bytes:
+        if select is not None:
+            header = select(header)
         if partial is not None:
             header = header[partial[0] : partial[0] + partial[1]]
         return write_fetch.literal_start(len(header)) + write_fetch.literal_octets(header)
 
-    return value
+    def value(row: FetchRow) -> bytes:
+        assert row.header is not None, "the plan asked for it"
+        return literal(row.header)
 
-
-_VALUES[FetchAttribute.RFC822_HEADER] = _header_value(_HEADER, None)
+    return RowItem(name + b" %b", value, Column.HEADER, literal)
 
 
 def _needs(asked: Iterable[FetchItem], planned: Iterable[RowItem | BodyItem]) -> Needs:

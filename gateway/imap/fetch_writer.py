@@ -26,6 +26,9 @@ CHUNK = 4 * BLOCK
 COLUMN_ROWS = 1000
 """Messages that are written at a time where the columns hold all that is asked for: about a millisecond's work."""
 
+TEXT_ROWS = 250
+"""Messages that are written at a time where texts are read from the store besides: as much work again."""
+
 _WHOLE = Section()
 # These concern the account and not one message: the next would fail as well.
 _HOPELESS = frozenset({ErrorKind.UNAVAILABLE, ErrorKind.RATE_LIMITED, ErrorKind.AUTH_EXPIRED})
@@ -57,12 +60,13 @@ class FetchWriter:
         self.missing = len(uids) - shown
 
     async def _write_by_block(self, uids: Sequence[int], columns: Collection[Column]) -> int:
-        """Write what the columns hold, and row by row where they do not; return how many were shown."""
+        """Write what columns and texts hold, and row by row where they do not; return how many were shown."""
         write_block = self._plan.block_writer()
+        rows = TEXT_ROWS if any(column.is_text for column in columns) else COLUMN_ROWS
         shown = 0
-        for start in range(0, len(uids), COLUMN_ROWS):
-            part = uids[start : start + COLUMN_ROWS]
-            block = self._view.block(part, columns)
+        for start in range(0, len(uids), rows):
+            part = uids[start : start + rows]
+            block = await self._view.block(part, columns)
             if block is None:
                 shown += await self._write_by_row(part)
                 continue

@@ -1,13 +1,13 @@
-"""What FETCH shows of the columns alone, for many messages at a time, without an object for each."""
+"""What FETCH shows of columns and finished texts, for many messages at a time, without an object for each."""
 
 from __future__ import annotations
 
 import enum
 from array import array
 from bisect import bisect_left
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from gateway.mailbox.columns import UNKNOWN
@@ -18,13 +18,35 @@ if TYPE_CHECKING:
 
 
 class Column(enum.Enum):
-    """What a block has of each message. Flags and dates are finished for the wire, the others are numbers."""
+    """What a block has of each message.
+
+    Flags, dates, envelopes and structures are finished for the wire, headers are raw blocks, the others are numbers.
+    Envelopes, structures and headers are texts, which are read from the store; the others are in memory.
+    """
 
     UID = "uid"
     FLAGS = "flags"
     MODSEQ = "modseq"
     INTERNAL_DATE = "internal date"
     SIZE = "size"
+    ENVELOPE = "envelope"
+    STRUCTURE = "structure"
+    HEADER = "header"
+
+    @property
+    def is_text(self) -> bool:
+        return self in _TEXTS
+
+
+_TEXTS = frozenset({Column.ENVELOPE, Column.STRUCTURE, Column.HEADER})
+
+
+@dataclass(frozen=True, slots=True)
+class Texts:
+    """Texts of messages that follow one another, and whose they are."""
+
+    message_ids: Sequence[int] = ()
+    values: Mapping[Column, Sequence[bytes]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +61,7 @@ class ColumnBlock:
     first: int
     start: int
     stop: int
+    texts: Texts
 
     def __len__(self) -> int:
         return self.stop - self.start
@@ -61,6 +84,8 @@ class ColumnBlock:
                 return format_internal_dates(columns.internal_dates[place], columns.zones[place])
             case Column.FLAGS:
                 return self._flags()
+            case _:
+                return self.texts.values[column]
 
     def _flags(self) -> list[bytes]:
         columns, rendered = self.mailbox.columns, self.mailbox.flag_sets.rendered
@@ -80,10 +105,12 @@ def column_block(
     recent: AbstractSet[int],
     uids: Sequence[int],
     wanted: Collection[Column],
+    texts: Texts,
 ) -> ColumnBlock | None:
     """Return the block of these UIDs, ascending and not empty, of which the client knows `known`.
 
-    None if they do not follow one another both there and in the columns, or if something of them has to be found out.
+    `texts` are those of these UIDs. None if the UIDs do not follow one another both there and in the columns, if the
+    texts are of other messages, or if something has to be found out.
     """
     columns = mailbox.columns
     asked = array("I", uids)
@@ -95,4 +122,6 @@ def column_block(
         return None
     if Column.INTERNAL_DATE in wanted and UNKNOWN in columns.internal_dates[start:stop]:
         return None
-    return ColumnBlock(mailbox, recent, first + 1, start, stop)
+    if texts.values and columns.message_ids[start:stop] != array("q", texts.message_ids):
+        return None
+    return ColumnBlock(mailbox, recent, first + 1, start, stop, texts)

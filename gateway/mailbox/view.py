@@ -16,6 +16,7 @@ from gateway.mailbox.label_writer import LabelWriter
 from gateway.mailbox.open_mailbox import OpenMailbox
 from gateway.mailbox.read_ahead import ReadAhead
 from gateway.mailbox.search import Scope, Searcher
+from gateway.mailbox.texts import TextReader
 from gateway.mailbox.transfer import CopyOutcome, Transfer
 from gateway.store import tombstones
 from gateway.sync.engine import AccountEngine
@@ -108,6 +109,7 @@ class View:
         self._recent: set[int] = set()
         self._told_modseq = mailbox.modseq
         self._ahead = ReadAhead(mailbox, engine)
+        self._texts = TextReader(mailbox, engine)
         self._bell: Callable[[], None] | None = None
         self._is_open = True
         self._claim_recent(self.uids)
@@ -293,9 +295,12 @@ class View:
             async for block in reader.blocks(entries, needs):
                 yield block
 
-    def block(self, uids: Sequence[int], columns: Collection[Column]) -> ColumnBlock | None:
+    async def block(self, uids: Sequence[int], columns: Collection[Column]) -> ColumnBlock | None:
         """Return the messages, ascending by UID, as a block; None if only `fetch` can give what is asked for."""
-        return column_block(self._mailbox, self.uids, self._recent, uids, columns)
+        texts = await self._texts.read(uids, columns)
+        if texts is None:
+            return None
+        return column_block(self._mailbox, self.uids, self._recent, uids, columns, texts)
 
     async def search(self, key: SearchKey, *, saved: Sequence[int] = ()) -> list[int]:
         """Return the UIDs that match, ascending; `saved` is what `$` stands for.

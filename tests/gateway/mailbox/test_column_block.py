@@ -6,13 +6,15 @@ from typing import cast
 
 import pytest
 
-from gateway.mailbox.column_block import Column, ColumnBlock, column_block
+from gateway.mailbox.column_block import Column, ColumnBlock, Texts, column_block
 from gateway.mailbox.columns import UNKNOWN, Columns, Entry
 from gateway.mailbox.flag_sets import FlagSets
 from gateway.mailbox.open_mailbox import OpenMailbox
 from gateway.store.flags import FlagSet
 
 UIDS = (3, 5, 8, 9, 12)
+HELD = tuple(column for column in Column if not column.is_text)
+NONE = Texts()
 
 
 @pytest.fixture
@@ -26,7 +28,7 @@ def mailbox() -> OpenMailbox:
 
 
 def block_of(mailbox: OpenMailbox, *uids: int, known: tuple[int, ...] = UIDS) -> ColumnBlock | None:
-    return column_block(mailbox, array("I", known), frozenset(), uids, tuple(Column))
+    return column_block(mailbox, array("I", known), frozenset(), uids, HELD, NONE)
 
 
 def test_neighbours_are_one_block(mailbox: OpenMailbox) -> None:
@@ -43,7 +45,7 @@ def test_neighbours_are_one_block(mailbox: OpenMailbox) -> None:
 
 
 def test_recent_is_shown_of_those_that_are(mailbox: OpenMailbox) -> None:
-    block = column_block(mailbox, array("I", UIDS), {8}, (5, 8), (Column.FLAGS,))
+    block = column_block(mailbox, array("I", UIDS), {8}, (5, 8), (Column.FLAGS,), NONE)
     assert block is not None
     assert block.values(Column.FLAGS) == [b"(\\Seen)", b"(\\Flagged work \\Recent)"]
 
@@ -61,6 +63,19 @@ def test_what_is_no_block_is_told_apart(mailbox: OpenMailbox) -> None:
 def test_what_has_to_be_found_out_first_is_no_block(mailbox: OpenMailbox, column: Column) -> None:
     mailbox.columns.sizes[2] = mailbox.columns.internal_dates[2] = UNKNOWN
     known = array("I", UIDS)
-    assert column_block(mailbox, known, frozenset(), (5, 8), (column,)) is None
-    assert column_block(mailbox, known, frozenset(), (3, 5), (column,)) is not None
-    assert column_block(mailbox, known, frozenset(), (5, 8), (Column.UID, Column.FLAGS)) is not None
+    assert column_block(mailbox, known, frozenset(), (5, 8), (column,), NONE) is None
+    assert column_block(mailbox, known, frozenset(), (3, 5), (column,), NONE) is not None
+    assert column_block(mailbox, known, frozenset(), (5, 8), (Column.UID, Column.FLAGS), NONE) is not None
+
+
+def test_texts_come_with_the_messages_whose_they_are(mailbox: OpenMailbox) -> None:
+    texts = Texts((105, 108), {Column.ENVELOPE: (b"(five)", b"(eight)")})
+    block = column_block(mailbox, array("I", UIDS), frozenset(), (5, 8), (Column.UID, Column.ENVELOPE), texts)
+    assert block is not None
+    assert block.values(Column.ENVELOPE) == (b"(five)", b"(eight)")
+
+
+@pytest.mark.parametrize("message_ids", [(105, 109), (108, 105), (105,), (105, 108, 109)])
+def test_texts_of_other_messages_are_not_shown(mailbox: OpenMailbox, message_ids: tuple[int, ...]) -> None:
+    texts = Texts(message_ids, {Column.ENVELOPE: [b"()"] * len(message_ids)})
+    assert column_block(mailbox, array("I", UIDS), frozenset(), (5, 8), (Column.ENVELOPE,), texts) is None

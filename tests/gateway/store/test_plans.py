@@ -59,6 +59,13 @@ PLANS = {
     "outlines._HEADER_VALUES": ["SEARCH header_values USING INTEGER PRIMARY KEY"],
     "outlines._WITH_HEADER": ["SEARCH headers USING INTEGER PRIMARY KEY"],
     "outlines._MISSING_NEWEST": ["SEARCH placements USING PRIMARY KEY (mailbox_id=? AND uid<?)"],
+    **{
+        f"outline_runs.{name}": [
+            "SEARCH placements USING PRIMARY KEY (mailbox_id=? AND uid>? AND uid<?)",
+            f"SEARCH {table} USING INTEGER PRIMARY KEY",
+        ]
+        for name, table in (("_ENVELOPES", "envelopes"), ("_STRUCTURES", "structures"), ("_HEADERS", "headers"))
+    },
     "intents._PENDING": ["SEARCH intents USING INDEX ix_intents_account_id"],
 }
 

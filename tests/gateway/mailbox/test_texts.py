@@ -1,0 +1,80 @@
+"""Texts of messages that follow one another are those of the rows, or none at all."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from types import SimpleNamespace
+from typing import Any, cast
+
+from gateway.mailbox.column_block import Column
+from gateway.mailbox.fetch import Needs
+from gateway.mailbox.open_mailbox import OpenMailbox
+from gateway.mailbox.texts import COLD_S, TextReader
+from gateway.mailbox.view import View
+from gateway.sync.engine import AccountEngine
+from tests.manual_clock import ManualClock
+from tests.stack import INBOX, Stack, message
+
+TEXTS = (Column.ENVELOPE, Column.STRUCTURE, Column.HEADER)
+ALL_TEXTS = Needs(envelope=True, structure=True, header=True)
+
+
+async def opened(stack: Stack) -> View:
+    backend = await stack.add_account()
+    for number in (1, 2, 3):
+        backend.deliver(INBOX, message(number))
+    return await stack.open()
+
+
+async def test_a_block_has_the_texts_of_the_rows(stack: Stack) -> None:
+    view = await opened(stack)
+    rows = [row async for block in view.fetch(view.uids, ALL_TEXTS) for row in block]
+    block = await view.block([2, 3], (Column.UID, *TEXTS))
+    assert block is not None
+    assert list(block.sequence_numbers) == [2, 3]
+    assert list(block.values(Column.ENVELOPE)) == [row.envelope for row in rows[1:]]
+    assert list(block.values(Column.STRUCTURE)) == [row.structure for row in rows[1:]]
+    assert list(block.values(Column.HEADER)) == [row.header for row in rows[1:]]
+
+
+async def test_there_is_no_block_before_all_its_texts_are_known(stack: Stack) -> None:
+    view = await opened(stack)
+    assert await view.block(view.uids, [Column.ENVELOPE]) is None
+    assert [row.uid async for block in view.fetch([1, 3], ALL_TEXTS) for row in block] == [1, 3]
+    assert await view.block(view.uids, [Column.ENVELOPE]) is None
+    assert await view.block([3], TEXTS) is not None
+    assert await view.block([1, 3], [Column.ENVELOPE]) is None
+
+
+class SlowStore:
+    """A store whose reads take as long as they are told to."""
+
+    def __init__(self, clock: ManualClock) -> None:
+        self.takes_s = 0.0
+        self.places: list[str] = []
+        self._clock = clock
+
+    async def read(self, body: Callable[[Any], Awaitable[Any]]) -> list[list[tuple[int, bytes]]]:
+        return self._answer("loop")
+
+    async def read_bulk(self, body: Callable[[Any], Awaitable[Any]]) -> list[list[tuple[int, bytes]]]:
+        return self._answer("thread")
+
+    def _answer(self, place: str) -> list[list[tuple[int, bytes]]]:
+        self.places.append(place)
+        self._clock.advance(self.takes_s)
+        return [[(100, b"()")]]
+
+
+async def test_what_waits_for_the_disk_is_read_beside_the_loop() -> None:
+    clock = ManualClock()
+    store = SlowStore(clock)
+    engine = cast(AccountEngine, SimpleNamespace(context=SimpleNamespace(store=store, clock=clock)))
+    reader = TextReader(cast(OpenMailbox, SimpleNamespace(id=7)), engine)
+    for takes_s in (0.0, 2 * COLD_S, 2 * COLD_S, 0.0, 0.0):
+        store.takes_s = takes_s
+        texts = await reader.read([1], [Column.UID, Column.ENVELOPE])
+        assert texts is not None
+        assert texts.values == {Column.ENVELOPE: [b"()"]}
+    assert store.places == ["loop", "loop", "thread", "thread", "loop"]
+    assert await reader.read([1, 2], [Column.ENVELOPE]) is None
