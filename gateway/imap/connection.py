@@ -314,6 +314,8 @@ class Connection(asyncio.Protocol):
     async def _wait(self, timeout_s: float) -> bool:
         """Wait until rung; False if the time is over first. A ring since the last wait counts."""
         if not self._is_rung:
+            # Now rather than at the end of the turn, behind whatever the others do in it.
+            self._flush()
             self._waiter = self._loop.create_future()
             timer = self._loop.call_later(timeout_s, _resolve, self._waiter, False)
             try:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import chain
 from operator import attrgetter
 from typing import Any
@@ -97,8 +98,11 @@ class FetchPlan:
         return write_block
 
 
-def plan(items: Sequence[FetchItem], *, with_uid: bool, with_modseq: bool) -> FetchPlan:
-    """Make a plan. UID and MODSEQ are added where the command implies them and does not ask for them.
+@lru_cache(maxsize=256)
+def plan(items: tuple[FetchItem, ...], *, with_uid: bool, with_modseq: bool) -> FetchPlan:
+    """Make a plan, or give the one made before: clients ask for few different things.
+
+    UID and MODSEQ are added where the command implies them and does not ask for them.
 
     Raises:
         ClientError: an item that is not offered.

@@ -26,8 +26,11 @@ CHUNK = 4 * BLOCK
 COLUMN_ROWS = 1000
 """Messages that are written at a time where the columns hold all that is asked for: about a millisecond's work."""
 
-TEXT_ROWS = 250
+TEXT_ROWS = 128
 """Messages that are written at a time where texts are read from the store besides: as much work again."""
+
+FEW_ROWS = 50
+"""So few rows are written in a moment. A screen of a phone has fewer."""
 
 _WHOLE = Section()
 # These concern the account and not one message: the next would fail as well.
@@ -72,9 +75,7 @@ class FetchWriter:
                 continue
             self._session.write(write_block(block))
             shown += len(block)
-            await self._session.drain()
-            # As below.
-            await asyncio.sleep(0)
+            await self._pause(len(block))
         return shown
 
     async def _write_by_row(self, uids: Sequence[int]) -> int:
@@ -86,15 +87,22 @@ class FetchWriter:
             if write_row is not None:
                 shown = rows
                 self._write_rows(rows, write_row)
-                await self._session.drain()
             else:
                 shown = [row for row in rows if await self._write_with_body(row)]
             shown_in_all += len(shown)
             if self._plan.marks_seen and not self._view.is_read_only:
                 await self._mark_seen(shown)
-            # Even if the client keeps up with us, the others are to have their turn.
-            await asyncio.sleep(0)
+            await self._pause(len(shown))
         return shown_in_all
+
+    async def _pause(self, rows: int) -> None:
+        """Wait for a slow client; and even if it keeps up with us, the others are to have their turn.
+
+        Not for a few rows: they leave in one packet with the tagged line.
+        """
+        await self._session.drain()
+        if rows > FEW_ROWS:
+            await asyncio.sleep(0)
 
     def _write_rows(self, rows: Sequence[FetchRow], write_row: Callable[[FetchRow], bytes]) -> None:
         self._session.write(b"".join(map(write_row, rows)))

@@ -1,10 +1,16 @@
 from __future__ import annotations
 
+from array import array
+from types import SimpleNamespace
+from typing import cast
+
 import pytest
 
 from gateway.imap.errors import ClientError
 from gateway.imap.fetch_plan import BodyItem, RowItem, plan
+from gateway.mailbox.column_block import Column, ColumnBlock, Texts
 from gateway.mailbox.fetch import FetchRow, Needs
+from gateway.mailbox.open_mailbox import OpenMailbox
 from gateway.wire.fetch import BinarySection, BodySection, FetchAttribute, FetchItem, Section, SectionText
 
 HEADER = b"From: a@example.org\r\nSubject: Hi\r\n there\r\nTo: b@example.org\r\n\r\n"
@@ -89,7 +95,7 @@ def test_uid_and_modseq_are_added_once_where_the_command_implies_them() -> None:
     ],
 )
 def test_only_what_is_needed_is_read(items: list[FetchItem], needs: Needs) -> None:
-    assert plan(items, with_uid=True, with_modseq=False).needs == needs
+    assert plan(tuple(items), with_uid=True, with_modseq=False).needs == needs
 
 
 @pytest.mark.parametrize(
@@ -106,16 +112,16 @@ def test_only_what_is_needed_is_read(items: list[FetchItem], needs: Needs) -> No
     ],
 )
 def test_reading_without_peek_marks_as_seen(item: FetchItem, marks: bool) -> None:
-    assert plan([item], with_uid=False, with_modseq=False).marks_seen is marks
+    assert plan((item,), with_uid=False, with_modseq=False).marks_seen is marks
 
 
 def test_outlooks_peek_is_answered_under_the_name_rfc822() -> None:
-    (item,) = plan([FetchAttribute.RFC822_PEEK], with_uid=False, with_modseq=False).items
+    (item,) = plan((FetchAttribute.RFC822_PEEK,), with_uid=False, with_modseq=False).items
     assert item == BodyItem(b"RFC822", Section(), None)
 
 
 def test_a_plan_with_a_body_has_no_row_writer() -> None:
-    made = plan([FetchAttribute.UID, BodySection(Section())], with_uid=False, with_modseq=False)
+    made = plan((FetchAttribute.UID, BodySection(Section())), with_uid=False, with_modseq=False)
     assert made.row_writer() is None
     assert isinstance(made.items[0], RowItem)
     assert made.items[0].render(ROW) == b"UID 77"
@@ -123,4 +129,41 @@ def test_a_plan_with_a_body_has_no_row_writer() -> None:
 
 def test_binary_is_refused_as_it_is_not_advertised() -> None:
     with pytest.raises(ClientError):
-        plan([BinarySection((1,))], with_uid=False, with_modseq=False)
+        plan((BinarySection((1,)),), with_uid=False, with_modseq=False)
+
+
+def test_what_was_asked_before_has_the_same_plan() -> None:
+    items = (FetchAttribute.FLAGS, BodySection(FIELDS, is_peek=True))
+    made = plan(items, with_uid=True, with_modseq=False)
+    assert plan((FetchAttribute.FLAGS, BodySection(FIELDS, is_peek=True)), with_uid=True, with_modseq=False) is made
+    assert plan(items, with_uid=False, with_modseq=False) != made
+    assert plan((FetchAttribute.FLAGS, BodySection(FIELDS)), with_uid=True, with_modseq=False).marks_seen
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        FetchAttribute.ENVELOPE,
+        FetchAttribute.BODYSTRUCTURE,
+        FetchAttribute.BODY,
+        FetchAttribute.RFC822_HEADER,
+        BodySection(Section(text=SectionText.HEADER), is_peek=True),
+        BodySection(FIELDS, is_peek=True),
+        BodySection(FIELDS, (3, 5), is_peek=True),
+        BodySection(Section(text=SectionText.HEADER_FIELDS_NOT, fields=(b"to",)), is_peek=True),
+    ],
+)
+def test_a_block_is_written_like_its_rows(item: FetchItem) -> None:
+    made = plan((item, FetchAttribute.UID), with_uid=True, with_modseq=False)
+    assert made.columns() is not None
+    texts = {Column.ENVELOPE: [ROW.envelope], Column.STRUCTURE: [ROW.structure], Column.HEADER: [ROW.header]}
+    columns = SimpleNamespace(uids=array("I", [ROW.uid]))
+    mailbox = cast(OpenMailbox, SimpleNamespace(columns=columns))
+    block = ColumnBlock(mailbox, frozenset(), 3, 0, 1, Texts([1], cast(dict[Column, list[bytes]], texts)))
+    assert made.block_writer()(block) == line(item, FetchAttribute.UID, with_uid=True)
+
+
+def test_what_marks_as_seen_is_not_written_in_blocks() -> None:
+    assert plan((BodySection(FIELDS),), with_uid=True, with_modseq=False).columns() is None
+    assert plan((BodySection(FIELDS, is_peek=True),), with_uid=True, with_modseq=False).columns() is not None
+    assert plan((FetchAttribute.EMAILID,), with_uid=True, with_modseq=False).columns() is None
