@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from bisect import bisect_right
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Protocol
 
@@ -54,6 +55,7 @@ class OpenMailbox:
         self.modseq = 0
         self.row: MailboxRow
         self.recent_uid = 1
+        self._read_below = 1
         self.ghosts: dict[int, Entry] = {}
         self.is_defunct = False
         self._store = store
@@ -100,6 +102,7 @@ class OpenMailbox:
                 return
             self.row = row
             if row.highestmodseq == self.modseq:
+                self._read_below = row.uidnext
                 return
             since = self.modseq
             rows = await self._store.read_bulk(lambda tx: placements.changed_since(tx, self.id, since))
@@ -113,6 +116,7 @@ class OpenMailbox:
                 self._apply([self._entry(entry) for entry in rows[start : start + LOAD_ROWS] if entry[0] not in buried])
             # Only now: cut off before this, the next refresh reads the same again, which does no harm.
             self.modseq = max(row.highestmodseq, max((entry[4] for entry in rows), default=0))
+            self._read_below = row.uidnext
 
     def _bury(self, gone: Iterable[int]) -> None:
         removed = self.columns.remove(gone)
@@ -230,6 +234,15 @@ class OpenMailbox:
         """Return the entry of a UID, a ghost's too."""
         position = self.columns.index(uid)
         return self.columns.entry(position) if position is not None else self.ghosts.get(uid)
+
+    def uidnext_after(self, top: int) -> int:
+        """Return the UIDNEXT for a client that knows what is there up to `top`.
+
+        While the mailbox is read again, UIDNEXT of the row is above messages that are not in the columns yet.
+        """
+        uids = self.columns.uids
+        untold = bisect_right(uids, top)
+        return uids[untold] if untold < len(uids) else max(self._read_below, top + 1)
 
     async def close(self) -> None:
         """Stop listening and finish what is being written; the object is of no more use."""

@@ -136,7 +136,8 @@ class View:
 
     @property
     def uidnext(self) -> int:
-        return self._mailbox.row.uidnext
+        """No message that this client is yet to be told of has a UID below this one."""
+        return self._mailbox.uidnext_after(max(self._top, self.uids[-1] if self.uids else 0))
 
     @property
     def highestmodseq(self) -> int:
@@ -341,7 +342,7 @@ class View:
         in `known` is the highest UID ever given out, since the one meant may be among those expunged.
         """
         row = self._mailbox.row
-        top = row.uidnext - 1
+        top = self.uidnext - 1
         within = known.resolve(top) if known is not None else ([(1, top)] if top else [])
         if modseq >= row.tombstone_floor:
             gone = await self._engine.context.store.read_bulk(lambda tx: tombstones.since(tx, row.id, modseq))

@@ -282,6 +282,29 @@ async def test_a_message_that_goes_between_two_reads_does_not_come_back(stack: S
     assert 1 not in mailbox.columns.uids
 
 
+async def test_uidnext_is_not_above_a_message_that_is_still_being_read(stack: Stack) -> None:
+    view = await opened(stack, 2)
+    mailbox, store = view._mailbox, stack.store
+    read_bulk = store.read_bulk
+    seen: list[int] = []
+
+    async def open_then_read(body: Body[T]) -> T:
+        if mailbox.row.uidnext == 4 and not seen:
+            late = View("INBOX", mailbox, view._engine, view._transfer, is_read_only=True)
+            seen.extend((len(late.uids), late.uidnext))
+            late.close()
+        return await read_bulk(body)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(store, "read_bulk", open_then_read)
+        stack.backends["work"].deliver(INBOX, message(7))
+        await eventually(view, lambda: list(mailbox.columns.uids), lambda uids: uids == [1, 2, 3])
+    assert seen == [2, 3]
+    assert view.uidnext == 3
+    await until_held(view, 3)
+    assert view.uidnext == 4
+
+
 async def test_dates_no_client_can_show_are_replaced(stack: Stack) -> None:
     backend = await stack.add_account("work", layout="folders")
     for date in (
