@@ -73,7 +73,8 @@ def test_no_key_is_documented_that_does_not_exist() -> None:
 
 @pytest.mark.parametrize(("command", "options"), COMMANDS, ids=[command for command, _ in COMMANDS])
 def test_every_command_and_option_is_documented(command: str, options: list[str]) -> None:
-    groups = ("imap-gateway", "imap-gateway user", "imap-gateway app-password", "imap-gateway account")
+    names = ("", " user", " app-password", " account", " store")
+    groups = [f"imap-gateway{name}" for name in names]
     if command not in groups:
         assert re.search(rf"^\| `{command}( [A-Z]+)*` \|", CONFIGURATION, flags=re.MULTILINE), command
     for option in options:

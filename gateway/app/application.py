@@ -21,7 +21,7 @@ from gateway.app.loop_delay import LoopDelayProbe
 from gateway.app.metrics_door import MetricsDoor
 from gateway.app.resealing import reseal
 from gateway.app.settings import imap_settings, mail_settings, sync_settings
-from gateway.app.storage import kept_bodies, open_vault, served_store
+from gateway.app.storage import CACHE_KEY_PURPOSE, kept_bodies, open_vault, served_store
 from gateway.auth.errors import VaultError
 from gateway.auth.users import UserDirectory
 from gateway.auth.vault import Vault
@@ -32,6 +32,7 @@ from gateway.imap.capabilities import OFFER
 from gateway.imap.limits import ConnectionLimits
 from gateway.imap.listener import ImapDoor, Protocol
 from gateway.imap.services import ImapServices
+from gateway.mailbox.quota import Quotas
 from gateway.mailbox.service import MailService
 from gateway.metrics import Gauge, Metrics
 from gateway.store.accounts import AccountRow, all_accounts
@@ -46,8 +47,6 @@ DRAIN_S = 30.0
 
 REPEAT_S = 1.0
 """Signals within this time of the first are the same request."""
-
-_CACHE_KEY_PURPOSE = b"body cache"
 
 
 class Application:
@@ -134,7 +133,7 @@ class Application:
 
     async def _open_cache(self, vault: Vault) -> BodyCache:
         settings = self._config.cache
-        key = vault.derive(_CACHE_KEY_PURPOSE) if settings.seal else None
+        key = vault.derive(CACHE_KEY_PURPOSE) if settings.seal else None
         kept = await asyncio.to_thread(kept_bodies, self._config, vault)
         cache = BodyCache(settings.directory, settings.max_size, key, kept=kept)
         try:
@@ -151,9 +150,9 @@ class Application:
             per_address=settings.connections_per_address,
             per_user=settings.connections_per_user,
         )
-        door = ImapDoor(
-            ImapServices(settings, OFFER, mail, UserDirectory(store), limits, self._tls, gateway.__version__)
-        )
+        quotas, directory = Quotas(SystemClock()), UserDirectory(store)
+        services = ImapServices(settings, OFFER, mail, quotas, directory, limits, self._tls, gateway.__version__)
+        door = ImapDoor(services)
         self.metrics.add(
             Gauge("imap_gateway_connections", "Connections of mail clients.", lambda: limits.connections),
             Gauge("imap_gateway_accounts", "Accounts that are followed.", lambda: len(mail.engines())),

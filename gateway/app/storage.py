@@ -11,10 +11,12 @@ from pathlib import Path
 from gateway.auth.vault import KEY_OCTETS, Vault, create_key_file, read_key_file, vault_from_text
 from gateway.config import Config, read_secret
 from gateway.errors import OperatorError
+from gateway.store.body_cache import BodyCache
 from gateway.store.database import Store
 from gateway.store.kept_bodies import KeptBodies
 from gateway.store.lock import StoreLock
 
+CACHE_KEY_PURPOSE = b"body cache"
 _KEPT_KEY_CONTEXT = b"kept bodies"
 
 
@@ -57,6 +59,29 @@ def kept_bodies(config: Config, vault: Vault) -> KeptBodies:
     except OSError as exc:
         raise OperatorError(f"{directory} cannot be used: {exc.strerror or exc}", key="store.url") from exc
     return KeptBodies(directory, key if config.cache.seal else None, other_key=key)
+
+
+def stored_bodies(config: Config) -> BodyCache:
+    """Return the folders of message bodies as they are, to be read only: neither folder nor key is made.
+
+    Raises:
+        OperatorError: a key that they are sealed with cannot be had.
+    """
+    directory = database_path(config).with_suffix(".bodies")
+    path, seal = directory / "key", config.cache.seal
+    vault = open_vault(config) if (seal or path.exists()) and has_key(config) else None
+    try:
+        kept_key = vault.open(path.read_bytes(), _KEPT_KEY_CONTEXT) if vault is not None and path.exists() else None
+    except OSError as exc:
+        raise OperatorError(f"{directory} cannot be used: {exc.strerror or exc}", key="store.url") from exc
+    kept = KeptBodies(directory, kept_key if seal else None, other_key=kept_key)
+    key = vault.derive(CACHE_KEY_PURPOSE) if vault is not None and seal else None
+    return BodyCache(config.cache.directory, config.cache.max_size, key, kept=kept)
+
+
+def has_key(config: Config) -> bool:
+    """Tell whether there is a key, so that `open_vault` does not make one."""
+    return config.secrets.key_env is not None or key_path(config).exists()
 
 
 def _kept_key(path: Path, vault: Vault, *, is_wanted: bool) -> bytes | None:

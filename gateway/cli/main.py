@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 import gateway
-from gateway.cli import accounts, app_passwords, check, connectors, demo, serve, users
+from gateway.cli import accounts, app_passwords, check, connectors, demo, serve, store, users
 from gateway.cli.options import PROGRAM
 from gateway.errors import GatewayError
 
@@ -35,6 +35,7 @@ def build() -> typer.Typer:
     program.add_typer(users.build(), name="user")
     program.add_typer(app_passwords.build(), name="app-password")
     program.add_typer(accounts.build(), name="account")
+    program.add_typer(store.build(), name="store")
     return program
 
 

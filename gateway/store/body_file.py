@@ -43,7 +43,7 @@ class BodyDamaged(OSError):
     """A cached file is not what was written, or no longer; it counts as a miss."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, order=True)
 class BodyKey:
     """Which octets: of which message, and of which version of it."""
 

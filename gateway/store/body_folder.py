@@ -10,6 +10,7 @@ all the same. Methods block for as long as the disk takes; they may be called fr
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import logging
 import os
 import shutil
@@ -25,6 +26,7 @@ from gateway.store.body_file import BodyDamaged, BodyEncoder, BodyFile, BodyKey,
 log = logging.getLogger(__name__)
 
 _FAN_OUT = 256
+_EXAMINED_OCTETS = 1 << 20
 
 
 @dataclass(slots=True)
@@ -265,6 +267,34 @@ class BodyFolder:
             for key in [key for key in self._entries if key.account_id == account_id]:
                 self._forget(key)
             shutil.rmtree(self._directory / str(account_id), ignore_errors=True)
+
+    def keys_on_disk(self) -> list[BodyKey]:
+        """Return what there is, `load` or not; nothing is changed.
+
+        Raises:
+            OSError: the directory cannot be read.
+        """
+        return sorted(key for _, key, _ in _scan(self._directory)) if self._directory.exists() else []
+
+    def examine(self, key: BodyKey) -> tuple[int, bytes]:
+        """Read a file in full and return size and SHA-256 of the message; nothing is changed.
+
+        Raises:
+            BodyDamaged: it is not what was written.
+            OSError: it does not exist or cannot be read.
+        """
+        file = self._open_file(self._path(key), key, is_trusted=False)
+        try:
+            digest = hashlib.sha256()
+            for offset in range(0, file.size, _EXAMINED_OCTETS):
+                digest.update(file.read(offset, _EXAMINED_OCTETS))
+            return file.size, digest.digest()
+        finally:
+            file.close()
+
+    def path_of(self, key: BodyKey) -> Path:
+        """Return where the file of a message is, or would be."""
+        return self._path(key)
 
     def _forget(self, key: BodyKey) -> None:
         entry = self._entries.pop(key, None)

@@ -35,11 +35,12 @@ class Rule(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Breach:
-    """A rule that is broken. `row_id` is the mailbox, or the row of the table that `text` names."""
+    """A rule that is broken, in a mailbox, or in the row `row_id` of a table."""
 
     rule: Rule
     text: str
     mailbox_id: int | None = None
+    table: str | None = None
     row_id: int | None = None
 
     def __str__(self) -> str:
@@ -145,8 +146,7 @@ async def check(tx: Transaction) -> list[str]:
 async def breaches(tx: Transaction) -> list[Breach]:
     """Return what is broken; an empty list if all is well. Reads every placement."""
     found: list[Breach] = []
-    recount = {row[0]: row[1:] for row in await tx.rows(_RECOUNT)}
-    buried = {row[0]: row[1:] for row in await tx.rows(_BURIED)}
+    recount, buried = await numbers_of_rows(tx)
     for row in await tx.rows(_MAILBOXES):
         found += _check_mailbox(row, recount.get(row[0]), buried.get(row[0]))
     for statement, rule, complaint in (
@@ -163,11 +163,25 @@ async def breaches(tx: Transaction) -> list[Breach]:
     for (object_id,) in await tx.rows(_CONFUSED_IDS):
         found.append(Breach(Rule.CONFUSED_ID, f"{object_id} is both EMAILID and THREADID"))
     for (key,) in await tx.rows(_UNBOUND):
-        found.append(Breach(Rule.UNBOUND, f"message {key} has kept octets of unknown hash or size", row_id=key))
+        found.append(
+            Breach(Rule.UNBOUND, f"message {key} has kept octets of unknown hash or size", None, "messages", key)
+        )
     for (keywords,) in await tx.rows(_KEYWORDS):
         if keywords != " ".join(sorted(keywords.split())):
             found.append(Breach(Rule.KEYWORDS, f"keywords {keywords!r} are not in their order"))
     return found + await _unreadable(tx)
+
+
+async def numbers_of_rows(tx: Transaction) -> tuple[dict[int, tuple[int, ...]], dict[int, tuple[int, ...]]]:
+    """Return by mailbox what its rows add up to.
+
+    Of placements: messages, unseen, deleted, octets, lowest UID, highest UID, highest mod-sequence; of tombstones:
+    highest UID, highest mod-sequence.
+    """
+    return (
+        {row[0]: row[1:] for row in await tx.rows(_RECOUNT)},
+        {row[0]: row[1:] for row in await tx.rows(_BURIED)},
+    )
 
 
 def _check_mailbox(
@@ -193,7 +207,7 @@ def _check_mailbox(
     if counted is not None:
         lowest, highest, modseq = counted[4:]
         if lowest < 1 or highest >= uidnext:
-            rule = Rule.NUMBERS if 0 < lowest and highest < MAX_UIDNEXT else Rule.UID_MAP
+            rule = Rule.NUMBERS if lowest > 0 and highest < MAX_UIDNEXT else Rule.UID_MAP
             found.append((rule, f"UIDs {lowest}..{highest} are not below UIDNEXT {uidnext}"))
         if modseq > highestmodseq:
             found.append((Rule.NUMBERS, f"mod-sequence {modseq} is above HIGHESTMODSEQ {highestmodseq}"))
@@ -206,18 +220,22 @@ def _check_mailbox(
 async def _unreadable(tx: Transaction) -> list[Breach]:
     found: list[Breach] = []
     for mailbox_id, path, role in await tx.rows(_PATHS):
-        if not _is_path(path):
-            found.append(Breach(Rule.UNREADABLE, f"its name {path!r} cannot be read", mailbox_id, mailbox_id))
+        if not is_readable_path(path):
+            found.append(Breach(Rule.UNREADABLE, f"its name {path!r} cannot be read", mailbox_id))
         if role is not None and not _can(Role, role):
-            found.append(Breach(Rule.UNREADABLE, f"its role {role!r} does not exist", mailbox_id, mailbox_id))
+            found.append(Breach(Rule.UNREADABLE, f"its role {role!r} does not exist", mailbox_id))
     for account_id, name, settings, state in await tx.rows(_SETTINGS):
         if not _is_object(settings):
-            found.append(Breach(Rule.UNREADABLE, f"the settings of account {name} cannot be read", row_id=account_id))
+            found.append(
+                Breach(Rule.UNREADABLE, f"the settings of account {name} cannot be read", None, "accounts", account_id)
+            )
         if not _can(AccountState, state):
             found.append(Breach(Rule.UNREADABLE, f"the state {state!r} of account {name} does not exist"))
     for intent_id, payload in await tx.rows(_PAYLOADS):
         if not _is_object(payload):
-            found.append(Breach(Rule.UNREADABLE, f"write {intent_id} left open cannot be read", row_id=intent_id))
+            found.append(
+                Breach(Rule.UNREADABLE, f"write {intent_id} left open cannot be read", None, "intents", intent_id)
+            )
     return found
 
 
@@ -233,7 +251,8 @@ def _is_object(text: object) -> bool:
     return _can(json.loads, text) and isinstance(json.loads(str(text)), dict)
 
 
-def _is_path(text: object) -> bool:
+def is_readable_path(text: object) -> bool:
+    """Tell whether a mailbox's name is written as it should be: a JSON list of components."""
     if not _can(json.loads, text):
         return False
     path = json.loads(str(text))

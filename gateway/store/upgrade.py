@@ -23,7 +23,7 @@ def upgrade_sqlite(path: str) -> None:
     """
     with contextlib.closing(sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None)) as connection:
         _use_log(connection, path)
-        revision = _revision(connection, path)
+        revision = schema_revision(connection, path)
     if revision == REVISIONS[-1]:
         return
     _run_alembic(path)
@@ -49,8 +49,12 @@ def _use_log(connection: sqlite3.Connection, path: str) -> None:
         return
 
 
-def _revision(connection: sqlite3.Connection, path: str) -> str | None:
-    """Return the schema's revision; None for an empty database."""
+def schema_revision(connection: sqlite3.Connection, path: str) -> str | None:
+    """Return the schema's revision; None for an empty database.
+
+    Raises:
+        StoreError: see `upgrade_sqlite`.
+    """
     tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     row = None
     if "alembic_version" in tables:
