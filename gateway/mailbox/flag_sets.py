@@ -30,6 +30,10 @@ class FlagSets:
             self._ids[key] = number
         return number
 
+    def __len__(self) -> int:
+        """How many numbers have been given, from 0 on."""
+        return len(self._sets)
+
     def __getitem__(self, number: int) -> FlagSet:
         return self._sets[number]
 

@@ -15,7 +15,8 @@ from gateway.mailbox.fetch import BLOCK_ROWS, FetchReader, FetchRow, Needs
 from gateway.mailbox.label_writer import LabelWriter
 from gateway.mailbox.open_mailbox import OpenMailbox
 from gateway.mailbox.read_ahead import ReadAhead
-from gateway.mailbox.search import Scope, Searcher
+from gateway.mailbox.search import Found, Searcher
+from gateway.mailbox.search_ground import Scope
 from gateway.mailbox.texts import TextReader
 from gateway.mailbox.transfer import CopyOutcome, Transfer
 from gateway.store import tombstones
@@ -303,16 +304,18 @@ class View:
             return None
         return column_block(self._mailbox, self.uids, self._recent, uids, columns, texts)
 
-    async def search(self, key: SearchKey, *, saved: Sequence[int] = ()) -> list[int]:
-        """Return the UIDs that match, ascending; `saved` is what `$` stands for.
+    async def find(self, key: SearchKey, *, saved: Sequence[int] = ()) -> Found:
+        """Return what matches; `saved` is what `$` stands for.
 
         A sequence number that this client does not know matches nothing: clients search for ranges beyond the last.
-
-        Raises:
-            MailError: the backend is needed and cannot be reached.
+        Raises MailError where the backend is needed and cannot be reached.
         """
-        scope = Scope(self.uids, frozenset(self._recent), frozenset(saved), self._engine.context.clock.now())
+        scope = Scope(self.uids, self._recent, saved, self._engine.context.clock.now())
         return await Searcher(self._mailbox, self._engine, scope).run(key)
+
+    async def search(self, key: SearchKey, *, saved: Sequence[int] = ()) -> list[int]:
+        """Return the UIDs that match, ascending; see `find`."""
+        return (await self.find(key, saved=saved)).uids()
 
     def has_present(self, uid: int) -> bool:
         """Whether the message is still there, whatever this client has been told."""

@@ -38,13 +38,15 @@ async def search(session: Session, command: commands.Search) -> Completion:
     saves = returns is not None and SearchReturn.SAVE in returns
     saved = session.saved_uids()
     try:
-        found = await view.search(command.key, saved=saved)
+        outcome = await view.find(command.key, saved=saved)
     except MailError:
         # After a NO the saved result is empty; after a BAD it is what it was (RFC 5182 section 2.1).
         if saves:
             session.saved = ()
         raise
-    numbers = found if command.is_uid else _sequence_numbers(view, found)
+    needs_uids = command.is_uid or asks_modseq or saves
+    found = outcome.uids() if needs_uids else []
+    numbers = found if command.is_uid else outcome.sequence_numbers()
     if returns is None:
         modseq = view.max_modseq(found) if asks_modseq and found else None
         session.write(write.search(numbers, modseq))
@@ -97,10 +99,6 @@ def _ends(found: Sequence[int], returns: frozenset[SearchReturn]) -> list[int]:
     if SearchReturn.MAX in returns:
         ends += found[-1:]
     return sorted(set(ends))
-
-
-def _sequence_numbers(view: View, uids: Sequence[int]) -> list[int]:
-    return [number for number in map(view.sequence_number, uids) if number is not None]
 
 
 def _keys(key: SearchKey) -> Iterator[SearchKey]:

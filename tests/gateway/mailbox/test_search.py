@@ -10,7 +10,7 @@ from connectors.api.types import BytesContent
 from connectors.memory.faults import Operation
 from gateway.errors import ErrorKind, MailError
 from gateway.mailbox.fetch import Needs
-from gateway.mailbox.search import IN_THREAD_OCTETS
+from gateway.mailbox.search_text import IN_THREAD_OCTETS
 from gateway.mailbox.view import View
 from gateway.wire import search as k
 from gateway.wire.commands import StoreAction

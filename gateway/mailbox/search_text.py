@@ -1,0 +1,156 @@
+"""What SEARCH finds in texts: in header fields, in whole headers and in bodies.
+
+at hand, in the index      one question to the search index
+at hand, not in the index  read and looked through here
+not at hand                one question to the backend, if it can look for such a text, or else read and looked through
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Collection, Sequence
+from typing import TYPE_CHECKING
+
+from connectors.api import errors
+from connectors.api.abilities import TextQuery, TextSearch
+from connectors.api.types import MessageRef
+from gateway.mailbox.marks import Marks
+from gateway.mailbox.search_ground import Ground, compare
+from gateway.message.octets import Buffer
+from gateway.message.scan import scan
+from gateway.message.text import all_header_text, body_text, header_text, normalise, sent_date
+from gateway.store import messages, outlines
+from gateway.sync.bodies import Wanted
+from gateway.sync.context import ref_of
+from gateway.wire import search as keys
+
+if TYPE_CHECKING:
+    from gateway.mailbox.open_mailbox import OpenMailbox
+    from gateway.sync.engine import AccountEngine
+
+BLOCK = 250
+"""Messages per query of headers."""
+
+IN_THREAD_OCTETS = 64 << 10
+"""From this size on a message is searched beside the event loop: decoding 64 KiB takes about a millisecond."""
+
+
+class TextSearcher:
+    """Looks for texts in the messages of one search."""
+
+    def __init__(self, mailbox: OpenMailbox, engine: AccountEngine, ground: Ground) -> None:
+        self._mailbox = mailbox
+        self._engine = engine
+        self._ground = ground
+
+    # -- what headers answer ------------------------------------------------------------------------------------------
+
+    async def with_header(self, key: keys.HeaderContains, among: Marks) -> Marks:
+        """Return those with the text in a field of that name; with any such field, if the text is empty."""
+        needle = normalise(key.text)
+
+        def fits(block: bytes) -> bool:
+            return any(needle in normalise(value) for value in header_text(block, key.field))
+
+        return await self._where_header(among, fits)
+
+    async def sent(self, key: keys.DateIs, among: Marks) -> Marks:
+        """Return those whose Date field names such a day."""
+
+        def fits(block: bytes) -> bool:
+            day = sent_date(block)
+            return day is not None and compare(day, key)
+
+        return await self._where_header(among, fits)
+
+    async def _where_header(self, among: Marks, fits: Callable[[bytes], bool]) -> Marks:
+        found: set[int] = set()
+        ids = list(among.select(self._ground.message_ids))
+        for start in range(0, len(ids), BLOCK):
+            blocks = await self._header_blocks(ids[start : start + BLOCK])
+            found.update(key for key, block in blocks.items() if fits(block))
+        return self._ground.with_ids(found)
+
+    async def _header_blocks(self, ids: list[int]) -> dict[int, bytes]:
+        store = self._engine.context.store
+        blocks = await store.read_bulk(lambda tx: outlines.header_values(tx, ids))
+        missing = [key for key in ids if key not in blocks]
+        if missing:
+            refs = await store.read_bulk(lambda tx: messages.refs_by_ids(tx, missing))
+            wanted = [Wanted(key, MessageRef(ref)) for key, ref in refs.items()]
+            await self._engine.hydrator.outlines(self._mailbox.row, wanted)
+            blocks |= await store.read_bulk(lambda tx: outlines.header_values(tx, missing))
+        return blocks
+
+    # -- what only the whole text answers -----------------------------------------------------------------------------
+
+    async def with_text(self, key: keys.BodyContains | keys.TextContains, among: Marks) -> Marks:
+        """Return those with the text in their body or, for `TEXT`, in their header."""
+        if not key.text:
+            return among
+        body_only = isinstance(key, keys.BodyContains)
+        ids = list(among.select(self._ground.message_ids))
+        near = await self._engine.bodies.at_hand(ids)
+        rest = [message_id for message_id in ids if message_id not in near]
+        refs = await self._refs(ids)
+        at_hand = [message_id for message_id in ids if message_id in near]
+        found = await self._look_through(at_hand, refs, key.text, body_only)
+        hits = await self._hits(key.text, body_only) if rest else frozenset()
+        if hits is None:
+            found |= await self._look_through(rest, refs, key.text, body_only)
+        else:
+            found.update(message_id for message_id in rest if refs.get(message_id) in hits)
+        return self._ground.with_ids(found)
+
+    async def _hits(self, text: str, body_only: bool) -> frozenset[MessageRef] | None:
+        """Return what the backend finds; None if it has no search, or none for such a text."""
+        connector = self._engine.context.account.connector
+        if not isinstance(connector, TextSearch):
+            return None
+        await self._engine.context.account.open()
+        try:
+            return await connector.search_text(ref_of(self._mailbox.row), TextQuery((text,), body_only))
+        except errors.Unsupported:
+            return None
+
+    async def _refs(self, ids: Sequence[int]) -> dict[int, str]:
+        refs: dict[int, str] = {}
+        for start in range(0, len(ids), BLOCK):
+            chunk = ids[start : start + BLOCK]
+            refs |= await self._engine.context.store.read_bulk(
+                lambda tx, chunk=chunk: messages.refs_by_ids(tx, chunk)  # type: ignore[misc]
+            )
+        return refs
+
+    async def _look_through(self, ids: Collection[int], refs: dict[int, str], text: str, body_only: bool) -> set[int]:
+        """Read messages one after the other; return those with the text."""
+        needle = normalise(text)
+        return {
+            message_id
+            for message_id in ids
+            if message_id in refs and await self._fits(message_id, refs[message_id], needle, body_only)
+        }
+
+    async def _fits(self, message_id: int, ref: str, needle: str, body_only: bool) -> bool:
+        # Of messages at hand nothing has to be waited for, and others want to be served too.
+        await asyncio.sleep(0)
+        try:
+            body = await self._engine.bodies.open(self._mailbox.row, message_id, MessageRef(ref))
+        except errors.NotFound:
+            return False
+        try:
+            if body.size < IN_THREAD_OCTETS:
+                return _holds(body.buffer(), needle, body_only=body_only)
+            return await asyncio.to_thread(_holds, body.buffer(), needle, body_only=body_only)
+        finally:
+            body.close()
+
+
+def _holds(buffer: Buffer, needle: str, *, body_only: bool) -> bool:
+    """Tell whether a message has the normalised text in its body or, if that counts, in its header."""
+    part = scan(buffer)
+    if not body_only:
+        header = bytes(buffer[part.header_start : part.body_start])
+        if any(needle in normalise(field) for field in all_header_text(header)):
+            return True
+    return any(needle in normalise(piece) for piece in body_text(buffer, part))
