@@ -15,6 +15,8 @@ from gateway.imap.commands import (
     login,
     mailbox_admin,
     misc,
+    quota,
+    rights,
     search,
     select,
 )
@@ -34,6 +36,8 @@ OFFER: Final = Offer(
         *idle.CAPABILITIES,
         *list.CAPABILITIES,
         *mailbox_admin.CAPABILITIES,
+        *quota.CAPABILITIES,
+        *rights.CAPABILITIES,
         *select.CAPABILITIES,
         *append.CAPABILITIES,
         *expunge.CAPABILITIES,

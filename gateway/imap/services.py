@@ -8,6 +8,7 @@ from gateway.auth.users import UserDirectory
 from gateway.imap.capability import Offer
 from gateway.imap.limits import ConnectionLimits
 from gateway.imap.settings import ImapSettings
+from gateway.mailbox.quota import Quotas
 from gateway.mailbox.service import MailService
 from gateway.tls import ServerTls
 
@@ -19,6 +20,7 @@ class ImapServices:
     settings: ImapSettings
     offer: Offer
     mail: MailService
+    quotas: Quotas
     directory: UserDirectory
     limits: ConnectionLimits
     tls: ServerTls | None

@@ -17,6 +17,8 @@ from gateway.imap.commands import (
     login,
     mailbox_admin,
     misc,
+    quota,
+    rights,
     search,
     select,
     store,
@@ -24,6 +26,8 @@ from gateway.imap.commands import (
 from gateway.imap.completion import Completion
 from gateway.imap.session import Session, State
 from gateway.wire import commands as wire
+from gateway.wire import quota as wire_quota
+from gateway.wire import rights as wire_rights
 from gateway.wire.commands import Command
 
 ANY = frozenset({State.NOT_AUTHENTICATED, State.AUTHENTICATED, State.SELECTED})
@@ -79,6 +83,13 @@ TABLE: Mapping[type[Command], CommandRule] = MappingProxyType(
         wire.List: CommandRule(list.list_mailboxes, LOGGED_IN),
         wire.Namespace: CommandRule(misc.namespace, LOGGED_IN),
         wire.Status: CommandRule(list.status, LOGGED_IN),
+        wire_quota.GetQuota: CommandRule(quota.get_quota, LOGGED_IN),
+        wire_quota.GetQuotaRoot: CommandRule(quota.get_quota_root, LOGGED_IN),
+        wire_quota.SetQuota: CommandRule(quota.set_quota, LOGGED_IN),
+        wire_rights.MyRights: CommandRule(rights.my_rights, LOGGED_IN),
+        wire_rights.GetAcl: CommandRule(rights.get_acl, LOGGED_IN),
+        wire_rights.ListRights: CommandRule(rights.list_rights, LOGGED_IN),
+        wire_rights.SetAcl: CommandRule(rights.set_acl, LOGGED_IN),
         wire.Append: CommandRule(append.append, LOGGED_IN),
         wire.Idle: CommandRule(idle.idle, LOGGED_IN, waits_for_client=True),
         wire.Check: CommandRule(misc.check, SELECTED),

@@ -25,7 +25,7 @@ class MailboxEntry:
 
 @dataclass(frozen=True, slots=True)
 class MailboxStatus:
-    """What STATUS can tell. `size` in octets; `mailbox_id` is that of RFC 8474."""
+    """What STATUS can tell. `size` and `deleted_octets` in octets; `mailbox_id` is that of RFC 8474."""
 
     messages: int
     recent: int
@@ -34,6 +34,7 @@ class MailboxStatus:
     unseen: int
     deleted: int
     size: int
+    deleted_octets: int
     highestmodseq: int
     append_limit: int
     mailbox_id: str
@@ -103,6 +104,10 @@ class Tree:
     def name_of(self, mailbox_id: int) -> str | None:
         """Return the name of a mailbox."""
         return self._name_of.get(mailbox_id)
+
+    def rows(self) -> list[tuple[str, MailboxRow]]:
+        """Return every mailbox with its name."""
+        return list(self._by_name.items())
 
     def place(self, name: str) -> Place | None:
         """Return where a mailbox of that name would be created; None if no account takes it."""

@@ -18,9 +18,9 @@ from gateway.mailbox.fetch import BLOCK_ROWS
 from gateway.mailbox.namespace import AccountTree, MailboxEntry, MailboxStatus, Tree
 from gateway.mailbox.transfer import CopyOutcome, Transfer, copy_across, copy_within
 from gateway.mailbox.view import View
-from gateway.store import accounts, mailboxes, placements
+from gateway.store import accounts, mailboxes, placements, totals
 from gateway.store.accounts import AccountRow, AccountState
-from gateway.store.database import Transaction
+from gateway.store.database import Store, Transaction
 from gateway.store.mailboxes import MailboxRow
 from gateway.sync import tree_writer
 from gateway.sync.engine import AccountEngine
@@ -128,6 +128,27 @@ class UserMail(Transfer):
             raise problem
         return Tree(trees)
 
+    async def tree(self) -> Tree:
+        """Return the names as they are stored now, with what is stored of each."""
+        return await self._tree()
+
+    async def row(self, name: str) -> MailboxRow:
+        """Return what is stored of a mailbox.
+
+        Raises:
+            MailError: there is none of that name.
+        """
+        return await self._find(name)
+
+    def running_engines(self) -> list[AccountEngine]:
+        """Return the engines of those of the user's accounts that can be used, in the order of the accounts."""
+        found = (self._service.running_engine(row.id) for row in self._accounts)
+        return [engine for engine in found if engine is not None]
+
+    @property
+    def store(self) -> Store:
+        return self._service.store
+
     async def _tree_with(self, name: str) -> Tree:
         """Return the tree; freshly listed if it lacks the name, which may have been made elsewhere."""
         tree = await self._tree()
@@ -166,7 +187,7 @@ class UserMail(Transfer):
         await self._have_listed([row], self._service.settings.first_listing_wait_s)
         if needs_size:
             await self._find_out_sizes(row)
-        statuses = await self._statuses([row.id])
+        statuses = await self._statuses([row.id], needs_size=needs_size)
         return statuses[row.id]
 
     async def statuses(self, wanted: Sequence[str], *, needs_size: bool = False) -> dict[str, MailboxStatus]:
@@ -182,13 +203,13 @@ class UserMail(Transfer):
             for row in rows.values():
                 with contextlib.suppress(MailError):
                     await self._find_out_sizes(row)
-        found = await self._statuses([row.id for row in rows.values()])
+        found = await self._statuses([row.id for row in rows.values()], needs_size=needs_size)
         return {name: found[row.id] for name, row in rows.items() if row.id in found}
 
-    async def _statuses(self, ids: Sequence[int]) -> dict[int, MailboxStatus]:
+    async def _statuses(self, ids: Sequence[int], *, needs_size: bool) -> dict[int, MailboxStatus]:
         claimed = {mailbox_id: self._service.claimed_uid(mailbox_id) for mailbox_id in ids}
 
-        async def read(tx: Transaction) -> dict[int, tuple[MailboxRow, int]]:
+        async def read(tx: Transaction) -> dict[int, tuple[MailboxRow, int, int]]:
             found = {}
             for mailbox_id in ids:
                 row = await mailboxes.mailbox_by_id(tx, mailbox_id)
@@ -197,7 +218,11 @@ class UserMail(Transfer):
                     first = max(row.recent_uid, claimed[mailbox_id])
                     if first < row.uidnext:
                         recent = await placements.count_from(tx, mailbox_id, first)
-                    found[mailbox_id] = (row, recent)
+                    found[mailbox_id] = (row, recent, 0)
+            if needs_size and any(row.deleted for row, _, _ in found.values()):
+                for mailbox_id, octets in (await totals.deleted_octets(tx, list(found))).items():
+                    row, recent, _ = found[mailbox_id]
+                    found[mailbox_id] = (row, recent, octets)
             return found
 
         return {
@@ -209,11 +234,12 @@ class UserMail(Transfer):
                 unseen=row.unseen,
                 deleted=row.deleted,
                 size=row.octets,
+                deleted_octets=octets,
                 highestmodseq=row.highestmodseq,
                 append_limit=self._limit_of(row.account_id),
                 mailbox_id=row.object_id,
             )
-            for mailbox_id, (row, recent) in (await self._service.store.read_bulk(read)).items()
+            for mailbox_id, (row, recent, octets) in (await self._service.store.read_bulk(read)).items()
         }
 
     async def _find_out_sizes(self, row: MailboxRow) -> None:

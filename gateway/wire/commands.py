@@ -13,6 +13,8 @@ from typing import Protocol
 
 from gateway.wire.fetch import FetchItem
 from gateway.wire.gmail import Label
+from gateway.wire.quota import GetQuota, GetQuotaRoot, SetQuota
+from gateway.wire.rights import GetAcl, ListRights, MyRights, SetAcl
 from gateway.wire.search import SearchKey, SearchReturn
 from gateway.wire.sequence_set import SequenceSet
 
@@ -160,11 +162,12 @@ class ListSelection(enum.Enum):
 
 
 class ListReturn(enum.Enum):
-    """Return options (RFC 5258 section 3.2). STATUS is carried apart."""
+    """Return options (RFC 5258 section 3.2, RFC 8440). STATUS is carried apart."""
 
     SUBSCRIBED = b"SUBSCRIBED"
     CHILDREN = b"CHILDREN"
     SPECIAL_USE = b"SPECIAL-USE"
+    MYRIGHTS = b"MYRIGHTS"
 
 
 class ListKind(enum.Enum):
@@ -328,4 +331,11 @@ Command = (
     | Store
     | StoreLabels
     | Copy
+    | GetQuota
+    | GetQuotaRoot
+    | SetQuota
+    | GetAcl
+    | MyRights
+    | ListRights
+    | SetAcl
 )

@@ -20,6 +20,7 @@ from gateway.imap.limits import ConnectionLimits
 from gateway.imap.listener import ImapDoor, Protocol
 from gateway.imap.services import ImapServices
 from gateway.imap.settings import ImapSettings
+from gateway.mailbox.quota import Quotas
 from gateway.mailbox.service import MailService, MailSettings
 from gateway.store import accounts, invariants, mailboxes, users
 from gateway.store.accounts import AccountRow
@@ -146,7 +147,7 @@ async def serving(
         per_user=chosen.connections_per_user,
     )
     user_directory = make_users(store) if make_users else UserDirectory(store, hasher=cheap_hasher())
-    services = ImapServices(chosen, OFFER, mail, user_directory, limits, tls, "1.2.3")
+    services = ImapServices(chosen, OFFER, mail, Quotas(SystemClock()), user_directory, limits, tls, "1.2.3")
     door = ImapDoor(services)
     try:
         await mail.start()

@@ -11,7 +11,8 @@ from gateway.imap.completion import Completion, ok
 from gateway.imap.name_pattern import SEPARATOR, NamePattern
 from gateway.imap.session import Session
 from gateway.mailbox.namespace import MailboxEntry, MailboxStatus
-from gateway.wire import commands, write
+from gateway.mailbox.rights import rights_of
+from gateway.wire import commands, write, write_administration
 from gateway.wire.commands import ListKind, ListReturn, ListSelection, StatusItem
 from gateway.wire.mailbox_name import fold_first_level
 
@@ -63,9 +64,12 @@ async def list_mailboxes(session: Session, command: commands.List) -> Completion
     if command.status:
         # One that is gone meanwhile has no STATUS (RFC 5819 section 2).
         selectable = [line.entry.name for line in lines if line.entry.is_selectable]
-        statuses = await user.statuses(selectable, needs_size=StatusItem.SIZE in command.status)
+        statuses = await user.statuses(selectable, needs_size=_needs_size(command.status))
+    rights = await rights_of(user) if ListReturn.MYRIGHTS in command.returns else {}
     for count, line in enumerate(lines, start=1):
         session.write(line.render(command.kind))
+        if line.entry.name in rights:
+            session.write(write_administration.my_rights(line.entry.name, rights[line.entry.name]))
         if line.entry.name in statuses:
             _write_status(session, line.entry.name, command.status, statuses[line.entry.name])
         if count % MAILBOXES_PER_BLOCK == 0:
@@ -75,10 +79,13 @@ async def list_mailboxes(session: Session, command: commands.List) -> Completion
 
 async def status(session: Session, command: commands.Status) -> Completion:
     """Tell figures of a mailbox without selecting it."""
-    needs_size = StatusItem.SIZE in command.items
-    values = await session.require_user().status(command.mailbox, needs_size=needs_size)
+    values = await session.require_user().status(command.mailbox, needs_size=_needs_size(command.items))
     _write_status(session, command.mailbox, command.items, values)
     return ok("Status completed")
+
+
+def _needs_size(items: Sequence[StatusItem]) -> bool:
+    return StatusItem.SIZE in items or StatusItem.DELETED_STORAGE in items
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,4 +218,4 @@ def _status_value(item: StatusItem, values: MailboxStatus) -> int | str | None:
         case StatusItem.MAILBOXID:
             return values.mailbox_id
         case StatusItem.DELETED_STORAGE:
-            return None
+            return values.deleted_octets

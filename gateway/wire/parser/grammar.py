@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 
 from gateway.wire import commands
-from gateway.wire.parser import append, fetch, listing, mailboxes, search, session, store
+from gateway.wire.parser import append, fetch, listing, mailboxes, quota, rights, search, session, store
 from gateway.wire.parser.cursor import Cursor, SyntaxFault
 
 # 1*<any ASTRING-CHAR except "+">, bounded, as it is sent back.
@@ -63,22 +63,30 @@ _COMMANDS: dict[str, Callable[[Cursor], commands.Command]] = {
     "COPY": lambda cursor: store.read_copy(cursor, is_uid=False, is_move=False),
     "CREATE": mailboxes.read_create,
     "DELETE": lambda cursor: commands.Delete(mailboxes.read_mailbox(cursor)),
+    "DELETEACL": rights.read_delete_acl,
     "ENABLE": session.read_enable,
     "EXAMINE": lambda cursor: mailboxes.read_select(cursor, is_examine=True),
     "EXPUNGE": lambda cursor: commands.Expunge(),
     "FETCH": lambda cursor: fetch.read_fetch(cursor, is_uid=False),
+    "GETACL": rights.read_get_acl,
+    "GETQUOTA": quota.read_get_quota,
+    "GETQUOTAROOT": quota.read_get_quota_root,
     "ID": session.read_id,
     "IDLE": lambda cursor: commands.Idle(),
     "LIST": listing.read_list,
+    "LISTRIGHTS": rights.read_list_rights,
     "LOGIN": session.read_login,
     "LOGOUT": lambda cursor: commands.Logout(),
     "LSUB": lambda cursor: listing.read_plain_list(cursor, commands.ListKind.LSUB),
     "MOVE": lambda cursor: store.read_copy(cursor, is_uid=False, is_move=True),
+    "MYRIGHTS": rights.read_my_rights,
     "NAMESPACE": lambda cursor: commands.Namespace(),
     "NOOP": lambda cursor: commands.Noop(),
     "RENAME": mailboxes.read_rename,
     "SEARCH": lambda cursor: search.read_search(cursor, is_uid=False),
     "SELECT": lambda cursor: mailboxes.read_select(cursor, is_examine=False),
+    "SETACL": rights.read_set_acl,
+    "SETQUOTA": quota.read_set_quota,
     "STARTTLS": lambda cursor: commands.StartTls(),
     "STATUS": mailboxes.read_status,
     "STORE": lambda cursor: store.read_store(cursor, is_uid=False),

@@ -19,6 +19,7 @@ def test_the_revision_comes_first_and_no_name_comes_twice() -> None:
 def test_these_are_offered_to_a_user() -> None:
     # By hand, so that nothing is lost from the line by mistake.
     assert set(OFFER.names(USER)) == {
+        "ACL",
         "APPENDLIMIT=1000",
         "CHILDREN",
         "CONDSTORE",
@@ -29,12 +30,17 @@ def test_these_are_offered_to_a_user() -> None:
         "IDLE",
         "IMAP4rev1",
         "LIST-EXTENDED",
+        "LIST-MYRIGHTS",
         "LIST-STATUS",
         "LITERAL+",
         "MOVE",
         "NAMESPACE",
         "OBJECTID",
         "QRESYNC",
+        "QUOTA",
+        "QUOTA=RES-MESSAGE",
+        "QUOTA=RES-STORAGE",
+        "RIGHTS=kxte",
         "SEARCHRES",
         "SPECIAL-USE",
         "STATUS=SIZE",
