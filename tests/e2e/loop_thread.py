@@ -98,7 +98,7 @@ class BlockingProxy:
 class BlockingRule:
     """See `Rule`."""
 
-    def __init__(self, thread: LoopThread, rule: Rule) -> None:
+    def __init__(self, thread: LoopThread, rule: Rule[Any, Any]) -> None:
         self._thread = thread
         self._rule = rule
 

@@ -207,6 +207,9 @@ def _without(headers: _Headers, *names: bytes) -> _Headers:
 # -- the proxy ---------------------------------------------------------------------------------------------------------
 
 
+HttpRule = Rule[Fault, SeenRequest]
+
+
 class FaultProxy:
     """See `fault_proxy`. `seen` are all requests in the order they arrived, `forwarded` those the backend got,
     `connections` counts the clients' connections."""
@@ -217,7 +220,7 @@ class FaultProxy:
         self.connections = Count()
         self.requests = Count()
         self._backend = (host, port)
-        self._rules: list[Rule] = []
+        self._rules: list[HttpRule] = []
         self._clients: set[_Client] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         # Bound but deaf, it keeps the port ours while connections are refused.
@@ -229,7 +232,7 @@ class FaultProxy:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    def fail(self, fault: Fault, *, when: When = anything, times: int | None = 1, skip: int = 0) -> Rule:
+    def fail(self, fault: Fault, *, when: When = anything, times: int | None = 1, skip: int = 0) -> HttpRule:
         """Let the fault befall the next `times` requests that match, after the first `skip` of them; None is all.
 
         Of several rules that match, the one made first takes the request.
@@ -316,7 +319,7 @@ class FaultProxy:
         finally:
             client.request = None
 
-    async def _carry_out(self, rule: Rule, client: _Client, request: _Request) -> bool:
+    async def _carry_out(self, rule: HttpRule, client: _Client, request: _Request) -> bool:
         match rule.fault:
             case Drop():
                 client.reset()
@@ -356,7 +359,7 @@ class FaultProxy:
             await gate.wait()
         return await self._pass_on(client, request)
 
-    async def _pass_on(self, client: _Client, request: _Request, rule: Rule | None = None) -> bool:
+    async def _pass_on(self, client: _Client, request: _Request, rule: HttpRule | None = None) -> bool:
         """Send the request on and the answer back as it comes in, with the fault of the rule if there is one."""
         async with self._asked(request) as reply:
             client.write(_head(reply.first_line, _without(reply.headers, b"connection", b"keep-alive")))

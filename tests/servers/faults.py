@@ -8,6 +8,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from email.utils import format_datetime
+from typing import Generic, TypeVar
+
+FaultT = TypeVar("FaultT")
+SeenT = TypeVar("SeenT")
 
 WAIT_S = 20.0
 """How long a test waits for what must happen; only to end a test that hangs."""
@@ -187,11 +191,11 @@ def all_of(*conditions: When) -> When:
 
 
 @dataclass(slots=True)
-class Rule:
+class Rule(Generic[FaultT, SeenT]):
     """A fault that waits for its requests; `hits` counts those that have met it in full."""
 
-    fault: Fault
-    when: When
+    fault: FaultT
+    when: Callable[[SeenT], bool]
     times: int | None
     skip: int
     hits: Count = field(default_factory=Count)
@@ -200,7 +204,7 @@ class Rule:
         """Let everything pass from now on."""
         self.times = 0
 
-    def takes(self, request: SeenRequest) -> bool:
+    def takes(self, request: SeenT) -> bool:
         """Say whether the fault befalls this request, and count it."""
         if self.times == 0 or not self.when(request):
             return False
