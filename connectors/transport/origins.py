@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 _PORTS = {"https": 443, "http": 80}
+_SPACE_OR_CONTROL = re.compile(r"[\x00-\x20\x7f]")
 
 
 class MalformedUrl(ValueError):
@@ -28,7 +30,7 @@ class Origin:
         Raises:
             MalformedUrl: it is none, or it holds a user name, a password, a space or a control character.
         """
-        if any(ord(char) <= 0x20 or ord(char) == 0x7F for char in url):
+        if _SPACE_OR_CONTROL.search(url):
             raise MalformedUrl("an address with a space or a control character")
         try:
             parts = urlsplit(url)
