@@ -14,7 +14,7 @@ from connectors.api.errors import ConnectorError, OutcomeUnknown, Rejected
 from connectors.api.types import MailboxRef, MessageContent
 from connectors.imap import names
 from connectors.imap.errors import ConnectionLost, MalformedReply, SilentServer, from_status
-from connectors.imap.exchange import Exchange, LiteralSink, Reply
+from connectors.imap.exchange import Exchange, Listed, LiteralSink, Reply
 from connectors.imap.mailbox_state import SelectedMailbox
 from connectors.imap.transport import Transport
 from gateway.wire.codes import Code, Status
@@ -154,6 +154,31 @@ class Connection:
             raise
         finally:
             self.last_used = asyncio.get_running_loop().time()
+
+    async def list_rows(self, uids: bytes, items: bytes) -> Listed:
+        """Fetch what a listing of the mailbox consists of: the `items` UID, FLAGS, INTERNALDATE and RFC822.SIZE.
+
+        Raises:
+            ConnectionLost: the reply is not complete.
+            ConnectorError: the server answered NO or BAD.
+        """
+        exchange, segments = self._begin(b"UID FETCH", (uids, items), None)
+        listed = Listed()
+        try:
+            reply = await self._send(segments, exchange, None)
+            while reply is None:
+                reply = await self._advance(exchange)
+                listed.others += [(len(listed.rows), response) for response in exchange.take()]
+                listed.rows += self._reader.take_rows()
+            listed.order = self._reader.row_order
+        except BaseException:
+            self.abort()
+            raise
+        finally:
+            self.last_used = asyncio.get_running_loop().time()
+        if reply.status is not Status.OK:
+            raise self.error(b"UID FETCH", reply)
+        return listed
 
     async def stream(
         self, name: bytes, *arguments: Argument, on_literal: Callable[[LiteralStart], LiteralSink]

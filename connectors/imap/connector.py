@@ -32,7 +32,7 @@ from connectors.api.types import (
     PushEvent,
     Role,
 )
-from connectors.imap import append, copying, mailboxes, reading, searching, sync, writing
+from connectors.imap import append, copying, listing, mailboxes, reading, searching, sync, writing
 from connectors.imap.session import Session
 from connectors.imap.settings import ImapSettings, parse_settings
 from connectors.imap.watch import Watcher
@@ -91,7 +91,7 @@ class ImapConnector(Connector, MailboxAdmin, Subscriptions, Push, BatchFetch, Te
         return found.encode()
 
     def listing(self, mailbox: MailboxRef) -> AsyncIterator[Sequence[MessageState]]:
-        return sync.listing(self._session, mailbox)
+        return listing.listing(self._session, mailbox)
 
     def changes(self, mailbox: MailboxRef | None, cursor: Cursor) -> AsyncIterator[ChangePage]:
         return sync.changes(self._session, _given(mailbox), cursor)

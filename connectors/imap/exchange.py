@@ -9,6 +9,7 @@ from typing import Protocol
 
 from connectors.imap.errors import MalformedReply
 from gateway.wire.codes import Code, Status
+from gateway.wire.response_rows import FetchRow
 from gateway.wire.responses import (
     Event,
     FetchData,
@@ -51,6 +52,16 @@ class Reply:
             if isinstance(response, StatusResponse) and response.code is not None and response.code.code is code:
                 found = response.code
         return self.code if self.code is not None and self.code.code is code else found
+
+
+@dataclass(slots=True)
+class Listed:
+    """What came of a listing: its plain lines as rows, their items in `order`, and each other response with the number
+    of rows that came before it."""
+
+    rows: list[FetchRow] = field(default_factory=list)
+    order: tuple[bytes, ...] = ()
+    others: list[tuple[int, Response]] = field(default_factory=list)
 
 
 class Exchange:

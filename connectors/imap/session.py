@@ -127,15 +127,18 @@ def merge(fetches: Sequence[FetchData]) -> dict[int, MessageState]:
             continue
         state = state_of(fetched)
         known = states.get(fetched.uid)
-        if known is not None:
-            state = MessageState(
-                ref=known.ref,
-                flags=state.flags if state.flags is not None else known.flags,
-                uid=known.uid,
-                internal_date=state.internal_date or known.internal_date,
-                size=state.size if state.size is not None else known.size,
-                email_id=state.email_id or known.email_id,
-                thread_id=state.thread_id or known.thread_id,
-            )
-        states[fetched.uid] = state
+        states[fetched.uid] = state if known is None else updated(known, state)
     return dict(sorted(states.items()))
+
+
+def updated(known: MessageState, state: MessageState) -> MessageState:
+    """Return what is known of a message after one more FETCH of it."""
+    return MessageState(
+        ref=known.ref,
+        flags=state.flags if state.flags is not None else known.flags,
+        uid=known.uid,
+        internal_date=state.internal_date or known.internal_date,
+        size=state.size if state.size is not None else known.size,
+        email_id=state.email_id or known.email_id,
+        thread_id=state.thread_id or known.thread_id,
+    )

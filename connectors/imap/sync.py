@@ -1,4 +1,4 @@
-"""Following a mailbox: its position, its listing, and what changed.
+"""Following a mailbox: its position, and what changed.
 
 What changed is found by whichever the server has: with QRESYNC it names what vanished and what changed (RFC 7162); with
 CONDSTORE alone it names what changed, and when the count of messages tells that some are gone, all UIDs are compared;
@@ -39,18 +39,6 @@ async def position(session: Session, mailbox: MailboxRef) -> Position:
     now = await _status(session, mailbox)
     session.believed[mailbox] = now.uidvalidity
     return now
-
-
-async def listing(session: Session, mailbox: MailboxRef) -> AsyncIterator[Sequence[MessageState]]:
-    """Yield pages of `PAGE_MESSAGES`, by ascending UID."""
-    uidvalidity, uids = await session.pool.read(mailbox, _all_uids, is_fresh=True)
-    if uidvalidity is not None:
-        session.believed[mailbox] = uidvalidity
-    for start in range(0, len(uids), PAGE_MESSAGES):
-        window = uids[start : start + PAGE_MESSAGES]
-        page = await session.pool.read(mailbox, lambda c, window=window: _window(session, c, window))  # type: ignore[misc]
-        if page:
-            yield page
 
 
 async def changes(session: Session, mailbox: MailboxRef, cursor: Cursor) -> AsyncIterator[ChangePage]:
@@ -149,7 +137,7 @@ async def status(connection: Connection, mailbox: MailboxRef) -> Position:
     raise Rejected(f"{connection.where} does not tell the UIDs of {names.readable(mailbox)}")
 
 
-async def _all_uids(connection: Connection) -> tuple[int | None, list[int]]:
+async def all_uids(connection: Connection) -> tuple[int | None, list[int]]:
     """Return UIDVALIDITY and all UIDs of the selected mailbox."""
     selected = connection.mailbox
     assert selected is not None
@@ -220,7 +208,7 @@ async def _sweep(session: Session, mailbox: MailboxRef, old: Position, new: Posi
     is_recent = last is not None and now - last < SWEEP_INTERVAL_S
     if is_quiet and is_recent and new.messages > SWEEP_ALWAYS_MESSAGES:
         return
-    _, uids = await session.pool.read(mailbox, _all_uids, is_fresh=True)
+    _, uids = await session.pool.read(mailbox, all_uids, is_fresh=True)
     for start in range(0, len(uids), PAGE_MESSAGES):
         window = uids[start : start + PAGE_MESSAGES]
 

@@ -6,11 +6,12 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Dialect, Executable, Table, bindparam
+from sqlalchemy import BigInteger, Dialect, Executable, Table, Text, bindparam
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.elements import BindParameter, ClauseElement, ColumnElement
+from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import Boolean, UserDefinedType
 
 Row = tuple[Any, ...]
@@ -52,6 +53,59 @@ def _in_sqlite(element: is_in, compiler: SQLCompiler, **kw: Any) -> str:
 def _in_postgresql(element: is_in, compiler: SQLCompiler, **kw: Any) -> str:
     column = compiler.process(element.column, **kw)
     return f"{column} = ANY({compiler.process(element.parameter, **kw)})"
+
+
+class each_row:  # noqa: N801  reads like the phrase it is
+    """The rows of a parameter that is JSON text, an array of arrays, as a table; `text` and `integer` are its columns.
+
+    A whole page is stored by one statement with it, which a driver carries out without a call per row.
+    """
+
+    def __init__(self, parameter: str) -> None:
+        self.table = _json_rows(bindparam(parameter, type_=Text())).table_valued("value", name=parameter)
+
+    def text(self, position: int) -> ColumnElement[Any]:
+        """Return the values at a position, as texts."""
+        return _json_item(self.table.c.value, position, Text())
+
+    def integer(self, position: int) -> ColumnElement[Any]:
+        """Return the values at a position, as integers or NULL."""
+        return _json_item(self.table.c.value, position, BigInteger())
+
+
+class _json_rows(FunctionElement[Any]):  # noqa: N801
+    inherit_cache = True
+    name = "json_rows"
+
+
+@compiles(_json_rows, "sqlite")
+def _rows_sqlite(element: _json_rows, compiler: SQLCompiler, **kw: Any) -> str:
+    return f"json_each({compiler.process(element.clauses, **kw)})"
+
+
+@compiles(_json_rows, "postgresql")
+def _rows_postgresql(element: _json_rows, compiler: SQLCompiler, **kw: Any) -> str:
+    return f"jsonb_array_elements(CAST({compiler.process(element.clauses, **kw)} AS JSONB))"
+
+
+class _json_item(ColumnElement[Any]):  # noqa: N801
+    inherit_cache = False
+
+    def __init__(self, row: ColumnElement[Any], position: int, type_: Text | BigInteger) -> None:
+        self.row = row
+        self.position = position
+        self.type = type_
+
+
+@compiles(_json_item, "sqlite")
+def _item_sqlite(element: _json_item, compiler: SQLCompiler, **kw: Any) -> str:
+    return f"json_extract({compiler.process(element.row, **kw)}, '$[{element.position}]')"
+
+
+@compiles(_json_item, "postgresql")
+def _item_postgresql(element: _json_item, compiler: SQLCompiler, **kw: Any) -> str:
+    kind = "TEXT" if isinstance(element.type, Text) else "BIGINT"
+    return f"CAST({compiler.process(element.row, **kw)} ->> {element.position} AS {kind})"
 
 
 def upsert(table: Table, key: Sequence[str], *changed: str, **expressions: Callable[[Any], Any]) -> sqlite.Insert:

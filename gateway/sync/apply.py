@@ -21,9 +21,6 @@ async def known_by_refs(tx: Transaction, mailbox_id: int, refs: Iterable[Message
     return _known(await placements.by_refs(tx, mailbox_id, list(refs)))
 
 
-async def known_in(tx: Transaction, mailbox_id: int) -> dict[MessageRef, Known]:
-    """Return every placement of the mailbox by its message's ref."""
-    return _known(await placements.refs_of(tx, mailbox_id))
 
 
 def _known(rows: Sequence[tuple[str, int, int, int, str]]) -> dict[MessageRef, Known]:

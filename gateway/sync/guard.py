@@ -91,9 +91,13 @@ class WriteGuard:
         self.when_written(ended.set)
         await ended.wait()
 
+    def is_quiet(self, mark: ReadMark) -> bool:
+        """Whether nothing at all was written since `mark`, and nothing is being written."""
+        return not self._in_flight and self._finished == mark.start
+
     def is_stale(self, mark: ReadMark, key: Hashable) -> bool:
         """Whether what was read since `mark` may be older than what we wrote."""
-        return key in self._in_flight or self._last_write.get(key, 0) > mark.start
+        return self._writers(key) > 0 or self._was_written(mark, key)
 
     def is_contested(self, mark: ReadMark, key: Hashable) -> bool:
         """Whether a message that is being written was, since `mark`, written by somebody else too.

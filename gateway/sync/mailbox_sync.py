@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Sequence
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 
 from connectors.api import errors
 from connectors.api.capabilities import Scope
+from connectors.api.columns import StateColumns
 from connectors.api.types import ChangePage, Cursor, MessageRef, MessageState
 from gateway.store import mailboxes
 from gateway.store.database import Transaction
+from gateway.store.listed import refs_after
 from gateway.store.mailboxes import MailboxRow
-from gateway.sync.apply import apply_plan, known_by_refs, known_in
+from gateway.sync.apply import apply_plan, known_by_refs
 from gateway.sync.context import AccountContext, policy_of, ref_of
 from gateway.sync.guard import ReadMark
+from gateway.sync.pages import read_ahead
+from gateway.sync.placing import place_new
 from gateway.sync.reconcile import Plan, reconcile
 
 STALE_ATTEMPTS = 3
@@ -22,6 +26,12 @@ STALE_ATTEMPTS = 3
 
 PAGE = 2000
 """Messages per transaction, so that the writer is never held for long and memory stays bounded."""
+
+REFS_AT_ONCE = 1000
+"""Rows of one read where all refs of a mailbox are gone through."""
+
+LISTED_PAGE = 5000
+"""The same for a listing of one mailbox, whose messages are mostly new and cost less."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +54,11 @@ async def list_mailbox(context: AccountContext, row: MailboxRow) -> SyncOutcome:
     seen: set[MessageRef] = set()
     stale: set[MessageRef] = set()
     with context.guard.reading() as mark:
-        async for page in connector.listing(ref_of(row)):
-            for start in range(0, len(page), PAGE):
-                stale |= await _apply_states(context, row, page[start : start + PAGE], mark)
-            seen.update(state.ref for state in page)
+        async with aclosing(read_ahead(connector.listing(ref_of(row)))) as pages:
+            async for page in pages:
+                for start in range(0, len(page), LISTED_PAGE):
+                    stale |= await _apply_states(context, row, page[start : start + LISTED_PAGE], mark)
+                seen.update(page.refs if isinstance(page, StateColumns) else [state.ref for state in page])
         stale |= await _remove_missing(context, row, seen, mark)
     for _ in range(STALE_ATTEMPTS):
         if not stale:
@@ -88,7 +99,9 @@ async def _apply_states(
     """Apply states of messages and remove those that are missing; return those left out for being stale."""
     policy, scope, key, now = policy_of(row), context.scope_of(row), context.key_of(row), context.clock.now()
 
-    async def body(tx: Transaction) -> Plan:
+    async def body(tx: Transaction) -> Plan | None:
+        if not missing and await place_new(tx, context, row, states, mark):
+            return None
         known = await known_by_refs(tx, row.id, [*(state.ref for state in states), *missing])
         plan = reconcile(
             known, states, policy, removed=missing, is_stale=lambda ref: context.guard.is_stale(mark, key(ref))
@@ -98,24 +111,50 @@ async def _apply_states(
         return plan
 
     plan = await context.store.write(body)
-    if not plan.is_empty:
+    if plan is None or not plan.is_empty:
         context.changed(row.id)
-    return plan.stale
+    return plan.stale if plan is not None else set()
 
 
 async def _remove_missing(
     context: AccountContext, row: MailboxRow, seen: set[MessageRef], mark: ReadMark
 ) -> set[MessageRef]:
     """Remove whatever a complete listing did not name; return what was left alone for being stale."""
+    fresh = await context.store.read(lambda tx: mailboxes.mailbox_by_id(tx, row.id))
+    if fresh is not None and fresh.messages == len(seen) and context.guard.is_quiet(mark):
+        # All that was named has been placed, and nobody else has placed or removed anything: there is nothing else.
+        return set()
+    absent = await find_absent(context, row, seen)
+    stale: set[MessageRef] = set()
+    for start in range(0, len(absent), PAGE):
+        stale |= await _remove_absent(context, row, absent[start : start + PAGE], mark)
+    return stale
+
+
+async def find_absent(context: AccountContext, row: MailboxRow, present: Collection[MessageRef]) -> list[MessageRef]:
+    """Return the refs that the store has in the mailbox and that are not among `present`, by ascending UID."""
+    absent: list[MessageRef] = []
+    after_uid = 0
+    while chunk := await context.store.read_bulk(
+        lambda tx, uid=after_uid: refs_after(tx, row.id, uid, REFS_AT_ONCE)  # type: ignore[misc]
+    ):
+        after_uid = chunk[-1][0]
+        absent.extend(MessageRef(ref) for _, ref in chunk if ref not in present)
+    return absent
+
+
+async def _remove_absent(
+    context: AccountContext, row: MailboxRow, absent: Sequence[MessageRef], mark: ReadMark
+) -> set[MessageRef]:
     policy, scope, key, now = policy_of(row), context.scope_of(row), context.key_of(row), context.clock.now()
 
     async def body(tx: Transaction) -> Plan:
-        known = await known_in(tx, row.id)
+        known = await known_by_refs(tx, row.id, absent)
         plan = reconcile(
             known,
             (),
             policy,
-            present=seen,
+            present=frozenset(),
             is_stale=lambda ref: context.guard.is_stale(mark, key(ref)),
             is_younger=lambda ref: context.guard.is_younger(mark, key(ref)),
         )
@@ -123,7 +162,10 @@ async def _remove_missing(
         await apply_plan(tx, context.account_id, scope, row, plan, policy, now)
         return plan
 
-    return (await context.store.write(body)).stale
+    plan = await context.store.write(body)
+    if not plan.is_empty:
+        context.changed(row.id)
+    return plan.stale
 
 
 async def read_changes(context: AccountContext, row: MailboxRow) -> SyncOutcome:
@@ -159,11 +201,11 @@ async def _apply_change_page(context: AccountContext, row: MailboxRow, page: Cha
     """Apply a page; False if something was left out for being stale."""
     policy, scope, key, now = policy_of(row), context.scope_of(row), context.key_of(row), context.clock.now()
 
+    # What the store has of all refs is compared beside the writer: later ones are younger than the page.
+    absent = await find_absent(context, row, page.present) if page.present is not None else []
+
     async def body(tx: Transaction) -> Plan:
-        if page.present is not None:
-            known = await known_in(tx, row.id)
-        else:
-            known = await known_by_refs(tx, row.id, [*(state.ref for state in page.changed), *page.removed])
+        known = await known_by_refs(tx, row.id, [*(state.ref for state in page.changed), *page.removed, *absent])
         plan = reconcile(
             known,
             page.changed,

@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass
 
 from gateway.wire.response_parser import ResponseParser, is_status_line
+from gateway.wire.response_rows import FetchRow, RowReader
 from gateway.wire.response_scanner import DEFAULT_NESTING
 from gateway.wire.responses import Event, LiteralChunk, LiteralStart, StreamedLiteral
 
@@ -60,6 +61,7 @@ class ResponseReader:
         self._literal_octets: int | None = None  # of the literal being waited for
         self._chunk_octets = 0  # still to come of the literal being streamed
         self._is_text = False
+        self._rows = RowReader()
 
     @property
     def buffered_octets(self) -> int:
@@ -108,6 +110,24 @@ class ResponseReader:
             event = self._line(line)
             if event is not None:
                 return event
+
+    def take_rows(self) -> list[FetchRow]:
+        """Take those FETCH responses that come next and are lines of a listing, see `gateway.wire.response_rows`.
+
+        Their items are in the order of `row_order`. What comes behind them, or instead, is for `next_event`.
+        """
+        if self._lines or self._chunk_octets or self._literal_octets is not None:
+            return []
+        rows, octets = self._rows.take(bytes(self._buffer[self._start :]))
+        if octets:
+            self._start += octets
+            self._searched = self._start
+        return rows
+
+    @property
+    def row_order(self) -> tuple[bytes, ...]:
+        """The items of the rows, in the order in which the server names them."""
+        return self._rows.order
 
     def _next_line(self) -> bytes | None:
         end = self._buffer.find(b"\r\n", self._searched)

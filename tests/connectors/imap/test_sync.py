@@ -165,20 +165,20 @@ async def test_without_modseqs_flags_of_a_large_quiet_mailbox_are_read_only_now_
 async def test_a_listing_goes_on_by_uid_whatever_is_expunged_meanwhile() -> None:
     async def script(peer: Peer) -> None:
         await peer.welcome()
-        await peer.select(exists=1500)
+        await peer.select(exists=7500)
         await peer.answer(
-            b"UID SEARCH ALL", b"* SEARCH " + b" ".join(b"%d" % (uid * 3) for uid in range(1, 1501)) + b"\r\n"
+            b"UID SEARCH ALL", b"* SEARCH " + b" ".join(b"%d" % (uid * 3) for uid in range(1, 7501)) + b"\r\n"
         )
         await peer.answer(
-            b"UID FETCH 3:3000 ",
+            b"UID FETCH 3:15000 ",
             b"* 2 FETCH (UID 6 FLAGS (x))\r\n* 1 EXPUNGE\r\n* 1 FETCH (UID 3 FLAGS ())\r\n"
-            b"* 9 FETCH (UID 4000 FLAGS ())\r\n",
+            b"* 9 FETCH (UID 16000 FLAGS ())\r\n",
         )
-        await peer.answer(b"UID FETCH 3003:4500 ", b"* 9 FETCH (UID 4500 FLAGS ())\r\n")
+        await peer.answer(b"UID FETCH 15003:22500 ", b"* 9 FETCH (UID 22500 FLAGS ())\r\n")
 
     async with scripted(script) as server, opened(server) as connector:
         found = [[state.uid for state in page] async for page in connector.listing(INBOX)]
-        assert found == [[3, 6], [4500]]
+        assert found == [[3, 6], [22500]]
 
 
 async def test_uidvalidity_that_changes_on_reconnecting_stops_whoever_uses_the_old_uids() -> None:
@@ -280,23 +280,23 @@ async def test_thousands_of_messages_are_listed_in_pages_and_followed(dovecot: D
         for number in range(25):
             client.append("INBOX", "", "", mail(number))
         client.select()
-        # Copies of copies: 25 * 2^6 messages.
-        for _ in range(6):
+        # Copies of copies: 25 * 2^8 messages.
+        for _ in range(8):
             client.copy("1:*", "INBOX")
     connector: Any = rig.connector()
     await connector.open()
     cursor = await connector.position(INBOX)
     listed: list[list[MessageState]] = [page async for page in connector.listing(INBOX)]
-    assert [len(page) for page in listed] == [1000, 600]
+    assert [len(page) for page in listed] == [5000, 1400]
     uids = [state.uid for page in listed for state in page if state.uid is not None]
     assert uids == sorted(set(uids))
     with rig.client() as client:
         client.select()
-        client.store("1:1600", "+FLAGS.SILENT", "(\\Seen)")
+        client.store("1:6400", "+FLAGS.SILENT", "(\\Seen)")
         client.store("1:100", "+FLAGS.SILENT", "(\\Deleted)")
         client.expunge()
     found = [page async for page in connector.changes(INBOX, cursor)]
-    assert sum(len(page.changed) for page in found) == 1500
+    assert sum(len(page.changed) for page in found) == 6300
     assert len(found[-1].removed) == 100
     assert [page async for page in connector.changes(INBOX, found[-1].cursor)] == []
     await connector.close()

@@ -1,0 +1,102 @@
+"""Placing a page of messages that are all new, without an object for each: a first listing consists of such pages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import repeat
+
+from connectors.api.columns import StateColumns
+from connectors.api.types import MessageState
+from gateway.store import mailboxes
+from gateway.store.database import Transaction
+from gateway.store.flags import FlagSet
+from gateway.store.listed import ListedRow, any_known, insert_listed
+from gateway.store.mailboxes import MailboxRow
+from gateway.sync.context import AccountContext, policy_of
+from gateway.sync.guard import ReadMark
+from gateway.sync.reconcile import FlagPolicy
+
+
+async def place_new(
+    tx: Transaction, context: AccountContext, row: MailboxRow, page: Sequence[MessageState], mark: ReadMark
+) -> bool:
+    """Place the page, read since `mark`, if nothing of it is known and nothing was written meanwhile; else do nothing.
+
+    Returns whether it was placed. What it does is what `reconcile` and `apply_plan` would do.
+    """
+    if not page or not context.guard.is_quiet(mark):
+        return False
+    rows = _rows(page, policy_of(row))
+    if rows is None:
+        return False
+    refs = {listed[0] for listed in rows}
+    scope = context.scope_of(row)
+    if len(refs) < len(rows) or await any_known(tx, context.account_id, scope, refs):
+        return False
+    if await mailboxes.mailbox_by_id(tx, row.id) is None:
+        return False
+    await insert_listed(tx, context.account_id, scope, row.id, rows, int(context.clock.now().timestamp()))
+    return True
+
+
+def _rows(page: Sequence[MessageState], policy: FlagPolicy) -> list[ListedRow] | None:
+    """Return the page as rows for the store, UIDs ascending if there are any; None if it is more than rows hold."""
+    columns = page if isinstance(page, StateColumns) else _columns(page)
+    if columns is None:
+        return None
+    # The rows travel as JSON, in which a text that is no Unicode would become another.
+    text = "".join(columns.refs)
+    if not text.isascii() or not text.isprintable():
+        return None
+    stored: dict[frozenset[str], FlagSet] = {}
+    for flags in set(columns.flags):
+        stored[flags] = policy.merge(flags, FlagSet())
+    if not all(flags.keywords.isascii() for flags in stored.values()):
+        return None
+    rows: list[ListedRow] = list(
+        zip(
+            columns.refs,
+            repeat(None, len(columns)) if columns.uids is None else columns.uids,
+            [stored[flags].bits for flags in columns.flags],
+            [stored[flags].keywords for flags in columns.flags],
+            columns.dates,
+            _unless_none(columns.zones, columns.dates),
+            [None if size < 0 else size for size in columns.sizes],
+            [int(size >= 0) for size in columns.sizes],
+            strict=True,
+        )
+    )
+    if columns.uids is not None:
+        # Clients learn of new messages in the order of UIDs, whatever order the backend tells them in.
+        rows.sort(key=lambda listed: listed[1] or 0)
+    return rows
+
+
+def _unless_none(values: Sequence[int], others: Sequence[int | None]) -> Iterable[int | None]:
+    if None not in others:
+        return values
+    return [None if other is None else value for value, other in zip(values, others, strict=True)]
+
+
+def _columns(page: Sequence[MessageState]) -> StateColumns | None:
+    """Return the page by column; None if a state says more, or less, than columns hold."""
+    for state in page:
+        if (
+            state.email_id is not None
+            or state.thread_id is not None
+            or state.content_changed
+            or state.flags is None
+            or not (state.size_is_exact or state.size is None)
+            or (state.uid is None) != (page[0].uid is None)
+        ):
+            return None
+    dates = [state.internal_date for state in page]
+    offsets = [date.utcoffset() if date is not None else None for date in dates]
+    return StateColumns(
+        [state.ref for state in page],
+        [state.flags or frozenset() for state in page],
+        [int(date.timestamp()) if date is not None else None for date in dates],
+        [int(offset.total_seconds()) // 60 if offset is not None else 0 for offset in offsets],
+        [state.size if state.size is not None else -1 for state in page],
+        [state.uid or 0 for state in page] if page[0].uid is not None else None,
+    )
