@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 
 from connectors.api.columns import StateColumns
+from connectors.api.errors import Unavailable
 from connectors.api.types import MailboxRef, MessageRef, MessageState
+from connectors.imap import names
 from connectors.imap.client import Connection
 from connectors.imap.exchange import Listed
 from connectors.imap.session import Session, state_items, state_of, updated, without_recent
@@ -18,10 +20,16 @@ WINDOW_MESSAGES = 5000
 
 
 async def listing(session: Session, mailbox: MailboxRef) -> AsyncIterator[Sequence[MessageState]]:
-    """Yield pages of at most `WINDOW_MESSAGES`, by ascending UID."""
+    """Yield pages of at most `WINDOW_MESSAGES`, by ascending UID.
+
+    Raises:
+        Unavailable: the UIDs are not those of the UIDVALIDITY that `position` told; begin there again.
+    """
     uidvalidity, uids = await session.pool.read(mailbox, all_uids, is_fresh=True)
-    if uidvalidity is not None:
-        session.believed[mailbox] = uidvalidity
+    if uidvalidity is not None and session.believed.setdefault(mailbox, uidvalidity) != uidvalidity:
+        # The mailbox was made anew between STATUS and SELECT, or the two were answered by servers that disagree.
+        where = f"{names.readable(mailbox)} at {session.settings.endpoint}"
+        raise Unavailable(f"{where} is selected with another UIDVALIDITY than its status has")
     decoder = RowDecoder()
     for start in range(0, len(uids), WINDOW_MESSAGES):
         window = uids[start : start + WINDOW_MESSAGES]

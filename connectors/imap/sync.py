@@ -52,6 +52,8 @@ async def changes(session: Session, mailbox: MailboxRef, cursor: Cursor) -> Asyn
     new = await _status(session, mailbox)
     if new.uidvalidity != old.uidvalidity or new.uidnext < old.uidnext:
         raise CursorExpired(f"the UIDs of {names.readable(mailbox)} at {session.settings.endpoint} were invalidated")
+    # Both the gateway and the server say so, whatever was seen in between.
+    session.believed[mailbox] = old.uidvalidity
     if old.highestmodseq is None or new.highestmodseq is None:
         async for page in _sweep(session, mailbox, old, new):
             yield page

@@ -201,6 +201,40 @@ async def test_uidvalidity_that_changes_on_reconnecting_stops_whoever_uses_the_o
             await connector.expunge(INBOX, [MessageRef("5")])
 
 
+async def test_uids_of_another_uidvalidity_than_the_position_has_are_not_listed() -> None:
+    """As where several servers share an address, or the mailbox is made anew between STATUS and SELECT."""
+
+    async def script(peer: Peer) -> None:
+        await peer.welcome()
+        await peer.answer(STATUS, status(3, 10, uidvalidity=1))
+        await peer.select(exists=1, uidvalidity=2)
+        await peer.answer(b"UID SEARCH ALL", b"* SEARCH 1\r\n")
+
+    async with scripted(script) as server, opened(server) as connector:
+        assert Position.decode(await connector.position(INBOX)).uidvalidity == 1
+        with pytest.raises(Unavailable, match="UIDVALIDITY"):
+            [page async for page in connector.listing(INBOX)]
+
+
+async def test_uids_are_good_again_when_the_server_is_back_at_their_uidvalidity() -> None:
+    async def script(peer: Peer) -> None:
+        await peer.welcome(b"CONDSTORE")
+        await peer.select(exists=1, uidvalidity=2)
+        await peer.answer(b"UID SEARCH ALL", b"* SEARCH 1\r\n")
+        await peer.answer(b"UID FETCH 1:1 ", b"* 1 FETCH (UID 1 FLAGS ())\r\n")
+        # Not `select`: a connection renews its view of a mailbox before it asks for the mailbox's counters.
+        await peer.select(exists=3, uidvalidity=1)
+        await peer.answer(STATUS, status(3, 10, 50, uidvalidity=1))
+        await peer.answer(b"NOOP")
+        await peer.answer(b"UID FETCH 5 ", b"* 2 FETCH (UID 5 FLAGS ())\r\n")
+
+    async with scripted(script) as server, opened(server) as connector:
+        assert len([page async for page in connector.listing(INBOX)]) == 1
+        assert await pages(connector, Position(1, 10, 3, 50)) == []
+        (state,) = await connector.states(INBOX, [MessageRef("5")])
+        assert state.uid == 5
+
+
 async def test_a_mailbox_made_anew_is_listed_as_it_is_now_where_the_old_one_is_still_selected() -> None:
     """To a connection that has it selected Dovecot 2.3 shows the mailbox that was deleted, and STATUS of that too."""
 
