@@ -20,6 +20,7 @@ help:
 	@echo "make lint       ruff, mypy and the import contracts"
 	@echo "make bench      time the gateway against Dovecot (QUICK=1: 10,000 messages only)"
 	@echo "make docs       write the table of capabilities into docs/extensions.md"
+	@echo "make soak       let 200 clients work while the servers are restarted and killed (MINUTES=60)"
 	@echo "make format     let ruff format and mend what it can"
 	@echo "make lock       pin the newest allowed packages in requirements/ (needs uv)"
 	@echo "make clean      remove what the other targets made"
@@ -47,6 +48,9 @@ bench: $(VENV)/.dev servers
 
 docs: $(VENV)/.dev
 	$(BIN)/python tools/capability_table.py docs/extensions.md
+
+soak: $(VENV)/.dev servers
+	$(BIN)/python -m bench.soak --minutes $(or $(MINUTES),60)
 
 format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .

@@ -107,8 +107,9 @@ class GatewayFactory(Protocol):
 class GatewayProcess:
     """One gateway serving IMAP on a port of its own, with its store and cache in `directory`.
 
-    The port stays the same over restarts, so that clients may reconnect. Local passwords are given as hashes,
-    or, with `has_password_files`, as they are.
+    The port stays the same over restarts, so that clients may reconnect. `connections` is how many one user and one
+    address may have, if not as many as by default. Local passwords are given as hashes, or, with `has_password_files`,
+    as they are.
     """
 
     def __init__(
@@ -117,10 +118,12 @@ class GatewayProcess:
         accounts: Sequence[AnyAccount],
         *,
         prefetch: str = "headers",
+        connections: int | None = None,
         has_password_files: bool = False,
     ) -> None:
         self.directory = directory
         self._prefetch = prefetch
+        self._connections = connections
         self._has_password_files = has_password_files
         self.port = free_port()
         self._accounts = {account.login: account for account in accounts}
@@ -219,6 +222,12 @@ class GatewayProcess:
             'protocol = "imap"',
             f"bind = {_toml(f'127.0.0.1:{self.port}')}",
         ]
+        if self._connections is not None:
+            lines += [
+                "[limits]",
+                f"connections_per_user = {self._connections}",
+                f"connections_per_address = {self._connections}",
+            ]
         for account in self._accounts.values():
             lines += [
                 "[[users]]",
