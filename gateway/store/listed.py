@@ -6,9 +6,9 @@ event loop; a statement per row would take and give back the interpreter's lock 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Sequence
 
+import msgspec
 from sqlalchemy import BigInteger, Select, bindparam, delete, insert, select, update
 
 from gateway.store.errors import StoreError, UidsExhausted
@@ -40,6 +40,7 @@ _IN_SCOPE = (
     messages.c.account_id == bindparam("account_id"),
     messages.c.scope_mailbox_id == bindparam("scope_mailbox_id"),
 )
+_ANY_IN_SCOPE: Select[tuple[int]] = select(messages.c.id).where(*_IN_SCOPE).limit(1)
 _ANY_KNOWN: Select[tuple[int]] = select(messages.c.id).where(*_IN_SCOPE, is_in(messages.c.ref, "refs")).limit(1)
 _NUMBERS = select(mailboxes.c.uidnext, mailboxes.c.highestmodseq).where(mailboxes.c.id == _MAILBOX)
 _INSERT_MESSAGES = insert(messages).from_select(
@@ -105,6 +106,11 @@ async def refs_after(tx: Transaction, mailbox_id: int, after_uid: int, limit: in
     return await tx.rows(_REFS_AFTER, mailbox_id=mailbox_id, after_uid=after_uid, limit=limit)
 
 
+async def is_scope_empty(tx: Transaction, account_id: int, scope_mailbox_id: int) -> bool:
+    """Tell whether no ref at all is known in the scope."""
+    return await tx.row(_ANY_IN_SCOPE, account_id=account_id, scope_mailbox_id=scope_mailbox_id) is None
+
+
 async def any_known(tx: Transaction, account_id: int, scope_mailbox_id: int, refs: Collection[str]) -> bool:
     """Tell whether any of the refs names a message already."""
     found = await tx.row(_ANY_KNOWN, account_id=account_id, scope_mailbox_id=scope_mailbox_id, refs=list(refs))
@@ -146,9 +152,9 @@ async def insert_listed(
     scope = {"account_id": account_id, "scope_mailbox_id": scope_mailbox_id}
     for start in range(0, len(rows), ROWS_PER_STATEMENT):
         end = start + ROWS_PER_STATEMENT
-        listed = json.dumps(
-            [(row[0], uid, *row[2:]) for row, uid in zip(rows[start:end], uids[start:end], strict=True)]
-        )
+        part = [(row[0], uid, *row[2:]) for row, uid in zip(rows[start:end], uids[start:end], strict=True)]
+        # Not the standard library's: that takes seventeen times as long, and no thread runs meanwhile.
+        listed = msgspec.json.encode(part).decode()
         await tx.execute(_INSERT_MESSAGES, listed=listed, **scope)
         await tx.execute(
             _INSERT_PLACEMENTS, listed=listed, mailbox_id=mailbox_id, modseq=modseq, save_date=save_date, **scope

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Collection, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Sequence, Set
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ from connectors.api.columns import StateColumns
 from connectors.api.types import ChangePage, Cursor, MessageRef, MessageState
 from gateway.store import mailboxes
 from gateway.store.database import Transaction
-from gateway.store.listed import refs_after
+from gateway.store.listed import is_scope_empty, refs_after
 from gateway.store.mailboxes import MailboxRow
 from gateway.sync.apply import apply_plan, known_by_refs
 from gateway.sync.context import AccountContext, policy_of, ref_of
@@ -51,14 +51,18 @@ async def list_mailbox(context: AccountContext, row: MailboxRow) -> SyncOutcome:
     connector, uidnext = context.account.connector, context.listed_uidnext.get(row.id)
     is_own_cursor = _has_own_cursor(context)
     cursor = await connector.position(ref_of(row)) if is_own_cursor else None
+    # In a scope of its own, only this listing and our own writes make refs known.
+    scope = context.scope_of(row)
+    is_first = scope == row.id and await context.store.read(lambda tx: is_scope_empty(tx, context.account_id, scope))
     seen: set[MessageRef] = set()
     stale: set[MessageRef] = set()
     with context.guard.reading() as mark:
         async with aclosing(read_ahead(connector.listing(ref_of(row)))) as pages:
             async for page in pages:
                 for start in range(0, len(page), LISTED_PAGE):
-                    stale |= await _apply_states(context, row, page[start : start + LISTED_PAGE], mark)
-                seen.update(page.refs if isinstance(page, StateColumns) else [state.ref for state in page])
+                    part = page[start : start + LISTED_PAGE]
+                    stale |= await _apply_states(context, row, part, mark, placed=seen if is_first else None)
+                    seen.update(part.refs if isinstance(part, StateColumns) else [state.ref for state in part])
         stale |= await _remove_missing(context, row, seen, mark)
     for _ in range(STALE_ATTEMPTS):
         if not stale:
@@ -95,12 +99,16 @@ async def _apply_states(
     states: Sequence[MessageState],
     mark: ReadMark,
     missing: Sequence[MessageRef] = (),
+    placed: Set[MessageRef] | None = None,
 ) -> set[MessageRef]:
-    """Apply states of messages and remove those that are missing; return those left out for being stale."""
+    """Apply states of messages and remove those that are missing; return those left out for being stale.
+
+    `placed` see `place_new`.
+    """
     policy, scope, key, now = policy_of(row), context.scope_of(row), context.key_of(row), context.clock.now()
 
     async def body(tx: Transaction) -> Plan | None:
-        if not missing and await place_new(tx, context, row, states, mark):
+        if not missing and await place_new(tx, context, row, states, mark, placed):
             return None
         known = await known_by_refs(tx, row.id, [*(state.ref for state in states), *missing])
         plan = reconcile(

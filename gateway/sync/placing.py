@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from itertools import repeat
 
 from connectors.api.columns import StateColumns
-from connectors.api.types import MessageState
+from connectors.api.types import MessageRef, MessageState
 from gateway.store import mailboxes
 from gateway.store.database import Transaction
 from gateway.store.flags import FlagSet
@@ -18,20 +18,28 @@ from gateway.sync.reconcile import FlagPolicy
 
 
 async def place_new(
-    tx: Transaction, context: AccountContext, row: MailboxRow, page: Sequence[MessageState], mark: ReadMark
+    tx: Transaction,
+    context: AccountContext,
+    row: MailboxRow,
+    page: Sequence[MessageState],
+    mark: ReadMark,
+    placed: Set[MessageRef] | None = None,
 ) -> bool:
     """Place the page, read since `mark`, if nothing of it is known and nothing was written meanwhile; else do nothing.
 
-    Returns whether it was placed. What it does is what `reconcile` and `apply_plan` would do.
+    `placed`, if given, are the only refs that were known in the scope of the mailbox, unless something was written.
+    Returns whether the page was placed. What it does is what `reconcile` and `apply_plan` would do.
     """
     if not page or not context.guard.is_quiet(mark):
         return False
     rows = _rows(page, policy_of(row))
     if rows is None:
         return False
-    refs = {listed[0] for listed in rows}
+    refs = {MessageRef(listed[0]) for listed in rows}
     scope = context.scope_of(row)
-    if len(refs) < len(rows) or await any_known(tx, context.account_id, scope, refs):
+    if len(refs) < len(rows):
+        return False
+    if await any_known(tx, context.account_id, scope, refs) if placed is None else not placed.isdisjoint(refs):
         return False
     if await mailboxes.mailbox_by_id(tx, row.id) is None:
         return False

@@ -119,3 +119,13 @@ async def test_a_mailbox_that_is_not_there_is_an_error(store: Store, place: Plac
 
     with pytest.raises(StoreError):
         await store.write(body)
+
+
+async def test_a_scope_is_empty_until_a_ref_is_known_in_it(store: Store, place: Place) -> None:
+    async def body(tx: Transaction) -> None:
+        await upsert_messages(tx, place.account_id, place.other, [MessageValues("1")])
+        assert await listed.is_scope_empty(tx, place.account_id, place.inbox)
+        await upsert_messages(tx, place.account_id, place.inbox, [MessageValues("1")])
+        assert not await listed.is_scope_empty(tx, place.account_id, place.inbox)
+
+    await store.write(body)

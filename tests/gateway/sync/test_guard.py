@@ -104,3 +104,18 @@ def test_a_message_written_before_is_not_contested() -> None:
             pass
         with guard.reading() as mark, guard.writing(["a"]):
             assert not guard.is_contested(mark, "a")
+
+
+def test_it_is_quiet_while_nothing_was_written_since_the_read_began() -> None:
+    guard = WriteGuard()
+    with guard.writing(["a"]), guard.reading() as mark:
+        assert not guard.is_quiet(mark)
+    with guard.reading() as mark:
+        assert guard.is_quiet(mark)
+        with guard.writing({f"m{number}" for number in range(1000)}):
+            assert not guard.is_quiet(mark)
+        assert not guard.is_quiet(mark)
+    with guard.reading() as mark:
+        assert guard.is_quiet(mark)
+        guard.made(["b"])
+        assert not guard.is_quiet(mark)

@@ -200,3 +200,13 @@ async def test_a_first_listing_takes_a_few_statements_for_each_page(
     # Two pages of placements, and the cursor.
     assert writes == ["_apply_states", "_apply_states", "list_mailbox"]
     assert (await _inbox(stack)).messages == count
+
+
+async def test_what_this_listing_has_placed_is_not_placed_again(stack: Stack, context: AccountContext) -> None:
+    row = await _inbox(stack)
+    with context.guard.reading() as mark:
+        for placed_before, is_placed in (({MessageRef("c")}, False), ({MessageRef("d")}, True)):
+            found = await stack.store.write(
+                lambda tx, known=placed_before: place_new(tx, context, row, STATES, mark, known)  # type: ignore[misc]
+            )
+            assert found is is_placed
