@@ -88,6 +88,7 @@ class Offer:
     def __init__(self, capabilities: Iterable[Capability]) -> None:
         self._capabilities = tuple(capabilities)
         self._by_key = {capability.key: capability for capability in self._capabilities}
+        self._instead_of = {entry.replaces: entry.key for entry in self._capabilities if entry.replaces is not None}
         assert len(self._by_key) == len(self._capabilities), "each is declared once"
 
     def __iter__(self) -> Iterator[Capability]:
@@ -98,16 +99,13 @@ class Offer:
 
     def advertised(self, situation: Situation) -> tuple[Capability, ...]:
         """Return those that hold, in order."""
-        replaced = {entry.replaces for entry in self._capabilities if entry.replaces and entry.key in situation.added}
-        return tuple(
-            entry
-            for entry in self._capabilities
-            if entry.name not in replaced and self._is_on(entry, situation) and entry.holds(situation)
-        )
+        return tuple(entry for entry in self._capabilities if self._is_on(entry, situation) and entry.holds(situation))
 
     def _is_on(self, entry: Capability, situation: Situation) -> bool:
         """Tell whether it and all that it needs is switched on, whatever the state of the session."""
         if entry.key in situation.disabled or not (entry.is_unasked or entry.key in situation.added):
+            return False
+        if self._instead_of.get(entry.name) in situation.added:
             return False
         return all(self._is_on(self._by_key[name], situation) for name in entry.needs)
 

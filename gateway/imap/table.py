@@ -16,6 +16,7 @@ from gateway.imap.commands import (
     list,
     login,
     mailbox_admin,
+    metadata,
     misc,
     quota,
     rights,
@@ -26,6 +27,7 @@ from gateway.imap.commands import (
 from gateway.imap.completion import Completion
 from gateway.imap.session import Session, State
 from gateway.wire import commands as wire
+from gateway.wire import metadata as wire_metadata
 from gateway.wire import quota as wire_quota
 from gateway.wire import rights as wire_rights
 from gateway.wire.commands import Command
@@ -90,6 +92,8 @@ TABLE: Mapping[type[Command], CommandRule] = MappingProxyType(
         wire_rights.GetAcl: CommandRule(rights.get_acl, LOGGED_IN),
         wire_rights.ListRights: CommandRule(rights.list_rights, LOGGED_IN),
         wire_rights.SetAcl: CommandRule(rights.set_acl, LOGGED_IN),
+        wire_metadata.GetMetadata: CommandRule(metadata.get_metadata, LOGGED_IN),
+        wire_metadata.SetMetadata: CommandRule(metadata.set_metadata, LOGGED_IN),
         wire.Append: CommandRule(append.append, LOGGED_IN),
         wire.Idle: CommandRule(idle.idle, LOGGED_IN, waits_for_client=True),
         wire.Check: CommandRule(misc.check, SELECTED),

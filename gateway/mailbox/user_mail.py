@@ -146,6 +146,10 @@ class UserMail(Transfer):
         return [engine for engine in found if engine is not None]
 
     @property
+    def user_id(self) -> int:
+        return self._user_id
+
+    @property
     def store(self) -> Store:
         return self._service.store
 

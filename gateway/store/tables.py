@@ -255,6 +255,24 @@ previews = Table(
     _text("text"),
 )
 
+mailbox_annotations = Table(
+    "mailbox_annotations",
+    metadata,
+    _owner("mailbox_id", "mailboxes.id", is_key=True),
+    Column("entry", Text, primary_key=True),
+    Column("value", LargeBinary, nullable=False),
+)
+"""Annotations of a mailbox by METADATA."""
+
+user_annotations = Table(
+    "user_annotations",
+    metadata,
+    _owner("user_id", "users.id", is_key=True),
+    Column("entry", Text, primary_key=True),
+    Column("value", LargeBinary, nullable=False),
+)
+"""Annotations of the server that a user has."""
+
 intents = Table(
     "intents",
     metadata,

@@ -1,4 +1,4 @@
-"""Response codes (RFC 9051 section 7.1, RFC 4315, 5182, 5530, 7162, 7889, 8474) and statuses."""
+"""Response codes (RFC 9051 section 7.1, RFC 4315, 5182, 5530, 5464, 7162, 7889, 8474) and statuses."""
 
 from __future__ import annotations
 
@@ -39,6 +39,7 @@ class Code(enum.Enum):
     INUSE = b"INUSE"
     LIMIT = b"LIMIT"
     MAILBOXID = b"MAILBOXID"
+    METADATA = b"METADATA"
     MODIFIED = b"MODIFIED"
     NOMODSEQ = b"NOMODSEQ"
     NONEXISTENT = b"NONEXISTENT"

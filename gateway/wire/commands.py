@@ -13,6 +13,7 @@ from typing import Protocol
 
 from gateway.wire.fetch import FetchItem
 from gateway.wire.gmail import Label
+from gateway.wire.metadata import GetMetadata, SetMetadata
 from gateway.wire.quota import GetQuota, GetQuotaRoot, SetQuota
 from gateway.wire.rights import GetAcl, ListRights, MyRights, SetAcl
 from gateway.wire.search import SearchKey, SearchReturn
@@ -180,7 +181,10 @@ class ListKind(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class List:
-    """LIST, LSUB or XLIST. `is_extended`: RFC 5258 syntax was used. Patterns are Unicode with `*` and `%`."""
+    """LIST, LSUB or XLIST. `is_extended`: RFC 5258 syntax was used. Patterns are Unicode with `*` and `%`.
+
+    `status` are the items of RETURN (STATUS (...)), `annotations` the entries of RETURN (METADATA (...)) (RFC 9590).
+    """
 
     kind: ListKind
     reference: str
@@ -189,6 +193,7 @@ class List:
     selection: frozenset[ListSelection] = frozenset()
     returns: frozenset[ListReturn] = frozenset()
     status: tuple[StatusItem, ...] = ()
+    annotations: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -338,4 +343,6 @@ Command = (
     | MyRights
     | ListRights
     | SetAcl
+    | GetMetadata
+    | SetMetadata
 )

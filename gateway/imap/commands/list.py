@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from gateway.imap.capability import Capability
+from gateway.imap.commands import metadata
 from gateway.imap.commands.special_use import SPECIAL_USES, XLIST_USES
 from gateway.imap.completion import Completion, ok
 from gateway.imap.name_pattern import SEPARATOR, NamePattern
@@ -66,8 +67,11 @@ async def list_mailboxes(session: Session, command: commands.List) -> Completion
         selectable = [line.entry.name for line in lines if line.entry.is_selectable]
         statuses = await user.statuses(selectable, needs_size=_needs_size(command.status))
     rights = await rights_of(user) if ListReturn.MYRIGHTS in command.returns else {}
+    names = [line.entry.name for line in lines if line.entry.exists]
+    annotated = await metadata.listed(user, names, command.annotations) if command.annotations else {}
     for count, line in enumerate(lines, start=1):
         session.write(line.render(command.kind))
+        session.write(annotated.get(line.entry.name, b""))
         if line.entry.name in rights:
             session.write(write_administration.my_rights(line.entry.name, rights[line.entry.name]))
         if line.entry.name in statuses:

@@ -230,6 +230,15 @@ class Cursor:
         """Read `nstring`."""
         return None if self.accept_word(b"NIL") else self.string()
 
+    def nstring8(self) -> bytes | None:
+        """Read `nstring / literal8` (RFC 5464 section 5)."""
+        if self.is_at_literal():
+            literal = self._literals[self._index]
+            if isinstance(literal, InlineLiteral) and literal.is_binary:
+                self._next_text()
+                return literal.data
+        return self.nstring()
+
     def number(self, *, largest: int = MAX_NUMBER, smallest: int = 0) -> int:
         """Read `number`, `nz-number` or `number64`, as the bounds say."""
         match = self.match(_DIGITS)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 
 from gateway.wire import commands
-from gateway.wire.parser import append, fetch, listing, mailboxes, quota, rights, search, session, store
+from gateway.wire.parser import append, fetch, listing, mailboxes, metadata, quota, rights, search, session, store
 from gateway.wire.parser.cursor import Cursor, SyntaxFault
 
 # 1*<any ASTRING-CHAR except "+">, bounded, as it is sent back.
@@ -69,6 +69,7 @@ _COMMANDS: dict[str, Callable[[Cursor], commands.Command]] = {
     "EXPUNGE": lambda cursor: commands.Expunge(),
     "FETCH": lambda cursor: fetch.read_fetch(cursor, is_uid=False),
     "GETACL": rights.read_get_acl,
+    "GETMETADATA": metadata.read_get_metadata,
     "GETQUOTA": quota.read_get_quota,
     "GETQUOTAROOT": quota.read_get_quota_root,
     "ID": session.read_id,
@@ -86,6 +87,7 @@ _COMMANDS: dict[str, Callable[[Cursor], commands.Command]] = {
     "SEARCH": lambda cursor: search.read_search(cursor, is_uid=False),
     "SELECT": lambda cursor: mailboxes.read_select(cursor, is_examine=False),
     "SETACL": rights.read_set_acl,
+    "SETMETADATA": metadata.read_set_metadata,
     "SETQUOTA": quota.read_set_quota,
     "STARTTLS": lambda cursor: commands.StartTls(),
     "STATUS": mailboxes.read_status,

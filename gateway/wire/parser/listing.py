@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from gateway.wire import commands
 from gateway.wire.parser.cursor import Cursor, SyntaxFault
 from gateway.wire.parser.mailboxes import read_status_items
+from gateway.wire.parser.metadata import read_entries
 
 _SELECTIONS = {option.value: option for option in commands.ListSelection}
 _RETURNS = {option.value: option for option in commands.ListReturn}
@@ -16,6 +17,7 @@ _RETURNS = {option.value: option for option in commands.ListReturn}
 class _Returns:
     options: set[commands.ListReturn] = field(default_factory=set)
     status: tuple[commands.StatusItem, ...] = ()
+    annotations: tuple[str, ...] = ()
 
 
 def read_list(cursor: Cursor) -> commands.List:
@@ -42,7 +44,14 @@ def read_list(cursor: Cursor) -> commands.List:
         cursor.space()
         cursor.in_parentheses(lambda: _read_return(cursor, returns), is_empty_allowed=True)
     return commands.List(
-        commands.ListKind.LIST, reference, patterns, is_extended, selection, frozenset(returns.options), returns.status
+        commands.ListKind.LIST,
+        reference,
+        patterns,
+        is_extended,
+        selection,
+        frozenset(returns.options),
+        returns.status,
+        returns.annotations,
     )
 
 
@@ -74,6 +83,9 @@ def _read_return(cursor: Cursor, returns: _Returns) -> None:
     if name == b"STATUS":
         cursor.space()
         returns.status = read_status_items(cursor)
+    elif name == b"METADATA":
+        cursor.space()
+        returns.annotations = read_entries(cursor)
     elif name in _RETURNS:
         returns.options.add(_RETURNS[name])
     else:

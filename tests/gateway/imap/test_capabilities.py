@@ -30,9 +30,11 @@ def test_these_are_offered_to_a_user() -> None:
         "IDLE",
         "IMAP4rev1",
         "LIST-EXTENDED",
+        "LIST-METADATA",
         "LIST-MYRIGHTS",
         "LIST-STATUS",
         "LITERAL+",
+        "METADATA",
         "MOVE",
         "NAMESPACE",
         "OBJECTID",
@@ -112,3 +114,9 @@ def test_names_are_found_in_whatever_case() -> None:
     assert "IDEL" not in OFFER
     assert OFFER.has("auth=plain", USER)
     assert not OFFER.has("idle", replace(USER, disabled=frozenset({"IDLE"})))
+
+
+def test_what_needs_something_replaced_is_not_offered() -> None:
+    told = OFFER.names(replace(USER, added=frozenset({"METADATA-SERVER"})))
+    assert "METADATA-SERVER" in told
+    assert not {"METADATA", "LIST-METADATA"} & set(told)

@@ -1,0 +1,24 @@
+from __future__ import annotations
+
+from gateway.wire.write_metadata import long_entries, max_size, metadata, too_many
+
+
+def test_values_are_strings_literals_or_nil() -> None:
+    values = [("/private/comment", b"My own"), ("/shared/comment", None), ("/private/a b", b"one\r\ntwo")]
+    assert metadata("INBOX", values) == (
+        b'* METADATA "INBOX" (/private/comment "My own" /shared/comment NIL "/private/a b" {8}\r\none\r\ntwo)\r\n'
+    )
+
+
+def test_nul_is_sent_in_a_literal8() -> None:
+    assert metadata("", [("/private/x", b"a\0b")]) == b'* METADATA "" (/private/x ~{3}\r\na\0b)\r\n'
+
+
+def test_nothing_is_told_of_nothing() -> None:
+    assert metadata("INBOX", []) == b""
+
+
+def test_response_codes() -> None:
+    assert long_entries(2199) == b"METADATA LONGENTRIES 2199"
+    assert max_size(60000) == b"METADATA MAXSIZE 60000"
+    assert too_many() == b"METADATA TOOMANY"
