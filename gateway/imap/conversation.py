@@ -14,6 +14,7 @@ from gateway.imap.session import Session, State
 from gateway.imap.spool import SpooledContent
 from gateway.imap.table import TABLE, CommandRule
 from gateway.mailbox.view import BadSequence
+from gateway.store.errors import Conflict, StoreError
 from gateway.wire import write, write_code
 from gateway.wire.codes import Code, Status
 from gateway.wire.commands import Append, Command
@@ -141,6 +142,10 @@ class Conversation:
             return bad(str(error))
         except (ConnectionLost, InputTimeout, ShuttingDown):
             raise
+        except StoreError as error:
+            is_bug = isinstance(error, Conflict)
+            log.error("%s of %s: %s", read.name, _who(session), error.operator_text, exc_info=is_bug)
+            return errors.store_completion(error)
         except Exception:
             log.exception("%s of %s failed", read.name, _who(session))
             return errors.SERVER_BUG

@@ -7,6 +7,7 @@ from types import MappingProxyType
 
 from gateway.errors import ErrorKind, MailError
 from gateway.imap.completion import Completion
+from gateway.store.errors import Conflict, StoreError, UidsExhausted
 from gateway.wire.codes import Code, Status
 
 # An expired login at the backend is UNAVAILABLE and not AUTHENTICATIONFAILED: clients throw away the stored password
@@ -47,6 +48,25 @@ def completion_of(error: MailError) -> Completion:
 
 SERVER_BUG = Completion(Status.NO, "Internal error. The server's log tells more.", Code.SERVERBUG.value)
 """The answer to a command that failed in a way nobody foresaw."""
+
+STORE_UNUSABLE = Completion(
+    Status.NO, "The server cannot store or read this at present. Please try again later.", Code.UNAVAILABLE.value
+)
+"""The answer where our own store fails: the disk is full, read-only or damaged. What it says of it has a path in it."""
+
+UIDS_EXHAUSTED = Completion(Status.NO, "The mailbox can take no more messages.", Code.LIMIT.value)
+"""The answer where a mailbox has given out its last UID."""
+
+
+def store_completion(error: StoreError) -> Completion:
+    """Return the tagged NO for an error of the store."""
+    match error:
+        case UidsExhausted():
+            return UIDS_EXHAUSTED
+        case Conflict():
+            return SERVER_BUG
+        case _:
+            return STORE_UNUSABLE
 
 
 class ClientError(Exception):

@@ -12,6 +12,7 @@ from gateway.mailbox.columns import UNKNOWN, Columns, Entry
 from gateway.mailbox.flag_sets import FlagSets
 from gateway.store import mailboxes, placements, tombstones
 from gateway.store.database import Store, Transaction
+from gateway.store.errors import StoreError
 from gateway.store.mailboxes import MailboxRow
 from gateway.store.placements import PlacementRow
 from gateway.sync.bus import ChangeBus, MailboxChanged
@@ -217,6 +218,9 @@ class OpenMailbox:
     async def _store_claim(self) -> None:
         try:
             await self._store.write(lambda tx: mailboxes.claim_recent(tx, self.id))
+        except StoreError as error:
+            # Another session may take them for \\Recent too, which is better than none getting in.
+            log.error("mailbox %d: recent messages cannot be claimed: %s", self.id, error.operator_text)
         except Exception:
             log.exception("mailbox %d: recent messages could not be claimed", self.id)
 

@@ -18,6 +18,7 @@ from gateway.store import accounts, messages, users
 from gateway.store.accounts import AccountRow, AccountState
 from gateway.store.body_cache import BodyCache
 from gateway.store.database import Store
+from gateway.store.errors import StoreError
 from gateway.sync.bus import ChangeBus
 from gateway.sync.context import AccountContext
 from gateway.sync.engine import AccountEngine, SyncSettings
@@ -140,7 +141,13 @@ class MailService:
         await engine.stop()
 
     async def _store_health(self, account_id: int, health: AccountHealth) -> None:
-        await self.store.write(lambda tx: accounts.set_account_state(tx, account_id, health.state, health.last_error))
+        try:
+            await self.store.write(
+                lambda tx: accounts.set_account_state(tx, account_id, health.state, health.last_error)
+            )
+        except StoreError as error:
+            # It is only what is shown, and must not keep the account from working or from being tried again.
+            log.error("the state of account %d cannot be stored: %s", account_id, error.operator_text)
 
     # -- users --------------------------------------------------------------------------------------------------------
 

@@ -23,6 +23,7 @@ class Engine(Protocol):
     async def read(self, body: Body[T]) -> T: ...
     async def read_bulk(self, body: Body[T]) -> T: ...
     async def write(self, body: Body[T]) -> T: ...
+    async def check_writable(self) -> None: ...
 
 
 class Store:
@@ -73,6 +74,16 @@ class Store:
         caller is cancelled meanwhile, the write is carried out whole or not at all.
         """
         return await self._engine.write(body)
+
+    async def check_writable(self) -> None:
+        """See that a write can be expected to succeed; ask before a backend is made to do what must be recorded.
+
+        Microseconds, unless the last write failed: then one is tried.
+
+        Raises:
+            StoreError: the disk is full, or nothing can be written for another reason.
+        """
+        await self._engine.check_writable()
 
 
 def _sqlite_path(url: str) -> str:

@@ -26,12 +26,15 @@ from sqlalchemy.dialects import sqlite
 from gateway.clock import Clock
 from gateway.store import upgrade
 from gateway.store.errors import Conflict, StoreError
-from gateway.store.statements import Row, StatementCache
+from gateway.store.statements import Row, StatementCache, upsert
+from gateway.store.tables import meta
 from gateway.store.transaction import Body, Transaction
 
 T = TypeVar("T")
 
 _READERS = 2
+_RESERVE_OCTETS = 4 << 20
+"""What must be left on the disk for a write to be begun: so much a large command adds to the log at most."""
 _BUSY_S = 30.0
 _LOOP_BUSY_S = 1.0  # a point read holds the event loop; with a write-ahead log it practically never waits
 
@@ -49,6 +52,7 @@ class SqliteEngine:
         self._connections: list[sqlite3.Connection] = []
         self._loop_connection: sqlite3.Connection | None = None
         self._is_closed = False
+        self._has_failed = False
 
     async def open(self) -> None:
         """Create or upgrade the file and connect.
@@ -124,6 +128,13 @@ class SqliteEngine:
         self._check_open()
         return await asyncio.get_running_loop().run_in_executor(self._writer, self._run_in_writer, body)
 
+    async def check_writable(self) -> None:
+        self._check_open()
+        if _free_octets(self._path) < _RESERVE_OCTETS:
+            raise StoreError("cannot be written: the disk is full, or all but full", source=self._path)
+        if self._has_failed:
+            await asyncio.get_running_loop().run_in_executor(self._writer, self._run_in_writer, _try_write)
+
     def _check_open(self) -> None:
         if self._is_closed:
             raise StoreError("has been closed", source=self._path)
@@ -136,7 +147,14 @@ class SqliteEngine:
 
     def _run_in_writer(self, body: Body[T]) -> T:
         connection: sqlite3.Connection = self._local.connection
-        return self._run(connection, "BEGIN IMMEDIATE", body)
+        try:
+            result = self._run(connection, "BEGIN IMMEDIATE", body)
+        except StoreError as exc:
+            # What broke a rule of the rows, or was refused before it came to that, says nothing about the disk.
+            self._has_failed = self._has_failed or type(exc) is StoreError
+            raise
+        self._has_failed = False
+        return result
 
     def _run(self, connection: sqlite3.Connection, begin: str, body: Body[T]) -> T:
         with translated(self._path):
@@ -153,6 +171,23 @@ class SqliteEngine:
                     connection.execute("ROLLBACK")
             raise
         return result
+
+
+_TRY = upsert(meta, ["key"], value=lambda _: meta.c.value + 1)
+
+
+async def _try_write(tx: Transaction) -> None:
+    await tx.execute(_TRY, key="written after a failure", value=1)
+
+
+def _free_octets(path: str) -> int:
+    """Return what is free on the disk for this process; where nothing can tell it, what is always enough."""
+    try:
+        status = os.statvfs(path)
+    except OSError:
+        return _RESERVE_OCTETS
+    free = status.f_bfree if os.geteuid() == 0 else status.f_bavail
+    return free * status.f_frsize if status.f_blocks else _RESERVE_OCTETS
 
 
 class SqliteTransaction(Transaction):

@@ -34,7 +34,11 @@ WRITE_GRACE_S = 10.0
 
 
 class AccountWrites(ABC):
-    """The writing half of an account's engine; what has to be read again afterwards is asked of the other half."""
+    """The writing half of an account's engine; what has to be read again afterwards is asked of the other half.
+
+    Every write asks first whether the store can record it: a backend that has done what nobody is told of would do it
+    again when the client repeats the command. All of them raise StoreError if it cannot.
+    """
 
     def __init__(self, context: AccountContext) -> None:
         self.context = context
@@ -93,6 +97,7 @@ class AccountWrites(ABC):
 
         The octets are the caller's, so this write ends with whoever asked for it; what became of it is found out.
         """
+        await self.context.store.check_writable()
         row = await self.context.fresh(row)
         try:
             return await self.appender.append(row, content, flags, internal_date)
@@ -110,6 +115,7 @@ class AccountWrites(ABC):
         unchanged_since: int | None = None,
     ) -> FlagOutcome:
         """Change flags; see `flag_writer.store_flags`."""
+        await self.context.store.check_writable()
         row = await self.context.fresh(row)
         return await self._to_the_end(self._store_flags(row, uids, action, flags, unchanged_since))
 
@@ -132,6 +138,7 @@ class AccountWrites(ABC):
         self, source: MailboxRow, uids: Sequence[int], destination: MailboxRow, *, is_move: bool
     ) -> MoveOutcome:
         """Copy or move within the account; see `mover.copy`."""
+        await self.context.store.check_writable()
         source, destination = await self.context.fresh(source), await self.context.fresh(destination)
         return await self._to_the_end(self._copy(source, uids, destination, is_move=is_move))
 
@@ -167,6 +174,7 @@ class AccountWrites(ABC):
 
     async def expunge(self, row: MailboxRow, uids: Sequence[int]) -> ExpungeOutcome:
         """Remove messages from a mailbox; see `mover.expunge`."""
+        await self.context.store.check_writable()
         row = await self.context.fresh(row)
         return await self._to_the_end(self._expunge(row, uids))
 
@@ -182,21 +190,25 @@ class AccountWrites(ABC):
 
     async def create_mailbox(self, path: tuple[str, ...], role: Role | None) -> MailboxRow:
         """Create a mailbox and have it read; see `tree_writer.create_mailbox`."""
+        await self.context.store.check_writable()
         row = await self._to_the_end(tree_writer.create_mailbox(self.context, path, role))
         self.request(row.id, Urgency.OPEN)
         return row
 
     async def delete_mailbox(self, row: MailboxRow) -> None:
         """Delete a mailbox with its messages; see `tree_writer.delete_mailbox`."""
+        await self.context.store.check_writable()
         await self._to_the_end(tree_writer.delete_mailbox(self.context, row))
 
     async def rename_mailbox(self, row: MailboxRow, path: tuple[str, ...]) -> None:
         """Rename a mailbox with its children; see `tree_writer.rename_mailbox`."""
+        await self.context.store.check_writable()
         await self._to_the_end(tree_writer.rename_mailbox(self.context, row, path))
         self.request_tree()
 
     async def subscribe(self, row: MailboxRow, *, is_subscribed: bool) -> None:
         """Subscribe to a mailbox or unsubscribe; see `tree_writer.subscribe`."""
+        await self.context.store.check_writable()
         await self._to_the_end(tree_writer.subscribe(self.context, row, is_subscribed=is_subscribed))
 
     async def _settle(self) -> None:

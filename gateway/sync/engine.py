@@ -28,7 +28,7 @@ from gateway.store.mailboxes import MailboxRow
 from gateway.sync.account_sync import AccountSync, first_of, is_inbox
 from gateway.sync.account_writes import AccountWrites
 from gateway.sync.context import AccountContext
-from gateway.sync.failures import most_telling
+from gateway.sync.failures import most_telling, unforeseen
 from gateway.sync.hydrate import Hydrator, Prefetch
 from gateway.sync.mailbox_sync import SyncOutcome, list_mailbox, read_changes
 from gateway.sync.progress import MailboxProgress
@@ -234,8 +234,7 @@ class AccountEngine(AccountWrites):
         except* errors.ConnectorError as group_error:
             error = most_telling(group_error)
         except* Exception as group_error:
-            log.exception("account %s: sync failed", self.context.account.name, exc_info=group_error)
-            error = errors.Unavailable(repr(group_error))
+            error = unforeseen(group_error, self.context.account.name)
         await self._failed(error)
         if isinstance(error, errors.AuthExpired):
             return LOGIN_PAUSE_S + 1

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import logging
+
 from connectors.api import errors
+from gateway.store.errors import Conflict, StoreError
+
+log = logging.getLogger(__name__)
 
 
 def most_telling(group: BaseExceptionGroup[errors.ConnectorError]) -> errors.ConnectorError:
@@ -17,3 +22,22 @@ def most_telling(group: BaseExceptionGroup[errors.ConnectorError]) -> errors.Con
             found.append(error)
     found.sort(key=lambda error: not isinstance(error, errors.AuthExpired))
     return found[0]
+
+
+def unforeseen(group: BaseExceptionGroup[Exception], account: str) -> errors.ConnectorError:
+    """Log errors that are not the backend's, and return what the account's users are to be told."""
+    ours = group.subgroup(lambda error: isinstance(error, StoreError) and not isinstance(error, Conflict))
+    if ours is not None and ours.exceptions and group.split(StoreError)[1] is None:
+        text = _first(ours).operator_text
+        log.error("account %s: sync failed: %s", account, text)
+        return errors.Unavailable(f"the store cannot be used: {text}")
+    log.error("account %s: sync failed", account, exc_info=group)
+    return errors.Unavailable(repr(group))
+
+
+def _first(group: BaseExceptionGroup[Exception]) -> StoreError:
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    assert isinstance(error, StoreError)
+    return error

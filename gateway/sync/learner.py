@@ -16,6 +16,7 @@ from gateway.message.scan import scan
 from gateway.message.structure import render_structure
 from gateway.store import messages, outlines
 from gateway.store.database import Store, Transaction
+from gateway.store.errors import StoreError
 from gateway.store.messages import Hydration
 from gateway.store.outlines import OutlineValues
 from gateway.sync.open_body import OpenBody
@@ -72,6 +73,8 @@ class Learner:
             lessons, self._lessons = self._lessons, []
             try:
                 await self._store.write(lambda tx, batch=lessons: _write(tx, batch))  # type: ignore[misc]
+            except StoreError as error:
+                log.error("what %d messages taught cannot be stored: %s", len(lessons), error.operator_text)
             except Exception:
                 # It can be learned again; the octets themselves are at hand.
                 log.exception("what %d messages taught could not be stored", len(lessons))

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Sequence
 
 from gateway.store import contents, messages, tombstones
+from gateway.store.errors import StoreError
 from gateway.store.mailboxes import MailboxRow
 from gateway.sync.context import AccountContext
+
+log = logging.getLogger(__name__)
 
 KEPT_TOMBSTONES = 50_000
 """Expunged UIDs remembered per mailbox; a client that was away for longer is told of all that is missing."""
@@ -22,7 +26,15 @@ async def sweep(context: AccountContext, rows: Sequence[MailboxRow], may_forget:
     `may_forget` says whether no session can hold a message in its view that was expunged behind its back. A message
     whose octets are kept here is forgotten only by the second sweep that finds it in no mailbox: a backend may tell
     that it has left one mailbox long before it tells that it has come to another, and its octets would be lost.
+    A store that cannot be written is left as it is: the next sweep does what this one could not.
     """
+    try:
+        await _sweep(context, rows, may_forget)
+    except StoreError as error:
+        log.error("account %s: nothing can be forgotten: %s", context.account.name, error.operator_text)
+
+
+async def _sweep(context: AccountContext, rows: Sequence[MailboxRow], may_forget: Callable[[], bool]) -> None:
     last, spared = 0, set[int]()
     while may_forget() and (orphans := await _orphans(context, last)):
         last = orphans[-1]
