@@ -7,8 +7,9 @@ happened since. A cursor also has a digest of the folder; it tells another proce
 
 from __future__ import annotations
 
+import itertools
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import blake2b
@@ -97,8 +98,7 @@ class Snapshot:
     def in_order(self, refs: Iterable[MessageRef]) -> list[MessageRef]:
         """Return those of the refs that are there, in the order of delivery."""
         found = {ref: entry for ref in refs if (entry := self.entries.get(ref)) is not None}
-        keys = {ref: filename.order(entry.name, entry.mtime_ns) for ref, entry in found.items()}
-        return sorted(keys, key=keys.__getitem__)
+        return _sorted({ref: filename.order(entry.name, entry.mtime_ns) for ref, entry in found.items()})
 
     def state(self, ref: MessageRef) -> MessageState:
         """Return the state of a message that is there."""
@@ -118,9 +118,25 @@ class Snapshot:
     def _note(self, ref: MessageRef) -> None:
         self._serial += 1
         self._journal.append(ref)
+        self._is_ours.append(False)
         if len(self._journal) > 2 * JOURNAL_LIMIT:
-            del self._journal[:JOURNAL_LIMIT]
+            del self._journal[:JOURNAL_LIMIT], self._is_ours[:JOURNAL_LIMIT]
             self._floor += JOURNAL_LIMIT
+            self._told.clear()
+
+
+def _sorted(keys: Mapping[MessageRef, tuple[int, int, str]]) -> list[MessageRef]:
+    """Return the refs in the order of their keys.
+
+    The interpreter runs nothing else while it sorts, a hundred thousand tuples for a tenth of a second, but numbers for
+    a fifth of that. So the refs are sorted by the time alone, and then only those of the same time by their whole keys.
+    """
+    times = {ref: seconds + min(micros, 999_999) / 1e6 for ref, (seconds, micros, _) in keys.items()}
+    refs: list[MessageRef] = []
+    for _, same in itertools.groupby(sorted(times, key=times.__getitem__), times.__getitem__):
+        group = list(same)
+        refs += sorted(group, key=keys.__getitem__) if len(group) > 1 else group
+    return refs
 
 
 def date_of(mtime_ns: int) -> datetime:

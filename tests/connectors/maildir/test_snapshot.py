@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from connectors.api.types import Cursor, MessageRef
+from connectors.maildir import filename
 from connectors.maildir import snapshot as snapshot_module
 from connectors.maildir.keywords import Keywords
 from connectors.maildir.snapshot import Entry, Snapshot
@@ -75,3 +76,17 @@ def test_dates_are_in_utc_to_the_microsecond() -> None:
     date = snapshot.state(A).internal_date
     assert date is not None
     assert date.isoformat() == "2017-07-14T02:40:00.123456+00:00"
+
+
+def test_messages_of_one_moment_are_in_the_order_of_their_whole_names() -> None:
+    snapshot = Snapshot()
+    names = [
+        f"{second}.M{micros}P1.{host}:2,"
+        for second in (1_700_000_001, 1_700_000_000)
+        for micros in (5, 1_000_000, 999_999, 123_456_789, 0)
+        for host in ("b", "a")
+    ]
+    for name in names:
+        snapshot.put(MessageRef(name.removesuffix(":2,")), Entry(name, 0, 1, 1))
+    expected = sorted(names, key=lambda name: filename.order(name, 0))
+    assert [snapshot.entries[ref].name for ref in snapshot.refs()] == expected
