@@ -27,6 +27,7 @@ _PROTOCOL: Final = (
     Capability(
         "LITERAL+", "RFC 7888", "Literals without waiting for the server, up to the size of the largest message"
     ),
+    Capability("INPROGRESS", "RFC 9585", "A sign of life every half minute while a command waits for the backend"),
 )
 
 OFFER: Final = Offer(

@@ -36,6 +36,11 @@ def before_login(situation: Situation) -> bool:
     return not situation.is_authenticated
 
 
+def after_login(situation: Situation) -> bool:
+    """Once somebody has logged in."""
+    return situation.is_authenticated
+
+
 def while_passwords_are_taken(situation: Situation) -> bool:
     """Before login, where a password would be accepted."""
     return not situation.is_authenticated and situation.can_log_in

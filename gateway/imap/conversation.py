@@ -39,17 +39,7 @@ async def converse(connection: Connection, services: ImapServices) -> None:
     try:
         await conversation.run()
     finally:
-        await _give_back(session)
-
-
-async def _give_back(session: Session) -> None:
-    session.unselect()
-    try:
-        if session.user is not None:
-            await session.user.close()
-    finally:
-        if session.login is not None:
-            session.services.limits.release_user(session.login)
+        await session.forget_user()
 
 
 class Conversation:
@@ -58,7 +48,6 @@ class Conversation:
     def __init__(self, session: Session) -> None:
         self._session = session
         self._loop = asyncio.get_running_loop()
-        self._started = self._loop.time()
         self._bad_commands = 0
         self._turns = 0
 
@@ -97,7 +86,7 @@ class Conversation:
         settings = self._session.settings
         if self._session.user is not None:
             return settings.autologout_s
-        return max(0.0, self._started + settings.login_grace_s - self._loop.time())
+        return max(0.0, self._session.stranger_since + settings.login_grace_s - self._loop.time())
 
     # -- one command ---------------------------------------------------------------------------------------------------
 
@@ -214,7 +203,8 @@ class Progress:
 
     def _tell(self) -> None:
         if not self._session.is_inside_line:
-            self._session.write(write.untagged_status(Status.OK, "Still working on it", Code.INPROGRESS.value))
+            code = write_code.in_progress(self._session.tag)
+            self._session.write(write.untagged_status(Status.OK, "Still working on it", code))
         self._timer = self._loop.call_later(self._session.settings.progress_interval_s, self._tell)
 
     def cancel(self) -> None:

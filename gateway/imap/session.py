@@ -46,6 +46,7 @@ class Session:
         self.has_condstore = False
         self.has_qresync = False
         self.login_failures = 0
+        self.stranger_since = connection.time()
         self.tag = ""
         self.is_inside_line = False
         self._told_alert: str | None = None
@@ -106,6 +107,22 @@ class Session:
         """Return the selected mailbox; the command table lets only commands of the selected state here."""
         assert self.view is not None, "nothing selected"
         return self.view
+
+    async def forget_user(self) -> None:
+        """Give back the user and all that depends on who it is; what came before login stays, and so do TLS and ID."""
+        self.unselect()
+        user, login = self.user, self.login
+        self.user = self.login = self._told_alert = None
+        self.has_condstore = self.has_qresync = False
+        self.state = State.NOT_AUTHENTICATED
+        self.stranger_since = self.connection.time()
+        self.connection.reader.append_octets = 0
+        try:
+            if user is not None:
+                await user.close()
+        finally:
+            if login is not None:
+                self.services.limits.release_user(login)
 
     # -- selecting -----------------------------------------------------------------------------------------------------
 

@@ -76,6 +76,7 @@ TABLE: Mapping[type[Command], CommandRule] = MappingProxyType(
         wire.StartTls: CommandRule(login.start_tls, STRANGER),
         wire.Login: CommandRule(login.log_in, STRANGER),
         wire.Authenticate: CommandRule(login.authenticate, STRANGER, waits_for_client=True),
+        wire.Unauthenticate: CommandRule(login.unauthenticate, LOGGED_IN, tells_news=False),
         wire.Enable: CommandRule(misc.enable, LOGGED_IN),
         wire.Select: CommandRule(select.select, LOGGED_IN, tells_news=False),
         wire.Create: CommandRule(mailbox_admin.create, LOGGED_IN),

@@ -81,6 +81,11 @@ class Authenticate:
         return f"Authenticate(mechanism={self.mechanism!r}, initial_response=***)"
 
 
+@dataclass(frozen=True, slots=True)
+class Unauthenticate:
+    """RFC 8437; only for those who have authenticated."""
+
+
 # -- authenticated -----------------------------------------------------------------------------------------------------
 
 
@@ -317,6 +322,7 @@ Command = (
     | StartTls
     | Login
     | Authenticate
+    | Unauthenticate
     | Enable
     | Select
     | Create

@@ -10,6 +10,16 @@ from gateway.wire.sequence_set import SequenceSet
 from gateway.wire.strings import is_atom
 
 
+def in_progress(tag: str) -> bytes:
+    """`INPROGRESS ("a1" NIL NIL)` (RFC 9585): how far the command is, and of how much, is not known.
+
+    Without the tag where it could be taken for the end of the code.
+    """
+    if "]" in tag:
+        return Code.INPROGRESS.value
+    return b'%b ("%b" NIL NIL)' % (Code.INPROGRESS.value, tag.encode("ascii"))
+
+
 def append_uid(uidvalidity: int, uid: int) -> bytes:
     """`APPENDUID 38505 3955` (RFC 4315 section 3)."""
     return b"%b %d %d" % (Code.APPENDUID.value, uidvalidity, uid)

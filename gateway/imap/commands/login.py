@@ -11,6 +11,7 @@ from gateway.auth import sasl
 from gateway.auth.errors import AuthFailed, Throttled
 from gateway.imap.capability import (
     Capability,
+    after_login,
     before_login,
     while_passwords_are_refused,
     while_passwords_are_taken,
@@ -48,6 +49,13 @@ CAPABILITIES = (
         while_passwords_are_taken,
     ),
     Capability("AUTH=LOGIN", "draft-murchison-sasl-login", "As PLAIN; for old devices", while_passwords_are_taken),
+    Capability(
+        "UNAUTHENTICATE",
+        "RFC 8437",
+        "Log in anew on the same connection, as somebody else. After login",
+        after_login,
+        is_used_by=lambda command: isinstance(command, commands.Unauthenticate),
+    ),
 )
 
 
@@ -101,6 +109,13 @@ async def authenticate(session: Session, command: commands.Authenticate) -> Comp
     return await _authenticate(session, step.login, step.password.reveal())
 
 
+async def unauthenticate(session: Session, _: commands.Unauthenticate) -> Completion:
+    """Be as after the greeting, but for TLS and what ID has told (RFC 8437 section 3). There is no NO."""
+    log.info("%s logged out from %s and stays connected", session.login, session.connection.address)
+    await session.forget_user()
+    return ok("Unauthenticate completed")
+
+
 def _privacy_required() -> Completion:
     return no("A password is taken only under TLS", Code.PRIVACYREQUIRED.value)
 
@@ -134,6 +149,7 @@ async def _enter(session: Session, login: str) -> Completion:
     session.user = user
     session.login = login
     session.state = State.AUTHENTICATED
+    session.connection.lift_login_time()
     session.connection.reader.append_octets = session.append_limit
     log.info("%s logged in from %s", login, session.connection.address)
     return ok("Logged in", session.capability_code)

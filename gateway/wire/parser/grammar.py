@@ -99,6 +99,7 @@ _COMMANDS: dict[str, Callable[[Cursor], commands.Command]] = {
     "UID MOVE": lambda cursor: store.read_copy(cursor, is_uid=True, is_move=True),
     "UID SEARCH": lambda cursor: search.read_search(cursor, is_uid=True),
     "UID STORE": lambda cursor: store.read_store(cursor, is_uid=True),
+    "UNAUTHENTICATE": lambda cursor: commands.Unauthenticate(),
     "UNSELECT": lambda cursor: commands.Close(is_expunging=False),
     "UNSUBSCRIBE": lambda cursor: commands.Subscribe(mailboxes.read_mailbox(cursor), is_subscribe=False),
     "XLIST": lambda cursor: listing.read_plain_list(cursor, commands.ListKind.XLIST),

@@ -29,6 +29,7 @@ def test_these_are_offered_to_a_user() -> None:
         "ID",
         "IDLE",
         "IMAP4rev1",
+        "INPROGRESS",
         "LIST-EXTENDED",
         "LIST-METADATA",
         "LIST-MYRIGHTS",
@@ -47,6 +48,7 @@ def test_these_are_offered_to_a_user() -> None:
         "SPECIAL-USE",
         "STATUS=SIZE",
         "UIDPLUS",
+        "UNAUTHENTICATE",
         "UNSELECT",
         "WITHIN",
         "XLIST",
@@ -63,6 +65,7 @@ def test_mechanisms_are_offered_only_where_a_password_would_be_accepted() -> Non
 
 def test_what_is_for_strangers_is_not_offered_after_login() -> None:
     gone = set(OFFER.names(STRANGER)) - set(OFFER.names(USER))
+    assert set(OFFER.names(USER)) - set(OFFER.names(STRANGER)) == {"UNAUTHENTICATE"}
     assert gone == {"AUTH=PLAIN", "AUTH=LOGIN", "SASL-IR", "STARTTLS"}
 
 

@@ -62,3 +62,8 @@ def test_copyuid_pairs_up(copies: dict[int, int]) -> None:
     assert wire is not None
     _, _, sources, targets = wire.split(b" ")
     assert dict(zip(expand(sources), expand(targets), strict=True)) == copies
+
+
+def test_progress_names_the_command_unless_its_tag_would_end_the_code() -> None:
+    assert write_code.in_progress("a1") == b'INPROGRESS ("a1" NIL NIL)'
+    assert write_code.in_progress("a]1") == b"INPROGRESS"
