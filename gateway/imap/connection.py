@@ -74,6 +74,8 @@ class Connection(asyncio.Protocol):
         self._is_input_ended = False
         self._is_draining = False
         self._close_timer: asyncio.TimerHandle | None = None
+        self._login_timer: asyncio.TimerHandle | None = None
+        self._is_login_overdue = False
         self._is_rung = False
         self._waiter: asyncio.Future[bool] | None = None
         self._writable_waiter: asyncio.Future[bool] | None = None
@@ -102,6 +104,7 @@ class Connection(asyncio.Protocol):
         if not self._admit(self):
             self._is_lost = True
             return
+        self.begin_login_time()
         self._task = self._loop.create_task(self._run())
 
     def data_received(self, data: bytes) -> None:
@@ -125,6 +128,7 @@ class Connection(asyncio.Protocol):
         self.ring()
         if self._close_timer is not None:
             self._close_timer.cancel()
+        self.lift_login_time()
 
     def pause_writing(self) -> None:
         self._is_writable = False
@@ -170,6 +174,17 @@ class Connection(asyncio.Protocol):
         """The loop's clock, in seconds."""
         return self._loop.time()
 
+    def begin_login_time(self) -> None:
+        """Give the client `login_grace_s` seconds to log in, whatever it sends and takes meanwhile."""
+        self.lift_login_time()
+        self._login_timer = self._loop.call_later(self._settings.login_grace_s, self._end_login_time)
+
+    def lift_login_time(self) -> None:
+        """Let the session last: its client has logged in."""
+        if self._login_timer is not None:
+            self._login_timer.cancel()
+        self._is_login_overdue = False
+
     def ring(self) -> None:
         """Wake the session if it waits, or make its next wait return at once. Never blocks."""
         self._is_rung = True
@@ -181,23 +196,30 @@ class Connection(asyncio.Protocol):
 
         Raises:
             ConnectionLost: nothing more will come.
-            InputTimeout: nothing complete came within `timeout_s` seconds.
+            InputTimeout: nothing complete came within `timeout_s` seconds, and of an upload nothing for as long; or the
+                time for the login is over.
             ShuttingDown: the server stops; no complete command was waiting.
         """
         deadline = self._loop.time() + timeout_s
         while True:
+            self._check_login_time()
             event = self.reader.next_command()
             if isinstance(event, ContinuationNeeded):
                 self.write(b"+ OK\r\n")
             elif event is not None:
                 return event
             else:
+                received = self.octets_received
                 await self._wait_for_input(deadline)
+                if self.reader.is_receiving_message and self.octets_received > received:
+                    # A large message over a thin line takes its time, and its client is not silent.
+                    deadline = self._loop.time() + timeout_s
 
     async def read_line(self, timeout_s: float) -> bytes | LineTooLong:
         """Return the next line without its CRLF, for what is not a command. Raises as `read_event` does."""
         deadline = self._loop.time() + timeout_s
         while (line := self.reader.next_line()) is None:
+            self._check_login_time()
             await self._wait_for_input(deadline)
         return line
 
@@ -229,9 +251,14 @@ class Connection(asyncio.Protocol):
         """Wait while the client is slower than we are; call it after each block of output.
 
         Raises:
-            ConnectionLost: it is gone, or took nothing for `send_timeout_s` seconds.
+            ConnectionLost: it is gone, took nothing for `send_timeout_s` seconds, or not enough in its time to log in.
         """
         while not self._is_writable and not self._is_lost:
+            if self._is_login_overdue:
+                log.info("dropped %s: it took no output and has not logged in", self.address)
+                self.abort()
+                self._is_lost = True
+                break
             self._writable_waiter = self._loop.create_future()
             timer = self._loop.call_later(self._settings.send_timeout_s, _resolve, self._writable_waiter, False)
             try:
@@ -291,6 +318,7 @@ class Connection(asyncio.Protocol):
         # A half-read message has a spool, which is to be given back.
         self.reader.discard_input()
         self._flush()
+        self.lift_login_time()
         if self._transport is not None and not self._is_lost:
             self._transport.close()
             # A client that does not read would keep its socket, and the unsent octets, for ever.
@@ -325,6 +353,15 @@ class Connection(asyncio.Protocol):
                 self._waiter = None
         was_rung, self._is_rung = self._is_rung, False
         return was_rung
+
+    def _end_login_time(self) -> None:
+        self._is_login_overdue = True
+        self._wake_writer()
+        self.ring()
+
+    def _check_login_time(self) -> None:
+        if self._is_login_overdue:
+            raise InputTimeout
 
     def _wake_writer(self) -> None:
         if self._writable_waiter is not None:

@@ -116,6 +116,7 @@ class Session:
         self.has_condstore = self.has_qresync = False
         self.state = State.NOT_AUTHENTICATED
         self.stranger_since = self.connection.time()
+        self.connection.begin_login_time()
         self.connection.reader.append_octets = 0
         try:
             if user is not None:

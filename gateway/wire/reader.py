@@ -188,6 +188,11 @@ class CommandReader:
         """How many octets were fed and not read yet."""
         return len(self._buffer) - self._offset
 
+    @property
+    def is_receiving_message(self) -> bool:
+        """Whether the message of an APPEND is being read."""
+        return self._literal is not None and self._command.spool is not None
+
     def feed(self, data: bytes) -> None:
         """Add octets from the network."""
         if not self._is_dead:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -113,6 +114,71 @@ async def test_who_does_not_log_in_is_asked_to_leave(served: Served) -> None:
 
 async def test_who_is_silent_for_too_long_is_asked_to_leave(served: Served) -> None:
     client = await logged_in(served, ImapSettings(autologout_s=0.01))
+    await client.expect(b"* BYE ")
+    assert await client.at_end()
+    await client.close()
+
+
+async def test_a_stranger_who_never_stops_talking_is_sent_away_in_time_all_the_same(served: Served) -> None:
+    client = await connected(served, ImapSettings(login_grace_s=0.2, bad_commands_before_login=10**9))
+    await client.expect(b"* OK ")
+
+    async def talk() -> None:
+        while True:
+            client.write(b"a AUTHENTICATE PLAIN\r\n")
+            await asyncio.sleep(0.05)
+            client.write(b"*\r\n" + b"a NOOP\r\n" * 10)
+
+    talking = asyncio.create_task(talk())
+    try:
+        async with asyncio.timeout(10):
+            await client.lines_to(b"* BYE ")
+    finally:
+        talking.cancel()
+        await asyncio.gather(talking, return_exceptions=True)
+        await client.close()
+
+
+async def test_a_stranger_who_takes_no_answers_is_dropped_when_the_time_for_the_login_is_over(served: Served) -> None:
+    client = await connected(served, ImapSettings(login_grace_s=0.2, output_high_water=1))
+    transport = cast(asyncio.Transport, client.writer.transport)
+    transport.pause_reading()
+
+    async def ask_for_ever() -> None:
+        while True:
+            client.write(b"a CAPABILITY\r\n" * 10_000)
+            await client.writer.drain()
+
+    async with asyncio.timeout(10):
+        with pytest.raises(ConnectionError):
+            await ask_for_ever()
+    await client.close()
+
+
+async def test_the_time_for_the_login_ends_with_the_login(served: Served) -> None:
+    client = await logged_in(served, ImapSettings(login_grace_s=0.2))
+    client.write(b"a IDLE\r\n")
+    await client.expect(b"+ ")
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.4):
+            await client.reader.readline()
+    client.write(b"DONE\r\n")
+    await client.lines_to(b"a OK ")
+    await client.close()
+
+
+async def test_a_message_that_comes_slowly_is_waited_for_as_long_as_it_comes(served: Served) -> None:
+    client = await logged_in(served, ImapSettings(autologout_s=0.3))
+    data = b"Subject: slow\r\n\r\n" + b"x" * 60
+    client.write(b"a APPEND INBOX {%d+}\r\n" % len(data))
+    for place in range(0, len(data), 10):
+        client.write(data[place : place + 10])
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.1):
+                await client.reader.readline()
+    client.write(b"\r\n")
+    await client.expect(b"a OK ")
+    client.write(b"b APPEND INBOX {100+}\r\nand no more")
     await client.expect(b"* BYE ")
     assert await client.at_end()
     await client.close()
