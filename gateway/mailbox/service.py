@@ -38,11 +38,16 @@ Raises:
 
 @dataclass(frozen=True, slots=True)
 class MailSettings:
-    """`append_limit` in octets. The waits are for what a client would otherwise have to ask for again."""
+    """`append_limit` in octets. The waits are for what a client would otherwise have to ask for again.
+
+    A first listing is waited for as long as something comes of it within `first_listing_wait_s`; a mailbox that may be
+    shown while it grows only for `growing_wait_s`.
+    """
 
     append_limit: int = 50 << 20
     tree_wait_s: float = 20.0
     first_listing_wait_s: float = 120.0
+    growing_wait_s: float = 10.0
     fresh_wait_s: float = 1.0
     fresh_age_s: float = 1.0
 

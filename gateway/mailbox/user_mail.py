@@ -314,15 +314,22 @@ class UserMail(Transfer):
         }
 
     async def _wait_for_first_listing(self, engine: AccountEngine, row: MailboxRow) -> None:
-        if row.is_listed:
-            return
-        settings = self._service.settings
-        is_complete = await engine.wait_until_read(row.id, settings.first_listing_wait_s)
-        if is_complete:
-            return
-        if engine.context.account.is_open and not engine.context.account.capabilities.has_uids:
-            return
-        raise MailError(ErrorKind.UNAVAILABLE, "The mailbox is still being read for the first time; try again later.")
+        """Wait until the mailbox may be shown: see "While a mailbox is listed for the first time" in architecture.md.
+
+        Raises:
+            MailError: it may not, and nothing comes any more.
+        """
+        settings, account = self._service.settings, engine.context.account
+        patience_s = min(settings.growing_wait_s, settings.first_listing_wait_s)
+        messages = -1
+        while not row.is_listed and not await engine.wait_until_read(row.id, patience_s):
+            if account.is_open and not account.capabilities.has_uids:
+                return
+            fresh = await self._service.store.read(lambda tx: mailboxes.mailbox_by_id(tx, row.id))
+            if fresh is None or not engine.is_working or fresh.messages <= messages:
+                text = "The mailbox is still being read for the first time; try again later."
+                raise MailError(ErrorKind.UNAVAILABLE, text)
+            messages, patience_s = fresh.messages, settings.first_listing_wait_s
 
     # -- changing the tree --------------------------------------------------------------------------------------------
 
