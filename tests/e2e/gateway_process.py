@@ -1,13 +1,11 @@
-"""Runs the gateway as its users do: a process of its own, started with a configuration file."""
+"""Runs the gateway as its users do: a process of its own, with a configuration file (see `tests.e2e.gateway_forks`)."""
 
 from __future__ import annotations
 
 import json
-import os
 import signal
 import socket
 import subprocess
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,13 +17,13 @@ from gateway.auth.passwords import hash_password
 from tests.e2e.back import Back
 from tests.e2e.backends import Backend
 from tests.e2e.endpoint import Endpoint, Stage
+from tests.e2e.gateway_forks import GatewayFork, gateway_forks
 from tests.e2e.waiting import eventually
 from tests.servers.cyrus import Cyrus
 from tests.servers.dovecot import PASSWORD as DOVECOT_PASSWORD
 from tests.servers.dovecot import Dovecot
 from tests.servers.ports import free_port
 
-_REPOSITORY = Path(__file__).resolve().parents[2]
 _START_S = 90.0
 _STOP_S = 15.0
 # JMAP's least, so that what happens at a server that does not push is soon known.
@@ -127,7 +125,7 @@ class GatewayProcess:
         self._has_password_files = has_password_files
         self.port = free_port()
         self._accounts = {account.login: account for account in accounts}
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: GatewayFork | None = None
         self._config = directory / "gateway.toml"
         self._log = directory / "gateway.log"
         directory.mkdir(parents=True, exist_ok=True)
@@ -153,15 +151,7 @@ class GatewayProcess:
         Raises:
             GatewayFailed: it ended, or did not greet in time.
         """
-        with self._log.open("ab") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "gateway", "serve", "--config", str(self._config)],
-                cwd=_REPOSITORY,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                env={name: value for name, value in os.environ.items() if not name.startswith("IMAP_GATEWAY_")},
-            )
+        self._process = gateway_forks().start(["serve", "--config", str(self._config)], self._log)
         try:
             eventually(self._greets, within_s=_START_S)
         except BaseException:
