@@ -58,6 +58,7 @@ class Connection(asyncio.Protocol):
         *,
         is_tls: bool,
         admit: Callable[[Connection], bool] = lambda _: True,
+        address: str | None = None,
     ) -> None:
         self._loop = loop
         self._settings = settings
@@ -88,7 +89,8 @@ class Connection(asyncio.Protocol):
             self._make_spool,
         )
         self.is_tls = is_tls
-        self.address = "unknown"
+        self.address = address or "unknown"
+        self._is_address_given = address is not None
         self.octets_received = 0
         self.octets_sent = 0
 
@@ -98,7 +100,8 @@ class Connection(asyncio.Protocol):
         # Not all are asyncio.Transport by inheritance: uvloop's are so by what they do.
         transport = cast(asyncio.Transport, transport)
         self._transport = transport
-        self.address = _address_of(transport)
+        if not self._is_address_given:
+            self.address = peer_address(transport.get_extra_info("peername"))
         _tune(transport)
         transport.set_write_buffer_limits(high=self._settings.output_high_water)
         if not self._admit(self):
@@ -394,8 +397,8 @@ def _resolve(future: asyncio.Future[bool], result: bool) -> None:
         future.set_result(result)
 
 
-def _address_of(transport: asyncio.Transport) -> str:
-    peer = transport.get_extra_info("peername")
+def peer_address(peer: object) -> str:
+    """Return the address in the name of a socket's peer; `local` where there is none, or it has gone already."""
     if isinstance(peer, tuple) and peer:
         # An IPv4 client on a socket for both families.
         return str(peer[0]).removeprefix("::ffff:")

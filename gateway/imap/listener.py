@@ -12,12 +12,17 @@ from gateway.errors import OperatorError
 from gateway.imap.connection import Connection
 from gateway.imap.conversation import converse
 from gateway.imap.services import ImapServices
+from gateway.imap.tls_acceptor import TlsAcceptor, bound_sockets
+from gateway.tls import ServerTls
 from gateway.wire import write
 from gateway.wire.codes import Code, Status
 
 log = logging.getLogger(__name__)
 
 BACKLOG = 512
+
+REFUSALS_TOLD_S = 10.0
+"""A flood of connections is to be no flood of log lines: refusals are told of so often at most."""
 
 
 class Protocol(Enum):
@@ -32,7 +37,8 @@ class ImapDoor:
 
     def __init__(self, services: ImapServices) -> None:
         self._services = services
-        self._servers: list[asyncio.Server] = []
+        self._servers: list[asyncio.Server | TlsAcceptor] = []
+        self._refusals = Refusals()
         self._connections: set[Connection] = set()
         self._is_closing = False
 
@@ -53,22 +59,19 @@ class ImapDoor:
         if protocol is Protocol.IMAPS and tls is None:
             raise OperatorError("imaps needs a certificate", key="listeners.protocol")
         is_tls = protocol is Protocol.IMAPS
-        loop = asyncio.get_running_loop()
         try:
-            server = await loop.create_server(
-                lambda: self._make_connection(loop, is_tls=is_tls),
-                host or None,
-                port,
-                backlog=BACKLOG,
-                ssl=tls.context if is_tls and tls is not None else None,
-                ssl_handshake_timeout=self._services.settings.tls_handshake_timeout_s if is_tls else None,
-            )
+            if is_tls and tls is not None:
+                servers: list[asyncio.Server | TlsAcceptor] = [
+                    self._accept_tls(sock, tls) for sock in await bound_sockets(host or None, port, BACKLOG)
+                ]
+            else:
+                servers = [await self._accept_plain(host or None, port)]
         except OSError as exc:
             raise OperatorError(
                 f"cannot listen on {host or '*'}:{port}: {exc.strerror or exc}", key="listeners.bind"
             ) from exc
-        self._servers.append(server)
-        return [_address(sock) for sock in server.sockets]
+        self._servers.extend(servers)
+        return [_address(sock) for server in servers for sock in server.sockets]
 
     async def drain(self, deadline_s: float) -> None:
         """Stop: no new connections, BYE to idle clients, commands in hand are finished for up to `deadline_s` seconds.
@@ -96,16 +99,50 @@ class ImapDoor:
     def _tasks(self) -> list[asyncio.Task[None]]:
         return [connection.task for connection in self._connections if connection.task is not None]
 
-    def _make_connection(self, loop: asyncio.AbstractEventLoop, *, is_tls: bool) -> Connection:
-        return Connection(loop, self._services.settings, self._serve, is_tls=is_tls, admit=self._admit)
+    async def _accept_plain(self, host: str | None, port: int) -> asyncio.Server:
+        loop, settings = asyncio.get_running_loop(), self._services.settings
+        return await loop.create_server(
+            lambda: Connection(loop, settings, self._serve, is_tls=False, admit=self._admit),
+            host,
+            port,
+            backlog=BACKLOG,
+        )
+
+    def _accept_tls(self, sock: socket.socket, tls: ServerTls) -> TlsAcceptor:
+        loop, services = asyncio.get_running_loop(), self._services
+        return TlsAcceptor(
+            sock,
+            tls.context,
+            lambda address: Connection(
+                loop, services.settings, self._serve, is_tls=True, admit=self._take_in, address=address
+            ),
+            admit=self._count,
+            release=services.limits.release,
+            handshake_timeout_s=services.settings.tls_handshake_timeout_s,
+        )
 
     def _admit(self, connection: Connection) -> bool:
         if self._is_closing:
             connection.refuse(write.untagged_status(Status.BYE, "Server shutting down", Code.UNAVAILABLE.value))
             return False
-        if not self._services.limits.admit(connection.address):
-            log.warning("refused %s: too many connections", connection.address)
+        if not self._count(connection.address):
             connection.refuse(write.untagged_status(Status.BYE, "Too many connections", Code.UNAVAILABLE.value))
+            return False
+        self._connections.add(connection)
+        return True
+
+    def _count(self, address: str) -> bool:
+        """Count a connection; False if it is one too many."""
+        is_admitted = self._services.limits.admit(address)
+        if not is_admitted:
+            self._refusals.add(address)
+        return is_admitted
+
+    def _take_in(self, connection: Connection) -> bool:
+        """Take over a connection that was counted before its handshake."""
+        if self._is_closing:
+            self._services.limits.release(connection.address)
+            connection.refuse(write.untagged_status(Status.BYE, "Server shutting down", Code.UNAVAILABLE.value))
             return False
         self._connections.add(connection)
         return True
@@ -116,6 +153,22 @@ class ImapDoor:
         finally:
             self._connections.discard(connection)
             self._services.limits.release(connection.address)
+
+
+class Refusals:
+    """Tells the operator of connections that were refused: of the first at once, of others by their number."""
+
+    def __init__(self) -> None:
+        self._untold = 0
+        self._told_at: float | None = None
+
+    def add(self, address: str) -> None:
+        """Take note of one."""
+        self._untold += 1
+        now = asyncio.get_running_loop().time()
+        if self._told_at is None or now - self._told_at >= REFUSALS_TOLD_S:
+            log.warning("too many connections: refused %d, the last from %s", self._untold, address)
+            self._untold, self._told_at = 0, now
 
 
 def _address(sock: socket.socket) -> tuple[str, int]:

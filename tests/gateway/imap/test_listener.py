@@ -31,6 +31,13 @@ def make_tls(directory: Path) -> tuple[ServerTls, ssl.SSLContext]:
     return ServerTls(certificate, key), ssl.create_default_context(cafile=str(certificate))
 
 
+async def until_counted(served: Served, connections: int) -> None:
+    """Wait until so many connections are counted."""
+    async with asyncio.timeout(10):
+        while served.services.limits.connections != connections:  # noqa: ASYNC110  nothing tells of it
+            await asyncio.sleep(0.01)
+
+
 async def test_imaps_speaks_tls_from_the_first_octet(tmp_path: Path) -> None:
     tls, trusting = make_tls(tmp_path)
     async with serving(tmp_path, OutsideMemory(), tls=tls, protocol=Protocol.IMAPS) as served:
@@ -156,3 +163,80 @@ def test_short_answers_leave_at_once(
 
     with asyncio.Runner(loop_factory=new_loop) as runner:
         assert runner.run(look()) == [1]
+
+
+async def test_handshakes_that_stall_are_counted_and_ended(tmp_path: Path) -> None:
+    tls, trusting = make_tls(tmp_path)
+    settings = ImapSettings(connections_per_address=5, tls_handshake_timeout_s=0.3)
+    async with serving(tmp_path, OutsideMemory(), settings, tls=tls, protocol=Protocol.IMAPS) as served:
+        stalled = [await served.connect() for _ in range(5)]
+        stalled[0].write(b"\x16\x03\x01\x02")
+        # One too many is told nothing: that would cost the handshake.
+        sixth = await served.connect()
+        assert await sixth.at_end()
+        for client in stalled:
+            assert await client.at_end()
+        await until_counted(served, 0)
+        client = await served.connect(trusting)
+        await client.expect(b"* OK ")
+        await until_counted(served, 1)
+        await client.close()
+        await until_counted(served, 0)
+
+
+@pytest.mark.parametrize("hello", [b"", b"\x16\x03", b"a LOGIN alex secret\r\n"])
+async def test_what_goes_in_the_middle_of_a_handshake_is_forgotten(tmp_path: Path, hello: bytes) -> None:
+    tls, _ = make_tls(tmp_path)
+    async with serving(tmp_path, OutsideMemory(), tls=tls, protocol=Protocol.IMAPS) as served:
+        for _ in range(20):
+            client = await served.connect()
+            client.write(hello)
+            await client.close()
+        await until_counted(served, 0)
+
+
+async def test_a_stop_ends_handshakes_too(tmp_path: Path) -> None:
+    tls, _ = make_tls(tmp_path)
+    async with serving(tmp_path, OutsideMemory(), tls=tls, protocol=Protocol.IMAPS) as served:
+        client = await served.connect()
+        await until_counted(served, 1)
+        await served.door.drain(10)
+        assert await client.at_end()
+
+
+async def test_starttls_that_stalls_is_ended(tmp_path: Path) -> None:
+    tls, _ = make_tls(tmp_path)
+    settings = ImapSettings(tls_handshake_timeout_s=0.3)
+    async with serving(tmp_path, OutsideMemory(), settings, tls=tls) as served:
+        for hello in (b"", b"\x16\x03\x01\x02"):
+            client = await served.connect()
+            await client.expect(b"* OK ")
+            assert (await client.ask(b"a STARTTLS"))[-1].startswith(b"a OK ")
+            client.write(hello)
+            assert await client.at_end()
+        await until_counted(served, 0)
+
+
+async def test_a_flood_of_connections_is_no_flood_of_log_lines(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with serving(tmp_path, OutsideMemory(), ImapSettings(connections_per_address=1)) as served:
+        await (await served.connect()).expect(b"* OK ")
+        for _ in range(50):
+            refused = await served.connect()
+            await refused.expect(b"* BYE [UNAVAILABLE] ")
+    told = [record.getMessage() for record in caplog.records if "too many connections" in record.getMessage()]
+    assert told == ["too many connections: refused 1, the last from 127.0.0.1"]
+
+
+@pytest.mark.parametrize("host", [None, "127.0.0.1"])
+async def test_imaps_listens_on_every_address_that_is_asked_for(tmp_path: Path, host: str | None) -> None:
+    tls, trusting = make_tls(tmp_path)
+    async with serving(tmp_path, OutsideMemory(), tls=tls) as served:
+        found = await served.door.listen(Protocol.IMAPS, host, 0)
+        place = next(port for address, port in found if "." in address)
+        client = await LineClient.connect(place, trusting)
+        await client.expect(b"* OK ")
+        await client.close()
+        with pytest.raises(OperatorError, match=str(place)):
+            await served.door.listen(Protocol.IMAPS, "127.0.0.1", place)
