@@ -30,7 +30,7 @@ class Session:
 
     `user` and `login` are set from login on, `view` while a mailbox is selected. `saved` holds the UIDs of the last
     SEARCH with RETURN (SAVE) (RFC 5182). `tag` is the tag of the command in hand. `client` is the name the client
-    has given by ID.
+    has given by ID. `utf8`: it has enabled UTF8=ACCEPT.
     """
 
     def __init__(self, connection: Connection, services: ImapServices) -> None:
@@ -45,6 +45,7 @@ class Session:
         self.saved: Sequence[int] = ()
         self.has_condstore = False
         self.has_qresync = False
+        self.utf8 = False
         self.login_failures = 0
         self.stranger_since = connection.time()
         self.tag = ""
@@ -114,6 +115,7 @@ class Session:
         user, login = self.user, self.login
         self.user = self.login = self._told_alert = None
         self.has_condstore = self.has_qresync = False
+        self.utf8 = self.connection.reader.utf8 = False
         self.state = State.NOT_AUTHENTICATED
         self.stranger_since = self.connection.time()
         self.connection.begin_login_time()
@@ -185,6 +187,10 @@ class Session:
             if self.view is not None:
                 code = write_code.highestmodseq(self.view.highestmodseq)
                 self.write(write.untagged_status(Status.OK, "Highest", code))
+
+    def enable_utf8(self) -> None:
+        """Speak UTF-8 from now on: in names, and in quoted strings (RFC 6855 section 3)."""
+        self.utf8 = self.connection.reader.utf8 = True
 
     def tell_flags(self, rows: Sequence[FlagRow]) -> None:
         """Write FETCH responses with the flags of `rows`, with UID always and MODSEQ once the client knows of it."""

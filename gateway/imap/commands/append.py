@@ -17,8 +17,8 @@ CAPABILITIES = (
 
 async def append(session: Session, command: commands.Append) -> Completion:
     """Store the uploaded message. OK only once the backend has it; APPENDUID tells where (RFC 4315 section 3)."""
-    if command.is_utf8:
-        raise ClientError("UTF8 needs ENABLE UTF8=ACCEPT, which is not offered")
+    if command.is_utf8 and not session.utf8:
+        raise ClientError("UTF8 needs ENABLE UTF8=ACCEPT")
     content = command.content
     assert isinstance(content, SpooledContent), "the connection's spool made it"
     if content.size == 0:

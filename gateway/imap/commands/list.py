@@ -57,7 +57,7 @@ async def list_mailboxes(session: Session, command: commands.List) -> Completion
     word = command.kind.value.decode("ascii").capitalize()
     if command.patterns == ("",) and not command.is_extended:
         # The hierarchy separator and the root of the reference, which is empty as no name is absolute.
-        session.write(write.mailbox_list("", ["\\Noselect"], kind=command.kind))
+        session.write(write.mailbox_list("", ["\\Noselect"], kind=command.kind, utf8=session.utf8))
         return ok(f"{word} completed")
     user = session.require_user()
     lines = list(listed(command, await user.mailboxes()))
@@ -68,12 +68,12 @@ async def list_mailboxes(session: Session, command: commands.List) -> Completion
         statuses = await user.statuses(selectable, needs_size=_needs_size(command.status))
     rights = await rights_of(user) if ListReturn.MYRIGHTS in command.returns else {}
     names = [line.entry.name for line in lines if line.entry.exists]
-    annotated = await metadata.listed(user, names, command.annotations) if command.annotations else {}
+    annotated = await metadata.listed(session, names, command.annotations) if command.annotations else {}
     for count, line in enumerate(lines, start=1):
-        session.write(line.render(command.kind))
+        session.write(line.render(command.kind, utf8=session.utf8))
         session.write(annotated.get(line.entry.name, b""))
         if line.entry.name in rights:
-            session.write(write_administration.my_rights(line.entry.name, rights[line.entry.name]))
+            session.write(write_administration.my_rights(line.entry.name, rights[line.entry.name], utf8=session.utf8))
         if line.entry.name in statuses:
             _write_status(session, line.entry.name, command.status, statuses[line.entry.name])
         if count % MAILBOXES_PER_BLOCK == 0:
@@ -100,11 +100,11 @@ class Listed:
     attributes: tuple[str, ...]
     has_child_info: bool = False
 
-    def render(self, kind: ListKind) -> bytes:
+    def render(self, kind: ListKind, *, utf8: bool = False) -> bytes:
         """Return the line."""
         # SUBSCRIBED is the only criterion that RECURSIVEMATCH can be combined with.
         child_info = ("SUBSCRIBED",) if self.has_child_info else ()
-        return write.mailbox_list(self.entry.name, self.attributes, kind=kind, child_info=child_info)
+        return write.mailbox_list(self.entry.name, self.attributes, kind=kind, child_info=child_info, utf8=utf8)
 
 
 def listed(command: commands.List, entries: Sequence[MailboxEntry]) -> Iterator[Listed]:
@@ -196,7 +196,7 @@ def _write_status(session: Session, name: str, items: Sequence[StatusItem], valu
     if StatusItem.HIGHESTMODSEQ in items:
         session.enable_condstore()
     pairs = [(item, _status_value(item, values)) for item in items]
-    session.write(write.mailbox_status(name, pairs))
+    session.write(write.mailbox_status(name, pairs, utf8=session.utf8))
 
 
 def _status_value(item: StatusItem, values: MailboxStatus) -> int | str | None:

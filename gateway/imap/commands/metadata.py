@@ -57,7 +57,7 @@ async def get_metadata(session: Session, command: GetMetadata) -> Completion:
     if command.mailbox:
         values = {**values, **await _special_use(user, command.mailbox)}
     found = metadata.select(values, Selection(command.entries, command.depth, command.max_octets))
-    session.write(write_metadata.metadata(command.mailbox, found.values))
+    session.write(write_metadata.metadata(command.mailbox, found.values, utf8=session.utf8))
     if found.longest:
         return ok("Getmetadata completed", write_metadata.long_entries(found.longest))
     return ok("Getmetadata completed")
@@ -83,14 +83,16 @@ def _check_offered(session: Session) -> None:
         raise ClientError("METADATA is not offered")
 
 
-async def listed(user: UserMail, names: Sequence[str], entries: Sequence[str]) -> dict[str, bytes]:
+async def listed(session: Session, names: Sequence[str], entries: Sequence[str]) -> dict[str, bytes]:
     """Return the METADATA response for each of the mailboxes, for LIST (RFC 9590)."""
+    user = session.require_user()
     uses = {entry.name: SPECIAL_USES.get(entry.role) for entry in await user.mailboxes() if entry.role is not None}
     lines = {}
     for name, values in (await metadata.of_mailboxes(user, names)).items():
         use = uses.get(name)
         known = {**values, SPECIAL_USE: use.encode("ascii")} if use is not None else values
-        lines[name] = write_metadata.metadata(name, metadata.select(known, Selection(entries)).values)
+        found = metadata.select(known, Selection(entries))
+        lines[name] = write_metadata.metadata(name, found.values, utf8=session.utf8)
     return lines
 
 

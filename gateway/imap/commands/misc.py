@@ -23,7 +23,7 @@ CAPABILITIES = (
     Capability(
         "ENABLE",
         "RFC 5161",
-        "For CONDSTORE and QRESYNC",
+        "For CONDSTORE, QRESYNC and UTF8=ACCEPT",
         is_used_by=lambda command: isinstance(command, commands.Enable),
     ),
     Capability(
@@ -31,6 +31,13 @@ CAPABILITIES = (
         "RFC 2342",
         "One personal namespace, with `/` between the levels. Several accounts of a user are its top level",
         is_used_by=lambda command: isinstance(command, commands.Namespace),
+    ),
+    Capability(
+        "UTF8=ACCEPT",
+        "RFC 6855, RFC 9755",
+        "Names in UTF-8 once it is enabled. Messages with UTF-8 in their header fields are taken in any case",
+        can_be_enabled=True,
+        needs=("ENABLE",),
     ),
 )
 
@@ -80,6 +87,9 @@ async def enable(session: Session, command: commands.Enable) -> Completion:
         session.has_qresync = True
         # RFC 7162 section 3.2.3: QRESYNC enables CONDSTORE as well.
         session.enable_condstore()
+    if "UTF8=ACCEPT" in asked and not session.utf8:
+        enabled.append("UTF8=ACCEPT")
+        session.enable_utf8()
     session.write(write.enabled(enabled))
     return ok("Enabled")
 
@@ -87,5 +97,5 @@ async def enable(session: Session, command: commands.Enable) -> Completion:
 async def namespace(session: Session, _: commands.Namespace) -> Completion:
     """RFC 2342. All mail is the user's own."""
     prefixes = session.require_user().namespace_prefixes
-    session.write(write.namespace([(prefix, SEPARATOR) for prefix in prefixes]))
+    session.write(write.namespace([(prefix, SEPARATOR) for prefix in prefixes], utf8=session.utf8))
     return ok("Namespace completed")

@@ -31,9 +31,9 @@ CAPABILITIES = (
 async def get_quota_root(session: Session, command: quota.GetQuotaRoot) -> Completion:
     """Tell the roots of a mailbox and how full each is (section 4.1.2)."""
     roots = await session.services.quotas.of_mailbox(session.require_user(), command.mailbox)
-    session.write(write_administration.quota_root(command.mailbox, [root.name for root in roots]))
+    session.write(write_administration.quota_root(command.mailbox, [root.name for root in roots], utf8=session.utf8))
     for root in roots:
-        session.write(write_administration.quota(root.name, root.uses))
+        session.write(write_administration.quota(root.name, root.uses, utf8=session.utf8))
     return ok("Getquotaroot completed")
 
 
@@ -42,7 +42,7 @@ async def get_quota(session: Session, command: quota.GetQuota) -> Completion:
     root = await session.services.quotas.root(session.require_user(), command.root)
     if root is None:
         return no("There is no such quota root", Code.NONEXISTENT.value)
-    session.write(write_administration.quota(root.name, root.uses))
+    session.write(write_administration.quota(root.name, root.uses, utf8=session.utf8))
     return ok("Getquota completed")
 
 

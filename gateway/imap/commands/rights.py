@@ -39,14 +39,14 @@ CAPABILITIES = (
 async def my_rights(session: Session, command: rights.MyRights) -> Completion:
     """Tell what the user may do with a mailbox (section 3.5)."""
     held = await rights_to(session.require_user(), command.mailbox)
-    session.write(write_administration.my_rights(command.mailbox, held))
+    session.write(write_administration.my_rights(command.mailbox, held, utf8=session.utf8))
     return ok("Myrights completed")
 
 
 async def get_acl(session: Session, command: rights.GetAcl) -> Completion:
     """Tell who may do what with a mailbox: only its owner may do anything (section 3.3)."""
     held = await rights_to(session.require_user(), command.mailbox)
-    session.write(write_administration.acl(command.mailbox, [(_login(session), held)]))
+    session.write(write_administration.acl(command.mailbox, [(_login(session), held)], utf8=session.utf8))
     return ok("Getacl completed")
 
 
@@ -54,7 +54,7 @@ async def list_rights(session: Session, command: rights.ListRights) -> Completio
     """Tell what somebody always has and can be granted: to the owner all there is, to others nothing (section 3.4)."""
     held = await rights_to(session.require_user(), command.mailbox)
     required = held if command.identifier == _login(session) else frozenset[Right]()
-    session.write(write_administration.list_rights(command.mailbox, command.identifier, required))
+    session.write(write_administration.list_rights(command.mailbox, command.identifier, required, utf8=session.utf8))
     return ok("Listrights completed")
 
 

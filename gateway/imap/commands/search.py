@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from gateway.errors import MailError
 from gateway.imap.capability import Capability
 from gateway.imap.completion import Completion, ok
+from gateway.imap.errors import ClientError
 from gateway.imap.session import Session
 from gateway.mailbox.view import View
 from gateway.wire import commands, write
@@ -30,6 +31,9 @@ _REPORTED = frozenset({SearchReturn.MIN, SearchReturn.MAX, SearchReturn.ALL, Sea
 
 async def search(session: Session, command: commands.Search) -> Completion:
     """Search the selected mailbox, among the messages this client knows of."""
+    if session.utf8 and command.charset is not None:
+        # RFC 6855 section 3: all strings are UTF-8 then.
+        raise ClientError("CHARSET is not possible after ENABLE UTF8=ACCEPT")
     view = session.require_view()
     asks_modseq = any(isinstance(key, ModSeqSince) for key in _keys(command.key))
     if asks_modseq:

@@ -50,6 +50,7 @@ def test_these_are_offered_to_a_user() -> None:
         "UIDPLUS",
         "UNAUTHENTICATE",
         "UNSELECT",
+        "UTF8=ACCEPT",
         "WITHIN",
         "XLIST",
     }
@@ -83,8 +84,8 @@ def test_a_capability_can_be_switched_off_and_then_not_be_enabled() -> None:
     situation = replace(USER, disabled=frozenset({"QRESYNC", "APPENDLIMIT", "IDLE"}))
     told = OFFER.names(situation)
     assert not {"QRESYNC", "APPENDLIMIT=1000", "IDLE"} & set(told)
-    assert OFFER.enableable(situation) == {"CONDSTORE"}
-    assert OFFER.enableable(USER) == {"CONDSTORE", "QRESYNC"}
+    assert OFFER.enableable(situation) == {"CONDSTORE", "UTF8=ACCEPT"}
+    assert OFFER.enableable(USER) == {"CONDSTORE", "QRESYNC", "UTF8=ACCEPT"}
 
 
 def test_nothing_is_advertised_that_cannot_be_kept_together() -> None:
