@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from datetime import datetime
 from typing import ParamSpec, TypeVar
 
-from connectors.api.abilities import MailboxAdmin, Push, Subscriptions
+from connectors.api.abilities import BatchFetch, MailboxAdmin, Push, Subscriptions
 from connectors.api.capabilities import Capabilities, Scope
 from connectors.api.connector import Connector
 from connectors.api.credentials import CredentialSource
@@ -40,6 +40,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 PAGE_SIZE = 1000
+OPEN_AT_ONCE = 64
 WRITE_OCTETS = 1 << 20
 POLL_INTERVAL_S = 5.0
 
@@ -51,7 +52,7 @@ def build(settings: Mapping[str, SettingValue], credentials: CredentialSource) -
     return MaildirConnector(tree, is_created=bool(settings["create"]))
 
 
-class MaildirConnector(Connector, MailboxAdmin, Subscriptions, Push):
+class MaildirConnector(Connector, MailboxAdmin, Subscriptions, Push, BatchFetch):
     """A Maildir, shared with whatever other programs use it."""
 
     def __init__(self, tree: Tree, *, is_created: bool = True, poll_interval_s: float = POLL_INTERVAL_S) -> None:
@@ -112,6 +113,15 @@ class MaildirConnector(Connector, MailboxAdmin, Subscriptions, Push):
 
     async def fetch(self, mailbox: MailboxRef, ref: MessageRef) -> MessageContent:
         return await self._run(lambda: self._folder(mailbox).open(ref))
+
+    async def fetch_many(
+        self, mailbox: MailboxRef, refs: Sequence[MessageRef]
+    ) -> AsyncGenerator[tuple[MessageRef, MessageContent], None]:
+        self._check_batch(refs, self._capabilities.outline_limit)
+        for start in range(0, len(refs), OPEN_AT_ONCE):
+            some = refs[start : start + OPEN_AT_ONCE]
+            for ref, content in await self._run(lambda some=some: self._folder(mailbox).open_many(some)):  # type: ignore[misc]
+                yield ref, content
 
     # -- writing ------------------------------------------------------------------------------------------------------
 

@@ -103,6 +103,21 @@ class Folder:
             raise NotFound(f"no message {ref!r} in {self.path}")
         return found
 
+    def open_many(self, refs: Sequence[MessageRef]) -> list[tuple[MessageRef, MessageContent]]:
+        """Open those of the messages that are there."""
+
+        def open_file(entry: Entry) -> MessageContent:
+            path, is_verbatim = self._file(entry), _is_verbatim(entry)
+            found = content.read_small(path, entry.stored, is_verbatim=is_verbatim)
+            if found is None:
+                found = content.open_content(path, is_verbatim=is_verbatim)
+            entry.size = found.size
+            return found
+
+        self._look_for(refs)
+        opened = ((ref, self._on_file(ref, open_file)) for ref in refs)
+        return [(ref, found) for ref, found in opened if found is not None]
+
     def outlines(self, refs: Sequence[MessageRef]) -> list[Outline]:
         """Return the header blocks of those messages that are there."""
 

@@ -17,6 +17,8 @@ from gateway.message.structure import render_plain_body
 from gateway.wire import gmail, write_fetch
 from gateway.wire.fetch import BinarySection, BinarySize, BodySection, FetchAttribute, FetchItem, Section, SectionText
 
+WHOLE = Section()
+
 
 @dataclass(frozen=True, slots=True)
 class RowItem:
@@ -43,11 +45,29 @@ class RowItem:
 
 @dataclass(frozen=True, slots=True)
 class BodyItem:
-    """An item that is cut out of the message's octets; `name` is as it is echoed."""
+    """An item that is cut out of the message's octets; `name` is as it is echoed.
+
+    The whole message, or a partial of it, can be had without rows where it is small.
+    """
 
     name: bytes
     section: Section
     partial: tuple[int, int] | None
+
+    @property
+    def template(self) -> bytes:
+        return self.name + b" %b"
+
+    @property
+    def column(self) -> Column | None:
+        return Column.BODY if self.section == WHOLE else None
+
+    def values(self, block: ColumnBlock) -> Iterable[bytes]:
+        """Return the item's value of every message, in order; only if it has a column."""
+        if self.partial is None:
+            return map(write_fetch.literal, block.values(Column.BODY))
+        start, length = self.partial
+        return (write_fetch.literal(data[start : start + length]) for data in block.values(Column.BODY))
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,15 +95,13 @@ class FetchPlan:
         return write_row
 
     def columns(self) -> tuple[Column, ...] | None:
-        """Return the columns of which a line consists, in their order; None if something else is needed or done."""
-        if self.marks_seen:
-            return None
-        columns = [item.column for item in self.items if isinstance(item, RowItem) and item.column is not None]
+        """Return the columns of which a line consists, in their order; None if something else is needed."""
+        columns = [item.column for item in self.items if item.column is not None]
         return tuple(columns) if len(columns) == len(self.items) else None
 
     def block_writer(self) -> Callable[[ColumnBlock], bytes]:
         """Return what writes the lines of a whole block by one template; only if there are `columns`."""
-        items = [item for item in self.items if isinstance(item, RowItem)]
+        items = self.items
         line = b"* %d FETCH (" + b" ".join(item.template for item in items) + write_fetch.CLOSE_LINE
         # All blocks but the last are of one length.
         lines: dict[int, bytes] = {}
@@ -116,13 +134,12 @@ def plan(items: tuple[FetchItem, ...], *, with_uid: bool, with_modseq: bool) -> 
     return FetchPlan(planned, _needs(asked, planned), any(map(_marks_seen, asked)))
 
 
-_WHOLE = Section()
 _HEADER = Section(text=SectionText.HEADER)
 _TEXT = Section(text=SectionText.TEXT)
 
 _IN_BODY = {
-    FetchAttribute.RFC822: _WHOLE,
-    FetchAttribute.RFC822_PEEK: _WHOLE,
+    FetchAttribute.RFC822: WHOLE,
+    FetchAttribute.RFC822_PEEK: WHOLE,
     FetchAttribute.RFC822_TEXT: _TEXT,
 }
 
@@ -197,7 +214,7 @@ def _header_item(name: bytes, section: Section, partial: tuple[int, int] | None)
             header = select(header)
         if partial is not None:
             header = header[partial[0] : partial[0] + partial[1]]
-        return write_fetch.literal_start(len(header)) + write_fetch.literal_octets(header)
+        return write_fetch.literal(header)
 
     def value(row: FetchRow) -> bytes:
         assert row.header is not None, "the plan asked for it"

@@ -8,14 +8,13 @@ from collections.abc import Callable, Collection, Sequence
 
 from gateway.errors import ErrorKind, MailError
 from gateway.imap.connection import BLOCK, ConnectionLost
-from gateway.imap.fetch_plan import BodyItem, FetchPlan, RowItem
+from gateway.imap.fetch_plan import WHOLE, BodyItem, FetchPlan, RowItem
 from gateway.imap.session import Session
 from gateway.mailbox.column_block import Column
 from gateway.mailbox.fetch import Body, FetchRow
 from gateway.message.sections import Span, locate
 from gateway.wire import write_fetch
 from gateway.wire.commands import StoreAction
-from gateway.wire.fetch import Section
 from gateway.wire.flags import SEEN
 
 log = logging.getLogger(__name__)
@@ -32,7 +31,6 @@ TEXT_ROWS = 128
 FEW_ROWS = 50
 """So few rows are written in a moment. A screen of a phone has fewer."""
 
-_WHOLE = Section()
 # These concern the account and not one message: the next would fail as well.
 _HOPELESS = frozenset({ErrorKind.UNAVAILABLE, ErrorKind.RATE_LIMITED, ErrorKind.AUTH_EXPIRED})
 
@@ -65,17 +63,24 @@ class FetchWriter:
     async def _write_by_block(self, uids: Sequence[int], columns: Collection[Column]) -> int:
         """Write what columns and texts hold, and row by row where they do not; return how many were shown."""
         write_block = self._plan.block_writer()
-        rows = TEXT_ROWS if any(column.is_text for column in columns) else COLUMN_ROWS
-        shown = 0
-        for start in range(0, len(uids), rows):
-            part = uids[start : start + rows]
+        most = TEXT_ROWS if any(column.is_text for column in columns) else COLUMN_ROWS
+        shown = start = 0
+        while start < len(uids):
+            part = uids[start : start + most]
             block = await self._view.block(part, columns)
             if block is None:
+                # Bodies that are not at hand are read ahead of their turn by whoever knows of all.
+                part = uids[start:] if self._plan.needs.body else part
                 shown += await self._write_by_row(part)
-                continue
-            self._session.write(write_block(block))
-            shown += len(block)
-            await self._pause(len(block))
+            elif not len(block):
+                part = part[:1]
+                shown += await self._write_by_row(part)
+            else:
+                part = part[: len(block)]
+                self._session.write(write_block(block))
+                shown += len(part)
+                await self._end_block(part)
+            start += len(part)
         return shown
 
     async def _write_by_row(self, uids: Sequence[int]) -> int:
@@ -90,18 +95,18 @@ class FetchWriter:
             else:
                 shown = [row for row in rows if await self._write_with_body(row)]
             shown_in_all += len(shown)
-            if self._plan.marks_seen and not self._view.is_read_only:
-                await self._mark_seen(shown)
-            await self._pause(len(shown))
+            await self._end_block([row.uid for row in shown])
         return shown_in_all
 
-    async def _pause(self, rows: int) -> None:
+    async def _end_block(self, shown: Sequence[int]) -> None:
         """Wait for a slow client; and even if it keeps up with us, the others are to have their turn.
 
         Not for a few rows: they leave in one packet with the tagged line.
         """
         await self._session.drain()
-        if rows > FEW_ROWS:
+        if self._plan.marks_seen and not self._view.is_read_only:
+            await self._mark_seen(shown)
+        if len(shown) > FEW_ROWS:
             await asyncio.sleep(0)
 
     def _write_rows(self, rows: Sequence[FetchRow], write_row: Callable[[FetchRow], bytes]) -> None:
@@ -144,7 +149,7 @@ class FetchWriter:
         return True
 
     async def _write_item(self, item: BodyItem, body: Body) -> None:
-        place = Span(0, body.size) if item.section == _WHOLE else locate(body.part, item.section, body.buffer)
+        place = Span(0, body.size) if item.section == WHOLE else locate(body.part, item.section, body.buffer)
         if place is None:
             self._session.write(item.name + b" NIL")
             return
@@ -169,12 +174,12 @@ class FetchWriter:
             self._session.write(write_fetch.literal_octets(data))
             await self._session.drain()
 
-    async def _mark_seen(self, rows: Sequence[FetchRow]) -> None:
+    async def _mark_seen(self, shown: Sequence[int]) -> None:
         """Set \\Seen on what was shown without PEEK, and tell. Done behind the bodies: nobody should wait for it.
 
         The text was delivered, so a failure is not one of FETCH.
         """
-        unseen = [row.uid for row in rows if b"\\Seen" not in row.flags]
+        unseen = [row.uid for row in self._view.flag_rows(shown) if b"\\Seen" not in row.flags]
         if not unseen:
             return
         try:

@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 class Column(enum.Enum):
     """What a block has of each message.
 
-    Flags, dates, envelopes and structures are finished for the wire, headers are raw blocks, the others are numbers.
-    Envelopes, structures and headers are texts, which are read from the store; the others are in memory.
+    Flags, dates, envelopes and structures are finished for the wire, headers are raw blocks, bodies the octets of the
+    whole message, the others are numbers. Envelopes, structures, headers and bodies are texts, which have to be read;
+    the others are in memory.
     """
 
     UID = "uid"
@@ -32,13 +33,14 @@ class Column(enum.Enum):
     ENVELOPE = "envelope"
     STRUCTURE = "structure"
     HEADER = "header"
+    BODY = "body"
 
     @property
     def is_text(self) -> bool:
         return self in _TEXTS
 
 
-_TEXTS = frozenset({Column.ENVELOPE, Column.STRUCTURE, Column.HEADER})
+_TEXTS = frozenset({Column.ENVELOPE, Column.STRUCTURE, Column.HEADER, Column.BODY})
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,11 +111,13 @@ def column_block(
 ) -> ColumnBlock | None:
     """Return the block of these UIDs, ascending and not empty, of which the client knows `known`.
 
-    `texts` are those of these UIDs. None if the UIDs do not follow one another both there and in the columns, if the
-    texts are of other messages, or if something has to be found out.
+    `texts` are those of these UIDs, or of the first of them, which then are the block. None if the UIDs do not follow
+    one another both there and in the columns, if the texts are of other messages, or if something has to be found out.
     """
     columns = mailbox.columns
-    asked = array("I", uids)
+    asked = array("I", uids[: len(texts.message_ids)] if texts.values else uids)
+    if not asked:
+        return ColumnBlock(mailbox, recent, 0, 0, 0, texts)
     first, start = bisect_left(known, asked[0]), bisect_left(columns.uids, asked[0])
     stop = start + len(asked)
     if known[first : first + len(asked)] != asked or columns.uids[start:stop] != asked:

@@ -16,6 +16,7 @@ from gateway.mailbox.columns import UNKNOWN, Entry
 from gateway.mailbox.completer import Completer, Needs
 from gateway.mailbox.label_listing import have_listed
 from gateway.mailbox.labelling import GmailIds
+from gateway.mailbox.near_bodies import NearBodies
 from gateway.message.index import decode_index
 from gateway.message.octets import Buffer
 from gateway.message.part import Part
@@ -23,7 +24,7 @@ from gateway.message.scan import scan
 from gateway.store import messages, outlines
 from gateway.store.database import Transaction
 from gateway.store.messages import ObjectIds
-from gateway.sync.open_body import OpenBody
+from gateway.sync.open_body import MemoryBody, OpenBody
 from gateway.wire.dates import EARLIEST_SERVED, clamp_for_clients, format_internal_date
 from gateway.wire.gmail import Label
 
@@ -122,6 +123,7 @@ class FetchReader:
         self._completer = Completer(mailbox, engine)
         self._part_indexes: dict[int, bytes] = {}
         self._refs: dict[int, str] = {}
+        self._near = NearBodies(mailbox, engine)
         self._has_gmail_ids = engine.context.account.capabilities.gmail_ids
 
     async def blocks(self, entries: Sequence[tuple[int, Entry, bytes]], needs: Needs) -> AsyncIterator[list[FetchRow]]:
@@ -143,6 +145,7 @@ class FetchReader:
         entries = [entry for _, entry, _ in block]
         if needs.body:
             self._refs = await self._completer.refs(entries)
+            self._near.expect(entries)
         if needs.labels and self._has_gmail_ids:
             await have_listed(self._engine)
         values = await self._read(entries, needs)
@@ -209,6 +212,9 @@ class FetchReader:
         Raises:
             MailError: it is gone, or the backend cannot give it now.
         """
+        data = await self._near.take(entry)
+        if data is not None:
+            return MemoryBody(data)
         ref = self._refs.get(entry.message_id, "")
         try:
             await self._ahead.reached(entry.uid)

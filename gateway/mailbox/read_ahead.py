@@ -56,6 +56,8 @@ class ReadAhead:
 
     async def reached(self, uid: int) -> None:
         """Read the next window if the client has come near the end of the last."""
+        if self._engine.context.account.capabilities.local_bodies:
+            return
         start = bisect_left(self._expected, uid)
         end = bisect_right(self._expected, self._ahead_to)
         if start >= len(self._expected) or end - start > LOW_WATER:

@@ -290,17 +290,47 @@ def open_file(path: Path, key: BodyKey, secret: bytes | None, *, is_trusted: boo
     return plain
 
 
+def decode_file(raw: bytes, key: BodyKey, secret: bytes | None, *, is_trusted: bool) -> bytes:
+    """Return the octets of the message from a file that was read whole; for small messages.
+
+    Everything is checked that `open_file` and then reading the whole would check.
+
+    Raises:
+        BodyDamaged: see `open_file`.
+    """
+    size, crc, salt = _parse_header(raw[:HEADER_OCTETS], len(raw), key, secret)
+    if secret is None:
+        data = raw[HEADER_OCTETS:]
+        if not is_trusted and zlib.crc32(data) != crc:
+            raise BodyDamaged("the checksum differs")
+        return data
+    cipher, associated, last = _cipher(secret, salt), key.octets(), max(0, (size - 1) // BLOCK_OCTETS)
+    blocks = []
+    for index in range(last + 1):
+        start = HEADER_OCTETS + index * (BLOCK_OCTETS + _TAG_OCTETS)
+        sealed = raw[start : start + BLOCK_OCTETS + _TAG_OCTETS]
+        try:
+            blocks.append(cipher.decrypt(_nonce(index, is_last=index == last), sealed, associated))
+        except (InvalidTag, ValueError) as exc:
+            raise BodyDamaged(f"block {index} does not decrypt") from exc
+    return b"".join(blocks)
+
+
 def _read_header(descriptor: int, key: BodyKey, secret: bytes | None) -> tuple[int, int, bytes]:
     """Return (size, CRC-32, salt)."""
-    raw = _pread(descriptor, HEADER_OCTETS, 0)
+    return _parse_header(_pread(descriptor, HEADER_OCTETS, 0), os.fstat(descriptor).st_size, key, secret)
+
+
+def _parse_header(raw: bytes, stored: int, key: BodyKey, secret: bytes | None) -> tuple[int, int, bytes]:
+    """Return (size, CRC-32, salt) from the header of a file of `stored` octets."""
     if len(raw) != HEADER_OCTETS:
         raise BodyDamaged("the file has no header")
     magic, kind, account_id, message_id, generation, size, crc, salt = _HEADER.unpack(raw)
-    if magic != _MAGIC or BodyKey(account_id, message_id, generation) != key:
+    if magic != _MAGIC or (account_id, message_id, generation) != (key.account_id, key.message_id, key.generation):
         raise BodyDamaged("the header is not that of the message")
     if kind != (_PLAIN if secret is None else _SEALED):
         raise BodyDamaged("the file is plain where it should be sealed, or the reverse")
     overhead = 0 if secret is None else _TAG_OCTETS * max(1, -(-size // BLOCK_OCTETS))
-    if os.fstat(descriptor).st_size != HEADER_OCTETS + size + overhead:
+    if stored != HEADER_OCTETS + size + overhead:
         raise BodyDamaged("the file has not the size that its header says")
     return size, crc, salt

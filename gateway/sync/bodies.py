@@ -27,6 +27,7 @@ from gateway.sync.context import AccountContext, ref_of
 from gateway.sync.first_copies import FirstCopies, KeptInstead, OctetsDiffer
 from gateway.sync.learner import Learner
 from gateway.sync.open_body import CacheBody, MappedBody, MemoryBody, OpenBody
+from gateway.sync.small_bodies import SmallBodies
 
 log = logging.getLogger(__name__)
 
@@ -83,6 +84,7 @@ class Bodies:
         self._context = context
         self._learner = Learner(context.store)
         self._copies = FirstCopies(context)
+        self.small = SmallBodies(context, self._copies)
         self._flights: dict[int, _Flight] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
         self.dateless: set[int] = set()

@@ -57,6 +57,11 @@ def literal_octets(data: bytes) -> bytes:
     return data.replace(b"\0", b"\x80")
 
 
+def literal(data: bytes) -> bytes:
+    """`{n}`, line end and the octets, as `literal_start` and `literal_octets` give them."""
+    return b"{%d}\r\n%b" % (len(data), data.replace(b"\0", b"\x80"))
+
+
 def binary_value(data: bytes) -> bytes:
     """Return decoded content: a literal, as literal8 only if it holds a NUL (RFC 3516 section 4.2)."""
     return literal_start(len(data), is_binary=b"\0" in data) + data

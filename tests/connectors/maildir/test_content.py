@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from connectors.api.errors import Unavailable
 from connectors.maildir import content
-from connectors.maildir.content import count_bare_lf, open_content, read_header, to_crlf
+from connectors.maildir.content import WHOLE_OCTETS, count_bare_lf, open_content, read_header, read_small, to_crlf
 from tests.conformance.rig import octets
 
 LINES = st.lists(st.sampled_from([b"\r", b"\n", b"a", b"\0"]), max_size=12).map(b"".join)
@@ -116,3 +116,22 @@ def test_only_the_beginning_of_a_big_file_is_read_for_its_header(tmp_path: Path)
 def test_a_verbatim_header_keeps_its_line_ends(tmp_path: Path) -> None:
     (tmp_path / "m").write_bytes(b"A: b\n\nbody\n")
     assert read_header(str(tmp_path / "m"), is_verbatim=True) == (b"A: b\n\n", 11)
+
+
+@pytest.mark.parametrize("is_verbatim", [False, True])
+async def test_a_small_file_of_known_size_is_read_at_once(tmp_path: Path, is_verbatim: bool) -> None:
+    path = tmp_path / "message"
+    path.write_bytes(b"a\nb\r\n")
+    found = read_small(str(path), 5, is_verbatim=is_verbatim)
+    assert found is not None
+    assert await octets(found) == (b"a\nb\r\n" if is_verbatim else b"a\r\nb\r\n")
+
+
+def test_a_large_file_or_one_of_another_size_is_left_to_be_opened(tmp_path: Path) -> None:
+    path = tmp_path / "message"
+    path.write_bytes(b"x" * (WHOLE_OCTETS + 1))
+    assert read_small(str(path), WHOLE_OCTETS + 1, is_verbatim=True) is None
+    path.write_bytes(b"abc")
+    assert [read_small(str(path), size, is_verbatim=True) for size in (2, 4)] == [None, None]
+    with pytest.raises(FileNotFoundError):
+        read_small(str(tmp_path / "none"), 3, is_verbatim=True)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from connectors.api.errors import NotFound, OutcomeUnknown, OverQuota
-from connectors.api.types import DELETED, FLAGGED, SEEN, MessageRef
+from connectors.api.types import DELETED, FLAGGED, SEEN, BytesContent, MessageRef
 from connectors.maildir import folder as folder_module
 from connectors.maildir.disk import Disk
 from connectors.maildir.folder import TMP_LIFETIME_S, Folder
@@ -340,3 +340,16 @@ def test_a_delivery_under_way_is_left_alone_whatever_date_its_message_has(folder
     os.utime(put(path, "tmp/1.a.host"), (1, 1))
     folder.sweep()
     assert os.listdir(path / "tmp") == ["1.a.host"]
+
+
+def test_many_are_opened_as_they_are_now(folder: Folder, path: Path) -> None:
+    for name, data in (("1.a", b"one\n"), ("2.b", b"two\r\n"), ("3.c", b"three\n")):
+        (path / "cur" / f"{name}:2,").write_bytes(data)
+    refs = folder.refs()
+    # By other programs: one gets a flag, one goes, and one is overwritten, which nobody may do.
+    (path / "cur" / "1.a:2,").rename(path / "cur" / "1.a:2,S")
+    (path / "cur" / "2.b:2,").unlink()
+    (path / "cur" / "3.c:2,").write_bytes(b"longer\n")
+    found = folder.open_many(refs)
+    assert [ref for ref, _ in found] == [refs[0], refs[2]]
+    assert [content for _, content in found] == [BytesContent(b"one\r\n"), BytesContent(b"longer\r\n")]

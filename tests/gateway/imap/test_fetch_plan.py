@@ -163,7 +163,25 @@ def test_a_block_is_written_like_its_rows(item: FetchItem) -> None:
     assert made.block_writer()(block) == line(item, FetchAttribute.UID, with_uid=True)
 
 
-def test_what_marks_as_seen_is_not_written_in_blocks() -> None:
-    assert plan((BodySection(FIELDS),), with_uid=True, with_modseq=False).columns() is None
-    assert plan((BodySection(FIELDS, is_peek=True),), with_uid=True, with_modseq=False).columns() is not None
-    assert plan((FetchAttribute.EMAILID,), with_uid=True, with_modseq=False).columns() is None
+def test_sections_and_object_ids_are_not_written_in_blocks() -> None:
+    for item in (BodySection(Section((1,))), BodySection(Section(text=SectionText.TEXT)), FetchAttribute.EMAILID):
+        assert plan((FetchAttribute.UID, item), with_uid=True, with_modseq=False).columns() is None
+
+
+@pytest.mark.parametrize(
+    ("item", "written"),
+    [
+        (BodySection(Section(), is_peek=True), b"BODY[] {4}\r\na\x80bc"),
+        (FetchAttribute.RFC822, b"RFC822 {4}\r\na\x80bc"),
+        (FetchAttribute.RFC822_PEEK, b"RFC822 {4}\r\na\x80bc"),
+        (BodySection(Section(), (1, 2)), b"BODY[]<1> {2}\r\n\x80b"),
+        (BodySection(Section(), (3, 2**62)), b"BODY[]<3> {1}\r\nc"),
+        (BodySection(Section(), (7, 1)), b"BODY[]<7> {0}\r\n"),
+    ],
+)
+def test_whole_messages_are_written_in_blocks(item: FetchItem, written: bytes) -> None:
+    made = plan((item,), with_uid=False, with_modseq=False)
+    assert made.columns() == (Column.BODY,)
+    mailbox = cast(OpenMailbox, SimpleNamespace(columns=None))
+    block = ColumnBlock(mailbox, frozenset(), 3, 0, 1, Texts([1], {Column.BODY: [b"a\0bc"]}))
+    assert made.block_writer()(block) == b"* 3 FETCH (" + written + b")\r\n"

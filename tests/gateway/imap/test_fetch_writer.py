@@ -153,6 +153,28 @@ async def test_ten_thousand_commands_of_a_client_that_does_not_read_take_no_memo
         assert len(lines) == 2
 
 
+async def test_small_and_large_messages_arrive_in_order_and_are_marked_as_read(
+    served: Served, backend: MemoryBackend
+) -> None:
+    sizes = [100, 300_000, 5000, 120_000, 130_000, 131_073, 60, 2_000_000, 40]
+    for size in sizes:
+        backend.deliver(INBOX, big_message(size))
+    client = await selecting(served)
+    for item, is_seen in ((b"BODY.PEEK[]", False), (b"BODY.PEEK[]", False), (b"RFC822", True), (b"BODY[]", False)):
+        client.write(b"a UID FETCH 1:* (" + item + b")\r\n")
+        for number, size in enumerate(sizes, 1):
+            line = await client.line()
+            while line.endswith(b"(\\Seen \\Recent))"):
+                assert is_seen
+                line = await client.line()
+            assert line == b"* %d FETCH (UID %d %b {%d}" % (number, number, item.replace(b".PEEK", b""), size)
+            assert await client.reader.readexactly(size) == big_message(size)
+            assert await client.line() == b")"
+        lines = await client.lines_to(b"a ")
+        assert lines[-1] == b"a OK Fetch completed"
+    assert (await client.ask(b"b SEARCH UNSEEN"))[0] == b"* SEARCH"
+
+
 async def test_a_nul_becomes_0x80_since_no_literal_can_hold_it(served: Served, backend: MemoryBackend) -> None:
     header, text = b"Subject: a\0b\r\n\r\n", b"one\0two\r\n"
     backend.deliver(INBOX, header + text)

@@ -75,7 +75,17 @@ def test_texts_come_with_the_messages_whose_they_are(mailbox: OpenMailbox) -> No
     assert block.values(Column.ENVELOPE) == (b"(five)", b"(eight)")
 
 
-@pytest.mark.parametrize("message_ids", [(105, 109), (108, 105), (105,), (105, 108, 109)])
+@pytest.mark.parametrize("message_ids", [(105, 109), (108, 105), (108,), (105, 108, 109)])
 def test_texts_of_other_messages_are_not_shown(mailbox: OpenMailbox, message_ids: tuple[int, ...]) -> None:
     texts = Texts(message_ids, {Column.ENVELOPE: [b"()"] * len(message_ids)})
     assert column_block(mailbox, array("I", UIDS), frozenset(), (5, 8), (Column.ENVELOPE,), texts) is None
+
+
+def test_texts_of_the_first_messages_alone_make_a_shorter_block(mailbox: OpenMailbox) -> None:
+    known = array("I", UIDS)
+    block = column_block(mailbox, known, frozenset(), (5, 8, 12), (Column.BODY,), Texts((105, 108), {Column.BODY: ()}))
+    assert block is not None
+    assert list(block.sequence_numbers) == [2, 3]
+    block = column_block(mailbox, known, frozenset(), (5, 8, 12), (Column.BODY,), Texts((), {Column.BODY: ()}))
+    assert block is not None
+    assert len(block) == 0

@@ -11,7 +11,9 @@ from gateway.mailbox.fetch import Needs
 from gateway.mailbox.open_mailbox import OpenMailbox
 from gateway.mailbox.texts import COLD_S, TextReader
 from gateway.mailbox.view import View
+from gateway.store.body_file import BodyKey
 from gateway.sync.engine import AccountEngine
+from gateway.sync.small_bodies import SMALL_OCTETS
 from tests.manual_clock import ManualClock
 from tests.stack import INBOX, Stack, message
 
@@ -24,6 +26,14 @@ async def opened(stack: Stack) -> View:
     for number in (1, 2, 3):
         backend.deliver(INBOX, message(number))
     return await stack.open()
+
+
+async def read_all(view: View) -> None:
+    async for rows in view.fetch(view.uids, Needs(size=True, envelope=True, body=True)):
+        for row in rows:
+            assert row.body is not None
+            async with row.body as body:
+                await body.read(0, 1)
 
 
 async def test_a_block_has_the_texts_of_the_rows(stack: Stack) -> None:
@@ -44,6 +54,45 @@ async def test_there_is_no_block_before_all_its_texts_are_known(stack: Stack) ->
     assert await view.block(view.uids, [Column.ENVELOPE]) is None
     assert await view.block([3], TEXTS) is not None
     assert await view.block([1, 3], [Column.ENVELOPE]) is None
+
+
+async def test_a_block_of_bodies_is_as_much_as_fits(stack: Stack) -> None:
+    backend = await stack.add_account()
+    light, heavy, large = message(1), b"X: 1\r\n\r\n" + b"x" * SMALL_OCTETS, b"X: 1\r\n\r\n" + b"x" * (SMALL_OCTETS - 8)
+    for data in (light, large, large, light, heavy, light):
+        backend.deliver(INBOX, data)
+    view = await stack.open()
+    assert await view.block(view.uids, [Column.BODY]) is None
+    await read_all(view)
+    sizes = []
+    start = 0
+    while start < len(view.uids):
+        block = await view.block(view.uids[start:], [Column.UID, Column.BODY, Column.ENVELOPE])
+        assert block is not None
+        bodies = block.values(Column.BODY)
+        assert list(bodies) == [(light, large, large, light, heavy, light)[start + n] for n in range(len(block))]
+        assert list(block.values(Column.UID)) == list(view.uids[start : start + len(block)]) if len(block) else True
+        sizes.append(len(block))
+        start += len(block) or 1
+    assert sizes == [2, 2, 0, 1]
+
+
+async def test_bodies_end_before_one_that_is_not_at_hand_or_no_neighbour(stack: Stack) -> None:
+    view = await opened(stack)
+    await read_all(view)
+    context = stack.engine().context
+    columns = view._mailbox.columns
+    context.cache.discard(BodyKey(context.account_id, columns.message_ids[1]))
+    block = await view.block(view.uids, [Column.BODY])
+    assert block is not None
+    assert list(block.values(Column.BODY)) == [message(1)]
+    assert await view.block(view.uids[1:], [Column.BODY]) is None
+    block = await view.block([1, 3], [Column.BODY])
+    assert block is not None
+    assert len(block) == 1
+    # What is cached is not what was told.
+    columns.sizes[0] += 1
+    assert await view.block(view.uids, [Column.BODY]) is None
 
 
 class SlowStore:
@@ -69,7 +118,7 @@ class SlowStore:
 async def test_what_waits_for_the_disk_is_read_beside_the_loop() -> None:
     clock = ManualClock()
     store = SlowStore(clock)
-    engine = cast(AccountEngine, SimpleNamespace(context=SimpleNamespace(store=store, clock=clock)))
+    engine = cast(AccountEngine, SimpleNamespace(context=SimpleNamespace(store=store, clock=clock), bodies=None))
     reader = TextReader(cast(OpenMailbox, SimpleNamespace(id=7)), engine)
     for takes_s in (0.0, 2 * COLD_S, 2 * COLD_S, 0.0, 0.0):
         store.takes_s = takes_s

@@ -17,6 +17,7 @@ from gateway.store.body_file import (
     BodyKey,
     PlainFile,
     SealedFile,
+    decode_file,
     open_file,
 )
 
@@ -53,6 +54,7 @@ def test_what_is_written_is_read(tmp_path: Path, secret: bytes | None, size: int
     assert bytes(file.buffer()) == data
     file.close()
     file.close()
+    assert decode_file((tmp_path / "f").read_bytes(), KEY, secret, is_trusted=False) == data
 
 
 @secrets
@@ -185,3 +187,24 @@ def test_a_slice_outlives_the_file_it_was_taken_from(tmp_path: Path) -> None:
     part = file.buffer()[10:20]
     file.close()
     assert bytes(part) == content(1000)[10:20]
+
+
+@secrets
+@pytest.mark.parametrize("size", [100, BLOCK_OCTETS + 17])
+def test_a_file_that_was_read_whole_is_checked_like_one_that_is_opened(
+    tmp_path: Path, secret: bytes | None, size: int
+) -> None:
+    write(tmp_path / "f", content(size), secret)
+    raw = (tmp_path / "f").read_bytes()
+    for place in (0, 8, 20, HEADER_OCTETS, len(raw) - 1):
+        altered = bytearray(raw)
+        altered[place] ^= 1
+        with pytest.raises(BodyDamaged):
+            decode_file(bytes(altered), KEY, secret, is_trusted=False)
+    for other in (raw[:-1], raw + b"x", raw[:10], b""):
+        with pytest.raises(BodyDamaged):
+            decode_file(other, KEY, secret, is_trusted=True)
+    with pytest.raises(BodyDamaged):
+        decode_file(raw, BodyKey(3, 78, 1), secret, is_trusted=True)
+    with pytest.raises(BodyDamaged):
+        decode_file(raw, KEY, SECRET if secret is None else None, is_trusted=True)
