@@ -30,6 +30,7 @@ from gateway.wire import commands as wire
 from gateway.wire import metadata as wire_metadata
 from gateway.wire import quota as wire_quota
 from gateway.wire import rights as wire_rights
+from gateway.wire import search as wire_search
 from gateway.wire.commands import Command
 
 ANY = frozenset({State.NOT_AUTHENTICATED, State.AUTHENTICATED, State.SELECTED})
@@ -43,7 +44,8 @@ class CommandRule:
     """What holds for a command.
 
     `takes_numbers`: its plain form names messages by sequence number, its UID form by UID.
-    `holds_expunges`: its plain form must not be answered with EXPUNGE (RFC 9051 section 7.5.1).
+    `holds_expunges`: its plain form must not be answered with EXPUNGE (RFC 9051 section 7.5.1), nor must UID SEARCH
+    with sequence numbers among its criteria (RFC 7162 section 3.2.10).
     `tells_news`: at its end the client is told what is new in the selected mailbox. Not where that mailbox was just
     opened or left.
     `reports_modseq`: its OK carries HIGHESTMODSEQ if messages went (RFC 7162 sections 3.2.7 and 3.2.9).
@@ -64,7 +66,8 @@ class CommandRule:
 
     def may_expunge(self, command: Command) -> bool:
         """Say whether EXPUNGE or VANISHED may be sent at the end of this very command."""
-        return not (self.holds_expunges and self.uses_sequence_numbers(command))
+        has_numbers = isinstance(command, wire.Search) and wire_search.has_numbers(command.key)
+        return not (self.holds_expunges and (has_numbers or self.uses_sequence_numbers(command)))
 
 
 TABLE: Mapping[type[Command], CommandRule] = MappingProxyType(

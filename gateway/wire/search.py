@@ -208,6 +208,21 @@ SearchKey = (
 )
 
 
+def has_numbers(key: SearchKey) -> bool:
+    """Tell whether sequence numbers stand somewhere in a key. The saved result is none of them."""
+    match key:
+        case InSequence(numbers):
+            return not numbers.is_saved_result
+        case Not(inner):
+            return has_numbers(inner)
+        case Or(left, right):
+            return has_numbers(left) or has_numbers(right)
+        case And(keys):
+            return any(map(has_numbers, keys))
+        case _:
+            return False
+
+
 class SearchReturn(enum.Enum):
     """`RETURN (...)` options (RFC 4731, RFC 5182)."""
 

@@ -6,7 +6,7 @@ from gateway.imap.table import ANY, LOGGED_IN, SELECTED, STRANGER, TABLE
 from gateway.wire import commands
 from gateway.wire.commands import Command
 from gateway.wire.fetch import FetchAttribute
-from gateway.wire.search import All
+from gateway.wire.search import All, And, InSequence, InUids, Not, Or
 from gateway.wire.sequence_set import SequenceSet
 
 ONE = SequenceSet(((1, 1),))
@@ -39,6 +39,13 @@ def test_expunge_is_held_back_by_sequence_number_and_not_by_uid() -> None:
         assert not rule.may_expunge(plain)
         assert not rule.uses_sequence_numbers(by_uid)
         assert rule.may_expunge(by_uid)
+
+
+def test_expunge_is_held_back_where_numbers_stand_among_the_criteria_of_uid_search() -> None:
+    rule, number = TABLE[commands.Search], InSequence(ONE)
+    for key in (number, Not(number), Or(All(), number), And((All(), Or(number, All())))):
+        assert not rule.may_expunge(commands.Search(key, True))
+    assert rule.may_expunge(commands.Search(And((InUids(ONE), Not(Or(All(), InUids(ONE))))), True))
 
 
 def test_every_other_command_may_be_answered_with_expunge() -> None:
