@@ -20,6 +20,7 @@ from gateway.app.declared import apply_declared
 from gateway.app.event_loop import new_event_loop
 from gateway.app.loop_delay import LoopDelayProbe
 from gateway.app.metrics_door import MetricsDoor
+from gateway.app.open_files import connections_within, raise_file_limit
 from gateway.app.resealing import reseal
 from gateway.app.settings import imap_settings, mail_settings, sync_settings
 from gateway.app.storage import CACHE_KEY_PURPOSE, kept_bodies, open_vault, served_store
@@ -147,7 +148,7 @@ class Application:
     async def _open_doors(self, stack: AsyncExitStack, store: Store, mail: MailService) -> None:
         settings = imap_settings(self._config)
         limits = ConnectionLimits(
-            total=settings.connections_total,
+            total=connections_within(raise_file_limit(), settings.connections_total),
             per_address=settings.connections_per_address,
             per_user=settings.connections_per_user,
         )

@@ -22,6 +22,7 @@ def imap_settings(config: Config) -> ImapSettings:
         login_failures_per_connection=config.limits.login_failures,
         login_grace_s=config.imap.login_grace_s,
         autologout_s=config.imap.autologout_s,
+        tls_handshake_timeout_s=config.imap.tls_handshake_timeout_s,
         send_timeout_s=config.imap.send_timeout_s,
         idle_heartbeat_s=config.imap.idle_heartbeat_s,
         allow_plaintext_login=config.imap.allow_plaintext_login,

@@ -181,6 +181,9 @@ class ImapConfig(_Section):
     autologout_s: float = Field(
         default=1800.0, ge=1800, description="How long a client may be silent; at least half an hour (RFC 9051)."
     )
+    tls_handshake_timeout_s: float = Field(
+        default=30.0, ge=1, description="How long a client may take for the handshake of TLS or STARTTLS."
+    )
     send_timeout_s: float = Field(
         default=300.0, ge=1, description="A client that takes nothing for so long while output waits is dropped."
     )
