@@ -97,7 +97,7 @@ class WriteGuard:
 
     def is_stale(self, mark: ReadMark, key: Hashable) -> bool:
         """Whether what was read since `mark` may be older than what we wrote."""
-        return self._writers(key) > 0 or self._was_written(mark, key)
+        return key in self._in_flight or self._last_write.get(key, 0) > mark.start
 
     def is_contested(self, mark: ReadMark, key: Hashable) -> bool:
         """Whether a message that is being written was, since `mark`, written by somebody else too.
