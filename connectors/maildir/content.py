@@ -25,7 +25,7 @@ _HEADER_END = re.compile(rb"(?:\A|\n)\r?\n")
 
 def to_crlf(data: bytes) -> bytes:
     """Return the data with every bare LF made a CRLF. A CR at the end must not be parted from its LF."""
-    # To look for a single octet is much faster than for two, and most files have none.
+    # To look for a single octet is much faster than for two, and most files have no CR.
     if b"\r" in data:
         data = data.replace(b"\r\n", b"\n")
     return data.replace(b"\n", b"\r\n")
@@ -33,7 +33,7 @@ def to_crlf(data: bytes) -> bytes:
 
 def count_bare_lf(data: bytes, previous: bytes) -> int:
     """Return how many LF in `data` have no CR before them; `previous` is what comes before `data`."""
-    bare = data.count(b"\n") - data.count(b"\r\n")
+    bare = data.count(b"\n") - (data.count(b"\r\n") if b"\r" in data else 0)
     return bare - 1 if data.startswith(b"\n") and previous.endswith(b"\r") else bare
 
 

@@ -173,6 +173,8 @@ class FetchWriter:
             offset += len(data)
             self._session.write(write_fetch.literal_octets(data))
             await self._session.drain()
+            # The others have their turn even if neither the disk nor the client keeps us waiting.
+            await asyncio.sleep(0)
 
     async def _mark_seen(self, shown: Sequence[int]) -> None:
         """Set \\Seen on what was shown without PEEK, and tell. Done behind the bodies: nobody should wait for it.

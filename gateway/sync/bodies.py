@@ -27,6 +27,7 @@ from gateway.sync.context import AccountContext, ref_of
 from gateway.sync.first_copies import FirstCopies, KeptInstead, OctetsDiffer
 from gateway.sync.learner import Learner
 from gateway.sync.open_body import CacheBody, MappedBody, MemoryBody, OpenBody
+from gateway.sync.recent_body import RecentBody
 from gateway.sync.small_bodies import SmallBodies
 
 log = logging.getLogger(__name__)
@@ -85,6 +86,7 @@ class Bodies:
         self._learner = Learner(context.store)
         self._copies = FirstCopies(context)
         self.small = SmallBodies(context, self._copies)
+        self._recent = RecentBody()
         self._flights: dict[int, _Flight] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
         self.dateless: set[int] = set()
@@ -107,6 +109,8 @@ class Bodies:
                 return CacheBody(cached)
             if messages.is_retired(ref):
                 raise errors.NotFound(f"message {message_id} is no more; what had its name is another")
+            if (recent := self._recent.open(message_id)) is not None:
+                return recent
             flight = self._flights.get(message_id)
             if flight is None:
                 flight = self._take_off([message_id])[message_id]
@@ -214,6 +218,7 @@ class Bodies:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._recent.close()
         await self._copies.close()
         await self._learner.close()
 
@@ -273,7 +278,10 @@ class Bodies:
         dates = self._date_of(item.message_id, content)
         try:
             if self._context.account.capabilities.local_bodies:
-                return await _read_uncached(content, self._claim_of(item.message_id)), dates
+                opener = await _read_uncached(content, self._claim_of(item.message_id))
+                if content.size > IN_MEMORY_OCTETS:
+                    self._recent.keep(item.message_id, opener)
+                return opener, dates
             return await self._read_into_cache(item.message_id, content), dates
         except KeptInstead:
             return lambda: None, dates

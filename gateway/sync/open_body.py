@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import mmap
+import time
 from abc import ABC, abstractmethod
 
 from gateway.message.octets import Buffer
 from gateway.store.body_folder import StoredBody
+
+ON_LOOP_OCTETS = 1 << 18
+"""More than this is always read beside the event loop: it takes some tenths of a millisecond from memory."""
+
+COLD_S = 0.002
+"""A piece that takes longer than this had to wait for the disk."""
 
 
 class OpenBody(ABC):
@@ -45,15 +52,38 @@ class MemoryBody(OpenBody):
         return None
 
 
-class MappedBody(OpenBody):
+class FileBody(OpenBody):
+    """A message in a file.
+
+    What is in memory already is read on the event loop: a thread for each piece is dearer than the piece. Once a piece
+    had to wait for the disk, the next is read beside the loop.
+    """
+
+    _is_cold = False
+
+    @abstractmethod
+    def _read(self, offset: int, length: int) -> bytes:
+        """Return the octets from `offset`; blocks."""
+
+    async def read(self, offset: int, length: int) -> bytes:
+        started = time.perf_counter()
+        if self._is_cold or length > ON_LOOP_OCTETS:
+            data = await asyncio.to_thread(self._read, offset, length)
+        else:
+            data = self._read(offset, length)
+        self._is_cold = time.perf_counter() - started > COLD_S
+        return data
+
+
+class MappedBody(FileBody):
     """A large message that is not in the cache: an unnamed temporary file, mapped and shared by all who read it."""
 
     def __init__(self, mapped: mmap.mmap) -> None:
         self._map = mapped
         self.size = len(mapped)
 
-    async def read(self, offset: int, length: int) -> bytes:
-        return await asyncio.to_thread(self._map.__getitem__, slice(offset, offset + length))
+    def _read(self, offset: int, length: int) -> bytes:
+        return self._map[offset : offset + length]
 
     def buffer(self) -> Buffer:
         return self._map
@@ -63,15 +93,15 @@ class MappedBody(OpenBody):
         return None
 
 
-class CacheBody(OpenBody):
+class CacheBody(FileBody):
     """A message in the cache."""
 
     def __init__(self, cached: StoredBody) -> None:
         self._cached = cached
         self.size = cached.size
 
-    async def read(self, offset: int, length: int) -> bytes:
-        return await asyncio.to_thread(self._cached.read, offset, length)
+    def _read(self, offset: int, length: int) -> bytes:
+        return self._cached.read(offset, length)
 
     def buffer(self) -> Buffer:
         return self._cached.buffer()
