@@ -163,6 +163,12 @@ _NEXT_UIDVALIDITY = upsert(
     value=lambda offered: case((offered.value > meta.c.value, offered.value), else_=meta.c.value + 1),
 ).returning(meta.c.value)
 
+_LATEST = upsert(
+    meta,
+    ["key"],
+    value=lambda offered: case((offered.value >= meta.c.value, offered.value), else_=meta.c.value + 1),
+).returning(meta.c.value)
+
 
 def _mailbox(row: Row) -> MailboxRow:
     values = list(row)
@@ -236,7 +242,7 @@ async def insert_mailbox(
     Raises:
         Conflict: the account has a mailbox of that ref already.
     """
-    floor = tx.now() << _MODSEQ_SHIFT
+    floor = await _first_modseq(tx)
     row = await tx.row(
         _INSERT,
         account_id=account_id,
@@ -260,6 +266,15 @@ async def insert_mailbox(
     mailbox = await mailbox_by_id(tx, row[0])
     assert mailbox is not None
     return mailbox
+
+
+async def _first_modseq(tx: Transaction) -> int:
+    """Return where the mod-sequences of a mailbox begin: also above those of before if the clock was set back.
+
+    The mailbox may be one that was there and comes back under the same UIDVALIDITY, and then clients know its old ones.
+    """
+    seconds = int(await tx.scalar(_LATEST, key="modseq", value=tx.now()))
+    return seconds << _MODSEQ_SHIFT
 
 
 async def _object_id(tx: Transaction, account_id: int, backend_id: str | None) -> str:

@@ -57,7 +57,7 @@ meta = Table(
     Column("key", Text, primary_key=True),
     _integer("value", None),
 )
-"""Values of the whole store: `uidvalidity` is the last one given out."""
+"""Values of the whole store: `uidvalidity` is the last one given out, `modseq` the latest time that one began at."""
 
 users = Table(
     "users",

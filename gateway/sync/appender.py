@@ -208,7 +208,8 @@ class Appender:
         await self._appended.release(intent)
 
     def _is_recent(self, intent: IntentRow) -> bool:
-        return self._context.clock.now().timestamp() - intent.created <= ANSWER_AGAIN_S
+        # Of either sign: an intent from the future is one from before the clock was set right.
+        return abs(self._context.clock.now().timestamp() - intent.created) <= ANSWER_AGAIN_S
 
     async def _answered_before(self, row: MailboxRow, digest: bytes) -> int | None:
         """Return the UID of a message whose APPEND was done but never answered, and forget about it."""

@@ -122,7 +122,7 @@ class MortalConnection(sqlite3.Connection):
 
 def main() -> None:
     MortalConnection.death = Path(sys.argv.pop(1))
-    sqlite3.connect = functools.partial(sqlite3.connect, factory=MortalConnection)
+    sqlite3.connect = functools.partial(sqlite3.connect, factory=MortalConnection)  # type: ignore[assignment]
     from gateway.__main__ import main as run_gateway
 
     run_gateway()

@@ -50,6 +50,31 @@ async def test_a_mailbox_comes_back_as_it_was_put(store: Store, place: Place, cl
     await store.write(body)
 
 
+async def test_mod_sequences_of_a_mailbox_that_comes_back_rise_though_the_clock_fell(
+    store: Store, place: Place, clock: ManualClock
+) -> None:
+    async def come(tx: Transaction) -> int:
+        return (await mailboxes.insert_mailbox(tx, place.account_id, "ref", ("Back",), uidvalidity=7)).id
+
+    async def told(tx: Transaction) -> int:
+        row = await mailboxes.mailbox_by_ref(tx, place.account_id, "ref")
+        assert row is not None
+        return row.highestmodseq
+
+    first = await store.write(come)
+    await store.write(lambda tx: put(tx, place, first, "a"))
+    before = await store.read(told)
+    await store.write(lambda tx: mailboxes.delete_mailbox(tx, first))
+    clock.set_back(100_000)
+    second = await store.write(come)
+    # Under the same UIDVALIDITY a client would else never hear of what happens now.
+    assert await store.read(told) > before
+    await store.write(lambda tx: mailboxes.delete_mailbox(tx, second))
+    clock.advance(200_000)
+    await store.write(come)
+    assert await store.read(told) == int(clock.now().timestamp()) << 16
+
+
 async def test_each_uidvalidity_is_larger_than_all_before(store: Store, place: Place, clock: ManualClock) -> None:
     async def allocate(tx: Transaction) -> int:
         return await mailboxes.allocate_uidvalidity(tx)

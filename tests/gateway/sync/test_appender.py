@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from gateway.store import intents, mailboxes
 from gateway.store.mailboxes import MailboxRow
 from gateway.sync import appender
 from gateway.wire.commands import StoreAction
+from tests.manual_clock import ManualClock
 from tests.stack import INBOX, Stack, message, next_changes, running_stack, until_held
 
 DATE = datetime(2020, 5, 6, 7, 8, 9, tzinfo=UTC)
@@ -400,3 +402,23 @@ async def test_a_message_that_was_known_before_keeps_the_date_that_clients_know(
     monkeypatch.setattr(MemoryConnector, "append", append)
     await (await stack.user()).append("INBOX", BytesContent(message(1)), (), ASKED)
     assert await dates(stack) == before == await dates(stack, "Archive")
+
+
+@pytest.mark.parametrize("wrong_s", [0, 365 * 24 * 3600], ids=["right clock", "clock that was ahead"])
+async def test_an_answer_that_was_lost_long_ago_is_not_given(tmp_path: Path, wrong_s: int) -> None:
+    clock = ManualClock(datetime(2026, 1, 2, tzinfo=UTC) + timedelta(seconds=wrong_s))
+    async with running_stack(tmp_path, clock=clock) as stack:
+        backend = await stack.add_account("work")
+        await stack.open()
+        account_id = stack.engine().context.account_id
+        # As an earlier process left it, which found out what became of an append that nobody waited for any more.
+        payload = {"mailbox": (await stack.open()).mailbox_id, "uidnext": 1, "size": 0, "newest": 0}
+        digest = hashlib.sha256(message(1)).digest()
+        await append(stack)
+        intent = await stack.store.write(lambda tx: intents.record(tx, account_id, "append", payload, digest))
+        await stack.store.write(lambda tx: intents.set_state(tx, intent, f"{appender.STORED}1"))
+    clock.set_back(wrong_s)
+    clock.advance(24 * 3600)
+    async with running_stack(tmp_path, {"work": backend}, clock=clock) as stack:
+        assert await append(stack) == 2
+        assert len(backend.messages(INBOX)) == 2
