@@ -71,6 +71,14 @@ class Push(ABC):
         Returns at once; may be called at any time, also while nothing is watched.
         """
 
+    def is_watching(self, mailbox: MailboxRef) -> bool:
+        """Whether `watch` has told of all that has happened in the mailbox, as far as the backend has told it.
+
+        Then a look at the mailbox now would find nothing new. False where that is not known for certain. Returns at
+        once.
+        """
+        return False
+
 
 class AccountListing(ABC):
     """All messages of the account can be listed at once, for less than mailbox by mailbox.

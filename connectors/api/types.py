@@ -112,6 +112,8 @@ class ChangePage:
     `cursor`, if set, is the position to store once this page and all before it have been applied.
     `mailboxes_changed` says that the mailbox tree should be listed again. A state may name a mailbox not listed yet,
     with or without this; the gateway then lists the tree before it applies the page.
+    `echoes` are refs of messages to which nothing has happened but what `store_flags` of this connector has done, and
+    has told; they need not be in `changed`. Only of a cursor that is for one mailbox.
     """
 
     changed: tuple[MessageState, ...] = ()
@@ -119,6 +121,7 @@ class ChangePage:
     present: frozenset[MessageRef] | None = None
     cursor: Cursor | None = None
     mailboxes_changed: bool = False
+    echoes: frozenset[MessageRef] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -154,6 +154,9 @@ class ImapConnector(Connector, MailboxAdmin, Subscriptions, Push, BatchFetch, Te
     async def set_interest(self, mailboxes: frozenset[MailboxRef]) -> None:
         self._watcher.set_interest(mailboxes)
 
+    def is_watching(self, mailbox: MailboxRef) -> bool:
+        return self._watcher.is_watching(mailbox)
+
     def fetch_many(
         self, mailbox: MailboxRef, refs: Sequence[MessageRef]
     ) -> AsyncGenerator[tuple[MessageRef, MessageContent], None]:

@@ -25,6 +25,7 @@ class Watcher:
         self._unwatchable: set[MailboxRef] = set()
         self._outdated: set[MailboxRef] = set()
         self._wake = asyncio.Event()
+        self._waiting: set[MailboxRef] = set()
         self._news: dict[MailboxRef, None] = {}  # in the order it came; each mailbox once, so it cannot grow
 
     def set_interest(self, mailboxes: frozenset[MailboxRef]) -> None:
@@ -32,6 +33,10 @@ class Watcher:
         self._interest = mailboxes
         self._unwatchable.clear()
         self._wake.set()
+
+    def is_watching(self, mailbox: MailboxRef) -> bool:
+        """Whether a connection waits in IDLE for news of the mailbox, and none that came is still to be told."""
+        return mailbox in self._waiting and mailbox not in self._news and mailbox not in self._outdated
 
     def renew(self, mailbox: MailboxRef) -> None:
         """Select the mailbox anew for its watch: it is another one than it was."""
@@ -105,6 +110,12 @@ class Watcher:
         A connection that was waiting and is lost is replaced once; if that fails too the error goes to the caller,
         whose business it is to try again later.
         """
+        try:
+            await self._watch_for_ever(mailbox)
+        finally:
+            self._waiting.discard(mailbox)
+
+    async def _watch_for_ever(self, mailbox: MailboxRef) -> None:
         while True:
             was_waiting = False
             try:
@@ -114,10 +125,12 @@ class Watcher:
                         was_waiting = True
                         # What happened before IDLE was on may have gone unnoticed, so the mailbox is reported.
                         self._report(mailbox)
+                        self._waiting.add(mailbox)
                         deadline = asyncio.get_running_loop().time() + IDLE_RENEW_S
                         while (left_s := deadline - asyncio.get_running_loop().time()) > 0:
                             if await connection.idle_wait(left_s):
                                 self._report(mailbox)
+                        self._waiting.discard(mailbox)
                         if await connection.idle_end(tag):
                             self._report(mailbox)
             except (NotFound, Denied, Rejected):
@@ -125,6 +138,7 @@ class Watcher:
                 self._wake.set()
                 return
             except ConnectionLost:
+                self._waiting.discard(mailbox)
                 if not was_waiting:
                     raise
 

@@ -40,6 +40,9 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 PAGE_SIZE = 1000
+BATCH_LIMIT = 5000
+"""More than others have: each call ends with waiting for the disk."""
+
 OPEN_AT_ONCE = 64
 WRITE_OCTETS = 1 << 20
 POLL_INTERVAL_S = 5.0
@@ -64,6 +67,7 @@ class MaildirConnector(Connector, MailboxAdmin, Subscriptions, Push, BatchFetch)
             ref_scope=Scope.MAILBOX,
             cursor_scope=Scope.MAILBOX,
             local_bodies=True,
+            batch_limit=BATCH_LIMIT,
             poll_interval_s=poll_interval_s,
         )
 
@@ -101,7 +105,9 @@ class MaildirConnector(Connector, MailboxAdmin, Subscriptions, Push, BatchFetch)
         for start in range(0, len(found.changed), PAGE_SIZE):
             yield ChangePage(changed=tuple(found.changed[start : start + PAGE_SIZE]))
         if found.changed or found.removed or found.present is not None or found.cursor != cursor:
-            yield ChangePage(removed=tuple(found.removed), present=found.present, cursor=found.cursor)
+            yield ChangePage(
+                removed=tuple(found.removed), present=found.present, cursor=found.cursor, echoes=found.echoes
+            )
 
     async def states(self, mailbox: MailboxRef, refs: Sequence[MessageRef]) -> Sequence[MessageState]:
         return await self._run(lambda: self._folder(mailbox).states(refs))
@@ -226,6 +232,9 @@ class MaildirConnector(Connector, MailboxAdmin, Subscriptions, Push, BatchFetch)
 
     async def set_interest(self, mailboxes: frozenset[MailboxRef]) -> None:
         """Nothing to do: all mailboxes are watched alike."""
+
+    def is_watching(self, mailbox: MailboxRef) -> bool:
+        return bool(self._watches) and all(inotify.is_quiet for inotify in self._watches)
 
     # -- inside -------------------------------------------------------------------------------------------------------
 

@@ -20,6 +20,7 @@ from connectors.api.types import SYSTEM_FLAGS, BatchResult, Cursor, MessageConte
 from connectors.maildir import content, filename, keywords
 from connectors.maildir.disk import Disk, Temporary, translate
 from connectors.maildir.filename import FileName, UniqueNames
+from connectors.maildir.renaming import Renaming
 from connectors.maildir.scan import Scanner
 from connectors.maildir.snapshot import Entry, Snapshot, date_of
 
@@ -31,12 +32,16 @@ TMP_LIFETIME_S = 36 * 3600  # as the Maildir description has it
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What `Folder.changes` found: states of what is there and refs of what is gone; or all there is, in `present`."""
+    """What `Folder.changes` found: states of what is there and refs of what is gone; or all there is, in `present`.
+
+    `echoes` are refs of what `store_flags` has done and told.
+    """
 
     changed: list[MessageState]
     removed: list[MessageRef]
     present: frozenset[MessageRef] | None
     cursor: Cursor
+    echoes: frozenset[MessageRef] = frozenset()
 
 
 class Folder:
@@ -82,8 +87,10 @@ class Folder:
                 everything = snapshot.refs()
                 return Changes(snapshot.states(everything), [], frozenset(everything), snapshot.cursor)
             gone = [ref for ref in refs if ref not in snapshot.entries]
+            echoes = snapshot.echoes_since(cursor)
             # New ones get their UIDs in this order, and the journal has them as the directory was read.
-            return Changes(snapshot.states(snapshot.in_order(refs)), gone, None, snapshot.cursor)
+            changed = snapshot.in_order(ref for ref in refs if ref not in echoes)
+            return Changes(snapshot.states(changed), gone, None, snapshot.cursor, echoes)
 
     def open(self, ref: MessageRef) -> MessageContent:
         """Open a message for reading.
@@ -136,25 +143,34 @@ class Folder:
         """Add and remove flags by renaming. A keyword for which no letter is left is not in the state after it."""
         with self.lock:
             self._give_letters(add)
-
-            def store(ref: MessageRef, entry: Entry) -> MessageState:
-                self._rename_with_flags(ref, entry, add, remove)
-                return self._snapshot.state(ref)
-
-            result = self._each(refs, store)
+            renaming = Renaming(self._snapshot.keywords, add, remove)
+            done: dict[MessageRef, MessageState | None] = {}
+            moved: list[MessageRef] = []
+            for ref in refs:
+                try:
+                    done[ref] = self._rename(ref, renaming)
+                except (OSError, KeyError):
+                    moved.append(ref)
+            # What is not as it was last seen is looked for.
+            rest = self._each(moved, lambda ref, _: self._rename(ref, renaming))
             self._settle()
-            return result
+            return BatchResult({**done, **rest.done}, rest.missing, rest.failed)
 
-    def _rename_with_flags(self, ref: MessageRef, entry: Entry, add: frozenset[str], remove: frozenset[str]) -> None:
-        words = self._snapshot.keywords
-        name = filename.parse(entry.name)
-        flags = (words.flags(name.letters) | add) - remove
-        changed = str(FileName(name.base, words.letters(flags, name.letters), name.rest))
-        if changed != entry.name:
-            os.rename(self._file(entry), os.path.join(self._cur, changed))
-            self._snapshot.put(ref, Entry(changed, entry.mtime_ns, entry.stored, entry.size))
+    def _rename(self, ref: MessageRef, renaming: Renaming) -> MessageState:
+        """Give a message the name for its new flags.
+
+        Raises:
+            KeyError: the message is not known.
+            OSError: its file has another name, or cannot be renamed.
+        """
+        entry = self._snapshot.entries[ref]
+        name, flags = renaming.of(entry.name)
+        if name != entry.name:
+            os.rename(self._path(entry.name), self._path(name))
+            self._snapshot.put_flags(ref, name)
         else:
-            os.stat(self._file(entry))
+            os.stat(self._path(name))
+        return MessageState(ref, flags=flags)
 
     def adopt(self, temporary: Temporary, base: str, flags: frozenset[str]) -> MessageState:
         """Make a finished file of tmp a message of this folder, and return its state."""
@@ -305,7 +321,10 @@ class Folder:
             raise OutcomeUnknown(f"{self._cur} cannot be synced to the disk: {exc}") from exc
 
     def _file(self, entry: Entry) -> str:
-        return os.path.join(self._cur, entry.name)
+        return self._path(entry.name)
+
+    def _path(self, name: str) -> str:
+        return os.path.join(self._cur, name)
 
     def _give_letters(self, flags: frozenset[str]) -> None:
         if not flags <= self._snapshot.keywords.known | SYSTEM_FLAGS:

@@ -8,18 +8,20 @@ happened since. A cursor also has a digest of the folder; it tells another proce
 from __future__ import annotations
 
 import itertools
+import operator
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import blake2b
+from itertools import compress
 
 from connectors.api.types import Cursor, MessageRef, MessageState
 from connectors.maildir import filename
 from connectors.maildir.disk import EPOCH
 from connectors.maildir.keywords import Keywords
 
-JOURNAL_LIMIT = 20_000
+JOURNAL_LIMIT = 200_000
 _DIGEST_OCTETS = 16
 _DIGEST_RANGE = 1 << (8 * _DIGEST_OCTETS)
 
@@ -48,6 +50,8 @@ class Snapshot:
         self._serial = 0
         self._floor = 0
         self._journal: list[MessageRef] = []
+        self._is_ours = bytearray()
+        self._told: dict[MessageRef, str] = {}
         self._digest = 0
 
     def put(self, ref: MessageRef, entry: Entry) -> None:
@@ -58,6 +62,27 @@ class Snapshot:
         self._digest += _hash(entry.name)
         self.entries[ref] = entry
         self._note(ref)
+
+    def put_flags(self, ref: MessageRef, name: str) -> None:
+        """Take note of a name that we have given a message, and of which whoever asked for that is told."""
+        old = self.entries[ref]
+        self.put(ref, Entry(name, old.mtime_ns, old.stored, old.size))
+        self._is_ours[-1] = True
+        self._told[ref] = name
+
+    def echoes_since(self, cursor: Cursor) -> frozenset[MessageRef]:
+        """Return those of `changed_since` that have only been given names by `put_flags`, and have the last of them."""
+        token, _, rest = cursor.partition(":")
+        serial = rest.partition(":")[0]
+        if token != self._token or not serial.isdecimal() or int(serial) < self._floor:
+            return frozenset()
+        start = int(serial) - self._floor
+        marks = self._is_ours[start:]
+        ours = set(compress(self._journal[start:], marks))
+        if len(ours) < len(marks):
+            ours.difference_update(compress(self._journal[start:], map(operator.not_, marks)))
+        entries, told = self.entries, self._told
+        return frozenset([ref for ref in ours if ref in told and ref in entries and entries[ref].name == told[ref]])
 
     def drop(self, ref: MessageRef) -> None:
         """Take note that a message is gone."""
@@ -72,6 +97,7 @@ class Snapshot:
             return
         self._digest += _hash(repr(keywords.names)) - _hash(repr(self.keywords.names))
         before, self.keywords = self.keywords, keywords
+        self._told.clear()
         for ref, entry in self.entries.items():
             letters = filename.parse(entry.name).letters
             if before.flags(letters) != keywords.flags(letters):

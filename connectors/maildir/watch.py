@@ -66,6 +66,8 @@ def _add_watches(inotify: Inotify, places: Callable[[], Places]) -> dict[int, tu
                 number = inotify.add(path if kind == "folder" else os.path.join(path, kind), mask)
             except (FileNotFoundError, NotADirectoryError):
                 continue  # it went away just now, of which the directory above tells
+            if kind != "folder":
+                inotify.spare_names(number)
             watched[number] = (mailbox, kind)
     return watched
 

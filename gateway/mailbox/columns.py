@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from itertools import compress
 
 UNKNOWN = -1
 """In the columns of sizes, dates and save dates: not known yet."""
+
+_STRIDE = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +35,30 @@ class Entry:
 
 
 class Columns:
-    """Parallel arrays in the order of UIDs; 48 octets per message."""
+    """Parallel arrays in the order of UIDs; 48 octets per message.
 
-    __slots__ = ("flag_sets", "internal_dates", "message_ids", "modseqs", "save_dates", "sizes", "uids", "zones")
+    `uids` and `flag_sets` are changed by the methods only, which keep in line what is counted and shared. `flag_counts`
+    tells for each flag set in use how many messages have it.
+    """
+
+    __slots__ = (
+        "_all_seen_before",
+        "_shared_uids",
+        "flag_counts",
+        "flag_sets",
+        "internal_dates",
+        "message_ids",
+        "modseqs",
+        "save_dates",
+        "sizes",
+        "uids",
+        "zones",
+    )
 
     def __init__(self) -> None:
+        self.flag_counts: dict[int, int] = {}
+        self._shared_uids: array[int] | None = None
+        self._all_seen_before = 0
         self.uids = array("I")
         self.message_ids = array("q")
         self.flag_sets = array("I")
@@ -54,6 +77,11 @@ class Columns:
         if position < len(self.uids) and self.uids[position] == uid:
             return position
         return None
+
+    def run_of(self, uids: array[int]) -> int | None:
+        """Return the position of the first of the UIDs, ascending and not none, if they follow one another here."""
+        position = bisect_left(self.uids, uids[0])
+        return position if self.uids[position : position + len(uids)] == uids else None
 
     def without_size(self) -> list[int]:
         """Return the UIDs of messages whose exact size is not known."""
@@ -82,6 +110,13 @@ class Columns:
         else:
             position = bisect_left(self.uids, entry.uid)
             is_new = self.uids[position] != entry.uid
+        if is_new:
+            self._shared_uids = None
+        else:
+            self._count(self.flag_sets[position], -1)
+        self._count(entry.flag_set, 1)
+        # What was put may be unseen, and nothing beyond it has moved to the front.
+        self._all_seen_before = min(self._all_seen_before, position)
         for column, value in zip(self._all(), _values(entry), strict=True):
             if is_new:
                 column.insert(position, value)
@@ -89,10 +124,65 @@ class Columns:
                 column[position] = value
         return is_new
 
+    def extend(self, entries: Sequence[Entry]) -> None:
+        """Append entries, ascending and all above what is there; many at a time cost little."""
+        if not entries:
+            return
+        self._shared_uids = None
+        for number, count in Counter(entry.flag_set for entry in entries).items():
+            self._count(number, count)
+        for column, values in zip(self._all(), zip(*map(_values, entries), strict=True), strict=True):
+            column.extend(values)
+
+    def set_flags(self, start: int, flag_sets: array[int], modseq: int) -> None:
+        """Give the messages from position `start` on new flags and one mod-sequence, in place."""
+        stop = start + len(flag_sets)
+        for number, count in Counter(self.flag_sets[start:stop]).items():
+            self._count(number, -count)
+        for number, count in Counter(flag_sets).items():
+            self._count(number, count)
+        self._all_seen_before = min(self._all_seen_before, start)
+        self.flag_sets[start:stop] = flag_sets
+        self.modseqs[start:stop] = array("q", (modseq,)) * len(flag_sets)
+
+    def _count(self, number: int, change: int) -> None:
+        count = self.flag_counts.get(number, 0) + change
+        if count:
+            self.flag_counts[number] = count
+        else:
+            del self.flag_counts[number]
+
+    def shared_uids(self) -> array[int]:
+        """Return a copy of `uids` that nobody may change: all who ask between two changes get the same."""
+        if self._shared_uids is None:
+            self._shared_uids = array("I", self.uids)
+        return self._shared_uids
+
+    def first_with(self, numbers: AbstractSet[int]) -> int | None:
+        """Return the first position whose flag set is one of `numbers`: those without \\Seen, at each call.
+
+        The search begins where the last one ended, unless something has changed before that.
+        """
+        if self.flag_counts.keys().isdisjoint(numbers):
+            return None
+        for start in range(self._all_seen_before, len(self), _STRIDE):
+            part = self.flag_sets[start : start + _STRIDE]
+            if not numbers.isdisjoint(part):
+                found = start + next(at for at, number in enumerate(part) if number in numbers)
+                self._all_seen_before = found
+                return found
+        return None
+
     def remove(self, uids: Iterable[int]) -> list[Entry]:
         """Take the UIDs out, those that are there, and return what they were."""
         positions = sorted(position for uid in set(uids) if (position := self.index(uid)) is not None)
         removed = [self.entry(position) for position in positions]
+        if not removed:
+            return removed
+        self._shared_uids = None
+        self._all_seen_before -= bisect_left(positions, self._all_seen_before)
+        for entry in removed:
+            self._count(entry.flag_set, -1)
         for column in self._all():
             _delete(column, positions)
         return removed

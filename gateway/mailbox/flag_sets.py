@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from gateway.store.flags import FlagSet
+from gateway.store.flags import SEEN, FlagSet
 from gateway.wire.flags import format_flags
 
 RECENT = "\\Recent"
+_KEPT = 1024
 
 
 class FlagSets:
@@ -16,6 +17,9 @@ class FlagSets:
         self._sets: list[FlagSet] = []
         self._rendered: list[bytes] = []
         self._rendered_recent: list[bytes] = []
+        self._keywords: dict[frozenset[int], frozenset[str]] = {}
+        self.unseen: set[int] = set()
+        """The numbers of the sets without \\Seen."""
 
     def intern(self, system: int, keywords: str) -> int:
         """Return the number of the set, as the store spells it."""
@@ -28,11 +32,23 @@ class FlagSets:
             self._rendered.append(format_flags(flags.names()))
             self._rendered_recent.append(format_flags((*flags.names(), RECENT)))
             self._ids[key] = number
+            if not flags.bits & SEEN:
+                self.unseen.add(number)
         return number
 
     def __len__(self) -> int:
         """How many numbers have been given, from 0 on."""
         return len(self._sets)
+
+    def keywords(self, numbers: frozenset[int]) -> frozenset[str]:
+        """Return all keywords in the sets; mailboxes ask for the same again and again."""
+        found = self._keywords.get(numbers)
+        if found is None:
+            if len(self._keywords) >= _KEPT:
+                self._keywords.clear()
+            found = frozenset(name for number in numbers for name in self._sets[number].keywords.split())
+            self._keywords[numbers] = found
+        return found
 
     def __getitem__(self, number: int) -> FlagSet:
         return self._sets[number]

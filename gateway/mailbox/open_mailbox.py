@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from array import array
 from bisect import bisect_right
+from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Protocol
 
@@ -15,18 +17,21 @@ from gateway.store.database import Store, Transaction
 from gateway.store.errors import StoreError
 from gateway.store.mailboxes import MailboxRow
 from gateway.store.placements import PlacementRow
-from gateway.sync.bus import ChangeBus, MailboxChanged
+from gateway.sync.bus import ChangeBus, FlagsChanged, MailboxChanged
 
 log = logging.getLogger(__name__)
 
 LOAD_ROWS = 1000
 """Rows per query while loading: small enough that other work on the loop waits about a millisecond at most."""
 
+_FLAG_ROWS = 4096
+_TOLD_KEPT = 64
+
 
 class Watcher(Protocol):
     """What a view offers to the mailbox it looks at."""
 
-    def entries_changed(self, uids: Iterable[int]) -> None:
+    def entries_changed(self, uids: frozenset[int]) -> None:
         """Flags of these have changed."""
 
     def entries_removed(self, entries: list[Entry]) -> None:
@@ -64,6 +69,7 @@ class OpenMailbox:
         self._refreshing = asyncio.Lock()
         self._refresh_task: asyncio.Task[None] | None = None
         self._claims: set[asyncio.Task[None]] = set()
+        self._told: deque[FlagsChanged] = deque(maxlen=_TOLD_KEPT)
         self._stop_listening = bus.subscribe(mailbox_id, self._on_change)
 
     # -- loading and refreshing ---------------------------------------------------------------------------------------
@@ -84,13 +90,20 @@ class OpenMailbox:
             self.modseq = row.highestmodseq
             after_uid = 0
             while rows := await self._store.read_bulk(self._page_after(after_uid)):
-                for entry in map(self._entry, rows):
-                    self.columns.put(entry)
+                self.columns.extend([self._entry(row) for row in rows])
                 after_uid = rows[-1][0]
         await self.refresh()
 
     def _page_after(self, after_uid: int) -> Callable[[Transaction], Awaitable[list[PlacementRow]]]:
         return lambda tx: placements.load_range(tx, self.id, after_uid, LOAD_ROWS)
+
+    def is_at(self, row: MailboxRow) -> bool:
+        """Take over the row, just read, if it tells of nothing that is not in the columns; return whether it is so."""
+        is_it = (row.highestmodseq, row.uidvalidity) == (self.modseq, self.row.uidvalidity)
+        if is_it and not self.is_defunct:
+            self.row = row
+            self._read_below = row.uidnext
+        return is_it and not self.is_defunct
 
     async def refresh(self) -> None:
         """Catch up with the store and tell the views; returns when all that was committed before the call is in."""
@@ -102,7 +115,8 @@ class OpenMailbox:
                 self.become_defunct()
                 return
             self.row = row
-            if row.highestmodseq == self.modseq:
+            await self._take_told()
+            if row.highestmodseq <= self.modseq:
                 self._read_below = row.uidnext
                 return
             since = self.modseq
@@ -118,6 +132,34 @@ class OpenMailbox:
             # Only now: cut off before this, the next refresh reads the same again, which does no harm.
             self.modseq = max(row.highestmodseq, max((entry[4] for entry in rows), default=0))
             self._read_below = row.uidnext
+
+    async def _take_told(self) -> None:
+        """Take over the changes of flags that begin where the columns are, without reading them again."""
+        while self._told:
+            change = self._told.popleft()
+            if change.before != self.modseq:
+                continue
+            numbers = [self.flag_sets.intern(flags.bits, flags.keywords) for flags in change.flag_sets]
+            for start in range(0, len(change.uids), _FLAG_ROWS):
+                if start:
+                    await asyncio.sleep(0)
+                uids = change.uids[start : start + _FLAG_ROWS]
+                kinds = change.kinds[start : start + _FLAG_ROWS]
+                self._set_flags(uids, array("I", [numbers[kind] for kind in kinds]), change.after)
+            self.modseq = change.after
+
+    def _set_flags(self, uids: array[int], flag_sets: array[int], modseq: int) -> None:
+        position = self.columns.run_of(uids)
+        if position is not None:
+            self.columns.set_flags(position, flag_sets, modseq)
+        else:
+            for at, uid in enumerate(uids):
+                position = self.columns.index(uid)
+                if position is not None:
+                    self.columns.set_flags(position, flag_sets[at : at + 1], modseq)
+        changed = frozenset(uids)
+        for watcher in tuple(self._watchers):
+            watcher.entries_changed(changed)
 
     def _bury(self, gone: Iterable[int]) -> None:
         removed = self.columns.remove(gone)
@@ -137,9 +179,10 @@ class OpenMailbox:
                 added.append(entry.uid)
             else:
                 changed.append(entry.uid)
+        shared = frozenset(changed)
         for watcher in tuple(self._watchers):
-            if changed:
-                watcher.entries_changed(changed)
+            if shared:
+                watcher.entries_changed(shared)
             if added:
                 watcher.entries_added(min(added))
 
@@ -172,6 +215,8 @@ class OpenMailbox:
     # -- change bus ---------------------------------------------------------------------------------------------------
 
     def _on_change(self, change: MailboxChanged) -> None:
+        if change.flags is not None:
+            self._told.append(change.flags)
         if change.is_reset:
             self.become_defunct()
         elif self._refresh_task is None or self._refresh_task.done():

@@ -85,7 +85,10 @@ class MailService:
         await asyncio.to_thread(self._cache.kept.keep_accounts, {row.id for row in rows})
         for row in rows:
             await self.engine_of(row)
+        self.names = KnownNames()
 
+        self._untold: set[int] = set()
+        self._telling: asyncio.Task[None] | None = None
     async def close(self) -> None:
         """End all work; writes that were sent to a backend are settled at the next start."""
         engines, self._engines = list(self._engines.values()), {}
@@ -176,7 +179,7 @@ class MailService:
         """How many mailboxes are held in memory."""
         return len(self._open)
 
-    async def open_mailbox(self, mailbox_id: int) -> OpenMailbox:
+    async def open_mailbox(self, mailbox_id: int, row: MailboxRow | None = None) -> OpenMailbox:
         """Return the mailbox with its columns loaded, shared by all who have it open.
 
         Raises:
@@ -190,8 +193,12 @@ class MailService:
             mailbox = await self._load(mailbox_id)
         # Most recently used last.
         self._open[mailbox_id] = mailbox
-        await mailbox.refresh()
-        await self._trim()
+        if row is None or not mailbox.is_at(row):
+            await mailbox.refresh()
+        if len(self._open) > KEPT_OPEN:
+            await self._trim()
+        `row` is what the store says of it, if the caller has just read that.
+
         return mailbox
 
     async def refresh_mailbox(self, mailbox_id: int) -> None:
@@ -245,21 +252,33 @@ class MailService:
         """Count a view, and have its mailbox watched."""
         counts = self._interest.setdefault(account_id, {})
         counts[mailbox_id] = counts.get(mailbox_id, 0) + 1
-        await self._tell_interest(account_id)
+            return
+        counts.pop(mailbox_id, None)
+        self._untold.add(account_id)
+        if self._telling is None or self._telling.done():
+            self._telling = asyncio.get_running_loop().create_task(self._tell_untold())
 
-    async def view_closed(self, account_id: int, mailbox_id: int) -> None:
-        """Count a view less."""
+    async def tell_interest(self) -> None:
+        """Return when the engines know which views were closed."""
+        if self._telling is not None:
+            await asyncio.shield(self._telling)
+
+    async def _tell_untold(self) -> None:
+        while self._untold:
+            await self._tell_interest(self._untold.pop())
+
+    def view_closed(self, account_id: int, mailbox_id: int) -> None:
+        """Count a view less. That nobody looks any more is told soon, unless somebody does by then."""
         counts = self._interest.get(account_id, {})
-        if counts.get(mailbox_id, 0) <= 1:
-            counts.pop(mailbox_id, None)
-        else:
+        if counts.get(mailbox_id, 0) > 1:
             counts[mailbox_id] -= 1
-        await self._tell_interest(account_id)
+        if counts[mailbox_id] == 1:
+            await self._tell_interest(account_id)
 
     async def _tell_interest(self, account_id: int) -> None:
         engine = self._engines.get(account_id)
         if engine is not None:
-            await engine.set_interest(frozenset(self._interest.get(account_id, {})))
+            await engine.set_interest(frozenset(self._interest.get(account_id, ())))
 
     def engines(self) -> Sequence[AccountEngine]:
         """Return the engines that run."""

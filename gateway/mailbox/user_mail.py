@@ -45,7 +45,6 @@ class UserMail(Transfer):
         self._service = service
         self._user_id = user_id
         self._accounts: list[AccountRow] = []
-        self._closing: set[asyncio.Task[None]] = set()
 
     # -- accounts -----------------------------------------------------------------------------------------------------
 
@@ -168,9 +167,17 @@ class UserMail(Transfer):
         await asyncio.gather(*(engine.freshen_tree(settings.fresh_age_s, settings.fresh_wait_s) for engine in engines))
 
     async def _find(self, name: str, kind: ErrorKind = ErrorKind.NOT_FOUND) -> MailboxRow:
+        known = self._service.names
+        owner = tuple([(row.id, row.name, row.is_primary) for row in self._accounts])
+        mailbox_id = known.find(owner, name)
+        if mailbox_id is not None:
+            fresh = await self._service.store.read(lambda tx: mailboxes.mailbox_by_id(tx, mailbox_id))
+            if fresh is not None and known.is_still(owner, name, fresh):
+                return fresh
         row = (await self._tree_with(name)).find(name)
         if row is None or not row.is_selectable:
             raise MailError(kind, "There is no such mailbox.")
+        known.note(owner, name, row)
         return row
 
     # -- looking ------------------------------------------------------------------------------------------------------
@@ -276,10 +283,10 @@ class UserMail(Transfer):
         """
         row = await self._find(name)
         engine = self._engine(row.account_id)
-        await self._freshen(row)
+        has_waited = await self._freshen(row) or not row.is_listed
         await self._wait_for_first_listing(engine, row)
         try:
-            mailbox = await self._service.open_mailbox(row.id)
+            mailbox = await self._service.open_mailbox(row.id, None if has_waited else row)
         except LookupError:
             raise MailError(ErrorKind.NOT_FOUND, "There is no such mailbox.") from None
         view = View(name, mailbox, engine, self, is_read_only=is_read_only or row.is_read_only)
@@ -290,12 +297,14 @@ class UserMail(Transfer):
             raise
         return view
 
-    async def _freshen(self, row: MailboxRow) -> None:
-        """Have a mailbox read if that was long ago, and wait a moment for it."""
+    async def _freshen(self, row: MailboxRow) -> bool:
+        """Have a mailbox read if that was long ago, and wait a moment for it; return whether it was waited for."""
         settings, engine = self._service.settings, self._engine(row.account_id)
         age_s = engine.age_s(row.id)
-        if row.is_listed and (age_s is None or age_s > settings.fresh_age_s):
+        is_due = row.is_listed and (age_s is None or age_s > settings.fresh_age_s) and not engine.is_told_of(row)
+        if is_due:
             await engine.wait_until_read(row.id, settings.fresh_wait_s)
+        return is_due
 
     async def _have_listed(self, rows: Iterable[MailboxRow], wait_s: float) -> set[int]:
         """Have those of the mailboxes listed that never were, and wait so long for it; return which still are not.
@@ -304,6 +313,8 @@ class UserMail(Transfer):
         """
         unlisted = [row for row in rows if not row.is_listed]
         engines = [self._engine(row.account_id) for row in unlisted]
+        if not unlisted:
+            return set()
         done = await asyncio.gather(
             *(engine.wait_until_read(row.id, wait_s) for engine, row in zip(engines, unlisted, strict=True))
         )
@@ -497,10 +508,8 @@ class UserMail(Transfer):
             await self._service.refresh_mailbox(mailbox_id)
 
     def view_closed(self, view: View) -> None:
-        task = asyncio.get_running_loop().create_task(self._service.view_closed(view.account_id, view.mailbox_id))
-        self._closing.add(task)
-        task.add_done_callback(self._closing.discard)
+        self._service.view_closed(view.account_id, view.mailbox_id)
 
     async def close(self) -> None:
         """End the session; its views should be closed."""
-        await asyncio.gather(*self._closing, return_exceptions=True)
+        await asyncio.gather(self._service.tell_interest(), return_exceptions=True)

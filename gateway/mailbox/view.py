@@ -5,15 +5,18 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass, field
+from functools import lru_cache
 
 from connectors.api.errors import ConnectorError
 from gateway.errors import ErrorKind, MailError, from_connector
 from gateway.mailbox.column_block import Column, ColumnBlock, column_block
 from gateway.mailbox.columns import Entry
 from gateway.mailbox.fetch import BLOCK_ROWS, FetchReader, FetchRow, Needs
+from gateway.mailbox.flag_store import FlagStore
 from gateway.mailbox.label_writer import LabelWriter
 from gateway.mailbox.open_mailbox import OpenMailbox
+from gateway.mailbox.outcomes import ExpungeOutcome, FlagRow, StoreOutcome, ViewChanges
+from gateway.mailbox.pending import Pending
 from gateway.mailbox.read_ahead import ReadAhead
 from gateway.mailbox.search import Found, Searcher
 from gateway.mailbox.search_ground import Scope
@@ -21,71 +24,25 @@ from gateway.mailbox.texts import TextReader
 from gateway.mailbox.transfer import CopyOutcome, Transfer
 from gateway.store import tombstones
 from gateway.sync.engine import AccountEngine
-from gateway.sync.flag_writer import FlagAction
 from gateway.wire.commands import StoreAction
 from gateway.wire.flags import SYSTEM_FLAGS
 from gateway.wire.gmail import Label
 from gateway.wire.search import SearchKey
 from gateway.wire.sequence_set import SequenceSet, gaps
 
+__all__ = ["BadSequence", "ExpungeOutcome", "FlagRow", "StoreOutcome", "View", "ViewChanges"]
+
 USUAL_KEYWORDS = ("$Forwarded", "$Junk", "$MDNSent", "$NotJunk")
 """Always listed in FLAGS: Thunderbird uses $Forwarded only where it is announced (RFC 5788 registers them)."""
-
-_ACTIONS = {
-    StoreAction.REPLACE: FlagAction.REPLACE,
-    StoreAction.ADD: FlagAction.ADD,
-    StoreAction.REMOVE: FlagAction.REMOVE,
-}
 
 
 class BadSequence(Exception):
     """A sequence number that this client was not told of (RFC 9051 section 6.4.5: BAD)."""
 
 
-@dataclass(frozen=True, slots=True)
-class FlagRow:
-    """The flags of one message now; `flags` is rendered, in parentheses."""
-
-    sequence_number: int
-    uid: int
-    flags: bytes
-    modseq: int
-
-
-@dataclass(slots=True)
-class ViewChanges:
-    """What a client is to be told, in this order.
-
-    `expunged` are (sequence number, UID); each number is right at the moment its own line is sent. `exists` and
-    `recent` are set if they are to be sent. `flagged` hold for the numbering after the expunges.
-    """
-
-    expunged: list[tuple[int, int]] = field(default_factory=list)
-    exists: int | None = None
-    recent: int | None = None
-    flagged: list[FlagRow] = field(default_factory=list)
-
-    @property
-    def is_empty(self) -> bool:
-        return not self.expunged and self.exists is None and not self.flagged
-
-
-@dataclass(slots=True)
-class StoreOutcome:
-    """`modified` UIDs had changed since UNCHANGEDSINCE and were left alone; `failed` were refused by the backend."""
-
-    modified: list[int] = field(default_factory=list)
-    failed: list[int] = field(default_factory=list)
-    error: MailError | None = None
-
-
-@dataclass(slots=True)
-class ExpungeOutcome:
-    """`removed` UIDs are gone, to be told by the next `catch_up`; `failed` are still there."""
-
-    removed: list[int] = field(default_factory=list)
-    failed: list[int] = field(default_factory=list)
-    error: MailError | None = None
+@lru_cache(maxsize=256)
+def _defined(keywords: frozenset[str]) -> tuple[str, ...]:
+    return (*SYSTEM_FLAGS, *sorted({*USUAL_KEYWORDS, *keywords}))
 
 
 class View:
@@ -100,12 +57,13 @@ class View:
     ) -> None:
         self.name = name
         self.is_read_only = is_read_only
-        self.uids = array("I", mailbox.columns.uids)
+        # Shared with others: it is replaced where it would be changed.
+        self.uids = mailbox.columns.shared_uids()
         self.is_defunct = mailbox.is_defunct
         self._mailbox = mailbox
         self._engine = engine
         self._transfer = transfer
-        self._changed: set[int] = set()
+        self._changed = Pending()
         self._expunged: set[int] = set()
         self._recent: set[int] = set()
         self._told_modseq = mailbox.modseq
@@ -152,9 +110,8 @@ class View:
     @property
     def defined_flags(self) -> tuple[str, ...]:
         """The flags that a FLAGS response lists: system flags, and keywords that are usual or in use."""
-        numbers = set(self._mailbox.columns.flag_sets)
-        used = {name for number in numbers for name in self._mailbox.flag_sets[number].names() if name[0] != "\\"}
-        return (*SYSTEM_FLAGS, *sorted({*USUAL_KEYWORDS, *used}))
+        used = self._mailbox.flag_sets.keywords(frozenset(self._mailbox.columns.flag_counts))
+        return _defined(used)
 
     @property
     def permanent_flags(self) -> tuple[str, ...]:
@@ -173,12 +130,9 @@ class View:
     @property
     def first_unseen(self) -> int | None:
         """The sequence number of the first message without \\Seen."""
-        columns, flag_sets = self._mailbox.columns, self._mailbox.flag_sets
-        unseen = {number for number in set(columns.flag_sets) if "\\Seen" not in flag_sets[number].names()}
-        for position, number in enumerate(columns.flag_sets):
-            if number in unseen:
-                return self.sequence_number(columns.uids[position])
-        return None
+        columns = self._mailbox.columns
+        position = columns.first_with(self._mailbox.flag_sets.unseen)
+        return None if position is None else self.sequence_number(columns.uids[position])
 
     # -- numbers ------------------------------------------------------------------------------------------------------
 
@@ -200,7 +154,7 @@ class View:
         total = len(self.uids)
         if any(number > total for pair in numbers.ranges for number in pair):
             raise BadSequence
-        return [uid for low, high in numbers.resolve(total) for uid in self.uids[low - 1 : high]]
+        return [uid for low, high in numbers.resolve(total) for uid in self.uids[low - 1 : high].tolist()]
 
     # -- what others did ----------------------------------------------------------------------------------------------
 
@@ -219,13 +173,13 @@ class View:
         total = len(self.uids)
         new = self._new_uids()
         if new:
-            self.uids.extend(new)
+            self.uids = self._uids_with(new)
             self._claim_recent(new)
             changes.exists = total + len(new)
             changes.recent = len(self._recent)
-        changed = sorted(self._changed.difference(new, self._expunged))
-        self._changed.clear()
-        changes.flagged = self.flag_rows(changed)
+        changed = self._changed.take()
+        if changed:
+            changes.flagged = self.flag_rows(sorted(changed.difference(new, self._expunged)))
         if not self._expunged:
             self._told_modseq = self._mailbox.modseq
         return changes
@@ -253,15 +207,20 @@ class View:
                 told.append((position + 1 - len(told), uid))
         if told:
             gone = self._expunged
-            self.uids = array("I", (uid for uid in self.uids if uid not in gone))
+            self.uids = array("I", [uid for uid in self.uids if uid not in gone])
         self._recent -= self._expunged
         self._expunged = set()
         self._mailbox.drop_ghosts()
         return told
 
-    def _claim_recent(self, uids: Iterable[int]) -> None:
-        first = self._mailbox.recent_uid
-        self._recent.update(uid for uid in uids if uid >= first)
+    def _uids_with(self, new: array[int]) -> array[int]:
+        """Return the UIDs with the new ones, in the array that others have too if they are told of the same."""
+        columns = self._mailbox.columns
+        is_all = not self._expunged and len(columns) == len(self.uids) + len(new)
+        return columns.shared_uids() if is_all else self.uids + new
+
+    def _claim_recent(self, uids: array[int]) -> None:
+        self._recent.update(uids[bisect_left(uids, self._mailbox.recent_uid) :])
         if not self.is_read_only:
             self._mailbox.claim_recent()
 
@@ -369,44 +328,8 @@ class View:
             MailError: nothing was changed.
         """
         self._require_write()
-        verb = _ACTIONS[action]
-        # Where others changed flags too, only a client that replaces them all knows what they are now.
-        untold = set() if action is StoreAction.REPLACE else self._changed.intersection(uids)
-        expected = self._expected((uid for uid in uids if uid not in untold), verb, flags)
-        try:
-            result = await self._engine.store_flags(self._mailbox.row, uids, verb, flags, unchanged_since)
-        except ConnectorError as error:
-            raise from_connector(error) from error
-        await self._mailbox.refresh()
-        await self._transfer.written(result.touched)
-        for uid in {*result.modified, *result.failed}:
-            expected.pop(uid, None)
-        for uid, wanted in expected.items():
-            if self._flag_number(uid) == wanted:
-                self._changed.discard(uid)
-            else:
-                # A message that was away for a moment keeps its flags, while its client takes them for changed.
-                self._changed.add(uid)
-        return StoreOutcome(result.modified, result.failed, from_connector(result.error) if result.error else None)
-
-    def _expected(self, uids: Iterable[int], verb: FlagAction, flags: Sequence[str]) -> dict[int, int]:
-        """Return the flag sets that the UIDs will have; each of the few sets is worked out once."""
-        flag_sets = self._mailbox.flag_sets
-        after: dict[int, int] = {}
-        expected: dict[int, int] = {}
-        for uid in uids:
-            number = self._flag_number(uid)
-            if number is None:
-                continue
-            if number not in after:
-                wanted = verb.apply(flag_sets[number], flags)
-                after[number] = flag_sets.intern(wanted.bits, wanted.keywords)
-            expected[uid] = after[number]
-        return expected
-
-    def _flag_number(self, uid: int) -> int | None:
-        position = self._mailbox.columns.index(uid)
-        return self._mailbox.columns.flag_sets[position] if position is not None else None
+        store = FlagStore(self._mailbox, self._engine, self._transfer, self._changed)
+        return await store.run(uids, action, flags, unchanged_since)
 
     async def store_labels(
         self, uids: Sequence[int], action: StoreAction, labels: Sequence[Label], unchanged_since: int | None = None
@@ -474,8 +397,8 @@ class View:
 
     # -- what the open mailbox tells ----------------------------------------------------------------------------------
 
-    def entries_changed(self, uids: Iterable[int]) -> None:
-        self._changed.update(uids)
+    def entries_changed(self, uids: frozenset[int]) -> None:
+        self._changed.add(uids)
         self._ring()
 
     def entries_removed(self, entries: list[Entry]) -> None:

@@ -10,6 +10,7 @@ Mod-sequences of a mailbox begin at `seconds << 16`. A store that was lost and i
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -27,6 +28,8 @@ from gateway.store.transaction import Transaction
 MAX_UIDNEXT = 2**32 - 1
 """UIDNEXT has 32 bits like every UID (RFC 9051 section 9, `nz-number`), so the last UID given out is one less."""
 _MODSEQ_SHIFT = 16
+_ROWS_KEPT = 2048
+"""So many rows are not taken apart again while they stay as they are: each SELECT and STATUS reads one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +173,7 @@ _LATEST = upsert(
 ).returning(meta.c.value)
 
 
+@functools.lru_cache(maxsize=_ROWS_KEPT)
 def _mailbox(row: Row) -> MailboxRow:
     values = list(row)
     for index in _BOOLEANS:

@@ -76,7 +76,7 @@ _REFS: Select[Any] = (
     .where(_HERE)
     .order_by(placements.c.uid)
 )
-_BY_UIDS: Select[Any] = (
+_TARGETS: Select[Any] = (
     select(
         placements.c.uid,
         placements.c.message_id,
@@ -87,9 +87,10 @@ _BY_UIDS: Select[Any] = (
     )
     .select_from(placements)
     .join(messages, messages.c.id == placements.c.message_id)
-    .where(_THESE)
     .order_by(placements.c.uid)
 )
+_BY_UIDS = _TARGETS.where(_THESE)
+_BY_RUN = _TARGETS.where(_HERE, placements.c.uid.between(bindparam("first_uid"), bindparam("last_uid")))
 # Account and scope are named so that the refs are looked up in their unique index, not in the mailbox one by one.
 _BY_REFS = _REFS.order_by(None).where(
     messages.c.account_id
@@ -200,8 +201,12 @@ async def of_uids(tx: Transaction, mailbox_id: int, uids: Iterable[int]) -> list
     return await tx.rows(_OF_UIDS, mailbox_id=mailbox_id, uids=list(uids))
 
 
-async def by_uids(tx: Transaction, mailbox_id: int, uids: Iterable[int]) -> list[TargetRow]:
+async def by_uids(tx: Transaction, mailbox_id: int, uids: Sequence[int]) -> list[TargetRow]:
     """Return what a write needs to know of those UIDs that exist, ascending."""
+    if len(uids) > 1 and _is_dense(uids):
+        wanted = frozenset(uids)
+        rows = await tx.rows(_BY_RUN, mailbox_id=mailbox_id, first_uid=min(uids), last_uid=max(uids))
+        return rows if len(rows) == len(wanted) else [row for row in rows if row[0] in wanted]
     return await tx.rows(_BY_UIDS, mailbox_id=mailbox_id, uids=list(uids))
 
 

@@ -1,22 +1,44 @@
 """Telling whoever listens that something in the store has changed.
 
 The bus carries no data: a listener reads from the store what changed after the mod-sequence it knows. A lost or doubled
-message therefore does no harm, and the same listeners work with one process or many.
+message therefore does no harm, and the same listeners work with one process or many. Only what many messages cost is
+spared to a listener that knows all that was before: `FlagsChanged` is then what it would read.
 """
 
 from __future__ import annotations
 
+from array import array
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+
+from gateway.store.flags import FlagSet
+
+
+@dataclass(frozen=True, slots=True)
+class FlagsChanged:
+    """All that a commit has changed when it brought a mailbox from mod-sequence `before` to `after`.
+
+    The message `uids[n]`, ascending, has now the flags `flag_sets[kinds[n]]`.
+    """
+
+    before: int
+    after: int
+    uids: array[int]
+    kinds: array[int]
+    flag_sets: Sequence[FlagSet]
 
 
 @dataclass(frozen=True, slots=True)
 class MailboxChanged:
-    """Placements in the mailbox were added, altered or removed; or, if `is_reset`, its UIDs are void."""
+    """Placements in the mailbox were added, altered or removed; or, if `is_reset`, its UIDs are void.
+
+    `flags` may say what it is; there may be more than that.
+    """
 
     mailbox_id: int
     is_reset: bool = False
+    flags: FlagsChanged | None = None
 
 
 Listener = Callable[[MailboxChanged], None]

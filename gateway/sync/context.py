@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, field
 
 from connectors.api import errors
@@ -15,7 +15,8 @@ from gateway.store import mailboxes
 from gateway.store.body_cache import BodyCache
 from gateway.store.database import Store
 from gateway.store.mailboxes import MailboxRow
-from gateway.sync.bus import ChangeBus, MailboxChanged
+from gateway.store.search_index import AccountIndex
+from gateway.sync.bus import ChangeBus, FlagsChanged, MailboxChanged
 from gateway.sync.guard import WriteGuard
 from gateway.sync.reconcile import FlagPolicy
 
@@ -27,7 +28,8 @@ class AccountContext:
     `tree_lock` is held from listing the mailboxes, or changing them, until the store says the same: of two listings the
     older must not be applied last. `listed_uidnext` is what the last listing said of mailboxes whose UIDs pass through.
     `listed_at` is when messages were last listed in full, by the monotonic clock. `spared` are messages in no mailbox
-    that the last sweep left for the next.
+    that the last sweep left for the next. `search` is its part of the search index, if there is one; `on_learned`
+    is told which messages have been read.
     """
 
     account: Account
@@ -43,6 +45,8 @@ class AccountContext:
     spared: set[int] = field(default_factory=set)
     current: set[int] = field(default_factory=set)
     read_mailbox: Callable[[int], Awaitable[bool]] | None = None
+    search: AccountIndex | None = None
+    on_learned: Callable[[Collection[int]], None] | None = None
 
     @property
     def account_id(self) -> int:
@@ -98,6 +102,11 @@ class AccountContext:
         if not is_read:
             raise errors.Unavailable(f"mailbox {row.ref!r} could not be read yet")
 
+    def learned(self, message_ids: Collection[int]) -> None:
+        """Tell that headers or octets of messages are at hand that were not before."""
+        if self.on_learned is not None and message_ids:
+            self.on_learned(message_ids)
+
     async def failed(self, row: MailboxRow, error: errors.ConnectorError) -> None:
         """Take note of an error of the backend about a mailbox."""
         await self.account.failed(error)
@@ -105,10 +114,10 @@ class AccountContext:
             # The backend has voided the UIDs; the mailbox has to be read before anything else is done in it.
             self.current.discard(row.id)
 
-    def changed(self, *mailbox_ids: int) -> None:
-        """Tell the process that mailboxes have changed; call it after the commit."""
+    def changed(self, *mailbox_ids: int, flags: FlagsChanged | None = None) -> None:
+        """Tell the process that mailboxes have changed, and how if that is known; call it after the commit."""
         for mailbox_id in mailbox_ids:
-            self.bus.publish(MailboxChanged(mailbox_id))
+            self.bus.publish(MailboxChanged(mailbox_id, flags=flags))
 
 
 def policy_of(row: MailboxRow) -> FlagPolicy:

@@ -31,7 +31,8 @@ from gateway.sync.context import AccountContext
 from gateway.sync.failures import most_telling, unforeseen
 from gateway.sync.hydrate import Hydrator, Prefetch
 from gateway.sync.mailbox_sync import SyncOutcome, list_mailbox, read_changes
-from gateway.sync.progress import MailboxProgress
+from gateway.sync.progress import WATCH_TRUST_S, MailboxProgress
+from gateway.sync.retries import Retries
 from gateway.sync.schedule import Backoff, Queue, Urgency
 from gateway.sync.sweep import sweep
 from gateway.sync.tree import sync_tree
@@ -79,7 +80,7 @@ class AccountEngine(AccountWrites):
         self._account_synced_at: float | None = None
         self._interest: frozenset[int] = frozenset()
         self._task: asyncio.Task[None] | None = None
-        self._retries: dict[int, asyncio.TimerHandle] = {}
+        self._retries = Retries(lambda mailbox_id: self.request(mailbox_id, Urgency.POLLED))
         self._swept_at = 0.0
 
     # -- what others ask ----------------------------------------------------------------------------------------------
@@ -91,8 +92,7 @@ class AccountEngine(AccountWrites):
 
     async def stop(self) -> None:
         """End the task, let writes that were begun come to their end for a while, and close the connector."""
-        for mailbox_id in list(self._retries):
-            self._drop_retry(mailbox_id)
+        self._retries.drop_all()
         await self._finish_writes()
         if self._task is not None:
             self._task.cancel()
@@ -175,10 +175,20 @@ class AccountEngine(AccountWrites):
         synced_at = self._account_synced_at if self._has_account_cursor else self._progress[mailbox_id].synced_at
         return None if synced_at is None else self.context.clock.monotonic() - synced_at
 
+    def is_told_of(self, row: MailboxRow) -> bool:
+        """Whether the backend tells by itself what happens in the mailbox, and all that it has told is read."""
+        progress, age_s, account = self._progress[row.id], self.age_s(row.id), self.context.account
+        if age_s is None or age_s > WATCH_TRUST_S or progress.error is not None or not account.is_open:
+            return False
+        is_due = row.id in self._queue or self._wants_tree.is_set()
+        is_at_rest = progress.is_at_rest and self._tree_progress.is_at_rest and not is_due
+        return is_at_rest and isinstance(account.connector, Push) and account.connector.is_watching(MailboxRef(row.ref))
+
     async def set_interest(self, mailbox_ids: frozenset[int]) -> None:
         """Say which mailboxes sessions have open: they are watched first."""
-        self._interest = mailbox_ids
-        await self._tell_interest()
+        if mailbox_ids != self._interest:
+            self._interest = mailbox_ids
+            await self._tell_interest()
 
     # -- the task -----------------------------------------------------------------------------------------------------
 
@@ -367,7 +377,7 @@ class AccountEngine(AccountWrites):
             await self._list_anew()
             log.warning("account %s: mailbox %s: %s", self.context.account.name, row.ref, error.operator_text)
             progress.error = error
-            self._retry_later(row.id, progress.backoff.failed())
+            self._retries.later(row.id, progress.backoff.failed())
         else:
             progress.error = None
             progress.backoff.succeeded()
@@ -383,21 +393,10 @@ class AccountEngine(AccountWrites):
             if row.is_selectable and row.id not in known:
                 self.request(row.id, self._urgency(row))
 
-    def _retry_later(self, mailbox_id: int, pause_s: float) -> None:
-        self._drop_retry(mailbox_id)
-        self._retries[mailbox_id] = asyncio.get_running_loop().call_later(
-            pause_s, self.request, mailbox_id, Urgency.POLLED
-        )
-
-    def _drop_retry(self, mailbox_id: int) -> None:
-        timer = self._retries.pop(mailbox_id, None)
-        if timer is not None:
-            timer.cancel()
-
     def _forget(self, mailbox_id: int) -> None:
         """Let go of what is kept of a mailbox that is gone; whoever waits for it learns so."""
         self._queue.discard(mailbox_id)
-        self._drop_retry(mailbox_id)
+        self._retries.drop(mailbox_id)
         progress = self._progress.pop(mailbox_id, None)
         if progress is not None:
             progress.error = errors.NotFound(f"mailbox {mailbox_id}")

@@ -11,9 +11,12 @@ itself is answered. While somebody is `receiving`, readers therefore say what th
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Hashable, Iterable, Iterator, Set
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Set
 from contextlib import contextmanager
 from dataclasses import dataclass
+
+MANY = 256
+"""A write of so many messages is looked into as a whole, and its keys are not noted one by one."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -31,6 +34,8 @@ class WriteGuard:
         self._in_flight: dict[Hashable, int] = {}
         self._last_write: dict[Hashable, int] = {}
         self._made: dict[Hashable, int] = {}
+        self._large: list[Set[Hashable]] = []
+        self._large_finished: list[tuple[int, Set[Hashable]]] = []
         self._reads: set[ReadMark] = set()
         self._waiting: list[Callable[[], None]] = []
         self._receivers = 0
@@ -48,23 +53,36 @@ class WriteGuard:
             self._reads.discard(mark)
             if not self._reads:
                 self._last_write.clear()
+                self._large_finished.clear()
                 self._made.clear()
 
     @contextmanager
-    def writing(self, keys: Iterable[Hashable]) -> Iterator[None]:
-        """Mark messages as being written, from before the backend is told until after the store has the outcome."""
-        held = tuple(keys)
-        for key in held:
-            self._in_flight[key] = self._in_flight.get(key, 0) + 1
+    def writing(self, keys: Collection[Hashable]) -> Iterator[None]:
+        """Mark messages as being written, from before the backend is told until after the store has the outcome.
+
+        A large set of keys is kept as it is, and must not be changed meanwhile.
+        """
+        if isinstance(keys, Set) and len(keys) >= MANY:
+            self._large.append(keys)
+        else:
+            for key in keys:
+                self._in_flight[key] = self._in_flight.get(key, 0) + 1
         try:
             yield
         finally:
             # In this order, as the store's thread asks `is_stale` meanwhile.
-            self._count(self._last_write, held)
-            for key in held:
-                self._in_flight[key] -= 1
-                if not self._in_flight[key]:
-                    del self._in_flight[key]
+            if isinstance(keys, Set) and len(keys) >= MANY:
+                self._finished += 1
+                if self._reads:
+                    self._large_finished.append((self._finished, keys))
+                # By identity: another write may have the same keys.
+                self._large = [other for other in self._large if other is not keys]
+            else:
+                self._count(self._last_write, keys)
+                for key in keys:
+                    self._in_flight[key] -= 1
+                    if not self._in_flight[key]:
+                        del self._in_flight[key]
             waiting, self._waiting = self._waiting, []
             for callback in waiting:
                 callback()
@@ -80,7 +98,7 @@ class WriteGuard:
 
     def when_written(self, callback: Callable[[], None]) -> None:
         """Call back after the next write ends, at once if there is none: only then is it of use to read again."""
-        if self._in_flight:
+        if self._in_flight or self._large:
             self._waiting.append(callback)
         else:
             callback()
@@ -93,18 +111,32 @@ class WriteGuard:
 
     def is_quiet(self, mark: ReadMark) -> bool:
         """Whether nothing at all was written since `mark`, and nothing is being written."""
-        return not self._in_flight and self._finished == mark.start
+        return not self._in_flight and not self._large and self._finished == mark.start
 
     def is_stale(self, mark: ReadMark, key: Hashable) -> bool:
         """Whether what was read since `mark` may be older than what we wrote."""
-        return key in self._in_flight or self._last_write.get(key, 0) > mark.start
+        return self._writers(key) > 0 or self._was_written(mark, key)
+
+    def is_any_stale(self, mark: ReadMark, keys: Iterable[Hashable]) -> bool:
+        """Whether that holds for any of the messages."""
+        if self._finished == mark.start and not self._in_flight and not self._large:
+            return False
+        return any(self.is_stale(mark, key) for key in keys)
 
     def is_contested(self, mark: ReadMark, key: Hashable) -> bool:
         """Whether a message that is being written was, since `mark`, written by somebody else too.
 
         Of two such writes nobody knows whose outcome is the later one.
         """
-        return self._in_flight.get(key, 0) > 1 or self._last_write.get(key, 0) > mark.start
+        return self._writers(key) > 1 or self._was_written(mark, key)
+
+    def _writers(self, key: Hashable) -> int:
+        return self._in_flight.get(key, 0) + sum(key in keys for keys in self._large)
+
+    def _was_written(self, mark: ReadMark, key: Hashable) -> bool:
+        if self._last_write.get(key, 0) > mark.start:
+            return True
+        return any(number > mark.start and key in keys for number, keys in self._large_finished)
 
     def is_younger(self, mark: ReadMark, key: Hashable) -> bool:
         """Whether the message was made since `mark`, so that what does not name it does not say that it is gone."""

@@ -212,7 +212,9 @@ async def _apply_change_page(context: AccountContext, row: MailboxRow, page: Cha
     # What the store has of all refs is compared beside the writer: later ones are younger than the page.
     absent = await find_absent(context, row, page.present) if page.present is not None else []
 
-    async def body(tx: Transaction) -> Plan:
+    async def body(tx: Transaction) -> tuple[Plan, bool]:
+        # What a write has told is in the store once that write is no longer under way.
+        was_stale = context.guard.is_any_stale(mark, map(key, page.echoes))
         known = await known_by_refs(tx, row.id, [*(state.ref for state in page.changed), *page.removed, *absent])
         plan = reconcile(
             known,
@@ -225,14 +227,15 @@ async def _apply_change_page(context: AccountContext, row: MailboxRow, page: Cha
         )
         context.guard.told_gone(row.id, plan.gone)
         await apply_plan(tx, context.account_id, scope, row, plan, policy, now)
-        if page.cursor is not None and not plan.was_stale:
+        was_stale = was_stale or plan.was_stale
+        if page.cursor is not None and not was_stale:
             await mailboxes.set_mailbox_cursor(tx, row.id, page.cursor, is_listed=True)
-        return plan
+        return plan, was_stale
 
-    plan = await context.store.write(body)
+    plan, was_stale = await context.store.write(body)
     if not plan.is_empty:
         context.changed(row.id)
-    return not plan.was_stale
+    return not was_stale
 
 
 @asynccontextmanager

@@ -9,6 +9,9 @@ from dataclasses import dataclass, field
 from connectors.api import errors
 from gateway.sync.schedule import Backoff
 
+WATCH_TRUST_S = 60.0
+"""How long a backend that tells of changes is believed to have none to tell of: a dead connection has none either."""
+
 
 @dataclass(slots=True)
 class MailboxProgress:
@@ -23,6 +26,11 @@ class MailboxProgress:
     ended: int = 0
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     backoff: Backoff = field(default_factory=Backoff)
+
+    @property
+    def is_at_rest(self) -> bool:
+        """Whether no reading is under way."""
+        return self.begun == self.ended
 
     def begin(self) -> int:
         """Count a reading that begins and return its number."""

@@ -57,6 +57,9 @@ class Queue:
     def __len__(self) -> int:
         return len(self._waiting)
 
+    def __contains__(self, mailbox_id: int) -> bool:
+        return mailbox_id in self._waiting
+
 
 @dataclass(slots=True)
 class Backoff:

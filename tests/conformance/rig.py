@@ -210,6 +210,10 @@ class Replica:
         pages = [page async for page in self.probe.changes(self.cursor)]
         for page in pages:
             self.apply_page(page)
+            # What was told as the result of a write is not told again; a replica has not seen that.
+            assert page.echoes <= self.flags.keys()
+            for state in await self.probe.connector.states(self.probe.ref, sorted(page.echoes)) if page.echoes else ():
+                self.apply(state)
         assert not pages or pages[-1].cursor is not None
         return pages
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 from itertools import chain
 
 from gateway.errors import MailError
@@ -75,25 +77,60 @@ async def close(session: Session, command: commands.Close) -> Completion:
     return ok("Close completed" if command.is_expunging else "Unselect completed")
 
 
+@dataclass(frozen=True, slots=True)
+class _Facts:
+    """What SELECT tells of a mailbox."""
+
+    defined_flags: tuple[str, ...]
+    permanent_flags: tuple[str, ...]
+    allows_new: bool
+    messages: int
+    recent: int
+    first_unseen: int | None
+    uidvalidity: int
+    uidnext: int
+    object_id: str
+    highestmodseq: int
+
+
 def _describe(session: Session, view: View) -> None:
-    """Write what a client must know of the mailbox (RFC 3501 section 6.3.1, RFC 7162 section 3.1.2, RFC 8474)."""
-    permanent = () if view.is_read_only else view.permanent_flags
-    allows_new = view.allows_new_keywords and not view.is_read_only
-    lines = [
-        write.flags(view.defined_flags),
-        _code("Flags kept", write_code.permanent_flags(permanent, allows_new=allows_new)),
-        write.exists(len(view.uids)),
-        write.recent(view.recent),
-    ]
-    if view.first_unseen is not None:
-        lines.append(_code("First unseen", write_code.unseen(view.first_unseen)))
-    lines += (
-        _code("UIDs valid", write_code.uidvalidity(view.uidvalidity)),
-        _code("Predicted next UID", write_code.uidnext(view.uidnext)),
-        _code("Its id", write_code.mailbox_id(view.object_id)),
-        _code("Highest", write_code.highestmodseq(view.highestmodseq)),
+    """Write what a client must know of the mailbox."""
+    facts = _Facts(
+        view.defined_flags,
+        () if view.is_read_only else view.permanent_flags,
+        view.allows_new_keywords and not view.is_read_only,
+        len(view.uids),
+        view.recent,
+        view.first_unseen,
+        view.uidvalidity,
+        view.uidnext,
+        view.object_id,
+        view.highestmodseq,
     )
-    session.write(b"".join(lines))
+    session.write(_description(facts))
+
+
+@lru_cache(maxsize=256)
+def _description(facts: _Facts) -> bytes:
+    """Render the responses (RFC 3501 section 6.3.1, RFC 7162 section 3.1.2, RFC 8474).
+
+    They are kept, since clients select the same mailboxes again and again, mostly unchanged.
+    """
+    lines = [
+        write.flags(facts.defined_flags),
+        _code("Flags kept", write_code.permanent_flags(facts.permanent_flags, allows_new=facts.allows_new)),
+        write.exists(facts.messages),
+        write.recent(facts.recent),
+    ]
+    if facts.first_unseen is not None:
+        lines.append(_code("First unseen", write_code.unseen(facts.first_unseen)))
+    lines += (
+        _code("UIDs valid", write_code.uidvalidity(facts.uidvalidity)),
+        _code("Predicted next UID", write_code.uidnext(facts.uidnext)),
+        _code("Its id", write_code.mailbox_id(facts.object_id)),
+        _code("Highest", write_code.highestmodseq(facts.highestmodseq)),
+    )
+    return b"".join(lines)
 
 
 def _code(text: str, code: bytes) -> bytes:

@@ -288,7 +288,7 @@ async def test_listings_come_in_pages(inbox: Probe, root: Path) -> None:
 
 async def test_a_batch_beyond_the_limit_is_refused(inbox: Probe) -> None:
     state = await inbox.append(mail(1))
-    too_many = [state.ref] * 501
+    too_many = [state.ref] * (inbox.connector.capabilities.batch_limit + 1)
     with pytest.raises(Rejected):
         await inbox.connector.store_flags(INBOX, too_many, frozenset({SEEN}), NONE)
     with pytest.raises(Rejected):

@@ -90,3 +90,37 @@ def test_messages_of_one_moment_are_in_the_order_of_their_whole_names() -> None:
         snapshot.put(MessageRef(name.removesuffix(":2,")), Entry(name, 0, 1, 1))
     expected = sorted(names, key=lambda name: filename.order(name, 0))
     assert [snapshot.entries[ref].name for ref in snapshot.refs()] == expected
+
+
+def test_what_only_we_have_renamed_is_an_echo() -> None:
+    snapshot = Snapshot()
+    snapshot.put(A, entry("1.a:2,"))
+    snapshot.put(B, entry("2.b:2,"))
+    cursor = snapshot.cursor
+    snapshot.put_flags(A, "1.a:2,F")
+    snapshot.put_flags(A, "1.a:2,FS")
+    snapshot.put_flags(B, "2.b:2,S")
+    assert snapshot.changed_since(cursor) == [A, B]
+    assert snapshot.echoes_since(cursor) == {A, B}
+    snapshot.put(B, entry("2.b:2,RS"))
+    assert snapshot.echoes_since(cursor) == {A}
+    snapshot.drop(A)
+    assert snapshot.echoes_since(cursor) == frozenset()
+
+
+def test_a_message_that_has_just_come_is_no_echo() -> None:
+    snapshot = Snapshot()
+    cursor = snapshot.cursor
+    snapshot.put(A, entry("1.a:2,"))
+    snapshot.put_flags(A, "1.a:2,S")
+    assert snapshot.echoes_since(cursor) == frozenset()
+
+
+def test_there_are_no_echoes_once_the_letters_mean_something_else() -> None:
+    snapshot = Snapshot()
+    snapshot.put(A, entry("1.a:2,"))
+    cursor = snapshot.cursor
+    snapshot.put_flags(A, "1.a:2,a")
+    snapshot.set_keywords(Keywords(("Foo",)))
+    assert snapshot.echoes_since(cursor) == frozenset()
+    assert snapshot.echoes_since(Cursor("x:1:0")) == frozenset()

@@ -13,7 +13,7 @@ from gateway.errors import ErrorKind, MailError
 from gateway.mailbox.fetch import Needs
 from gateway.mailbox.view import BadSequence, View
 from gateway.store import placements
-from gateway.store.transaction import Body
+from gateway.store.transaction import Body, Transaction
 from gateway.wire.commands import StoreAction
 from gateway.wire.sequence_set import SequenceSet
 from tests.stack import INBOX, Stack, eventually, message, next_changes, until_held
@@ -240,7 +240,7 @@ async def test_highestmodseq_does_not_run_ahead_of_expunges_not_told(stack: Stac
 async def test_what_others_changed_is_told_after_a_silent_store_of_the_same_message(stack: Stack) -> None:
     view, other = await opened(stack), await stack.open()
     await other.store([1], StoreAction.ADD, ["\\Flagged"])
-    await eventually(view, lambda: set(view._changed), bool)
+    await eventually(view, lambda: view._changed.among([1]), bool)
     await view.store([1], StoreAction.ADD, ["\\Seen"])
     assert [row.flags for row in view.catch_up(allow_expunge=True).flagged] == [b"(\\Flagged \\Seen \\Recent)"]
 
@@ -350,3 +350,52 @@ async def test_a_flag_is_known_in_every_mailbox_once_it_is_acknowledged(
     monkeypatch.setattr(stack.service.bus, "publish", lambda _: None)
     await archive.store([1], StoreAction.ADD, ["\\Seen"])
     assert [row.flags for row in inbox.catch_up(allow_expunge=True).flagged] == [b"(\\Seen \\Recent)"]
+
+
+async def test_views_that_are_told_of_the_same_share_their_numbers(stack: Stack) -> None:
+    view, other = await opened(stack, 3), await stack.open()
+    assert view.uids is other.uids
+    stack.backends["work"].deliver(INBOX, message(9))
+    await eventually(view, lambda: len(view._mailbox.columns), lambda count: count == 4)
+    assert view.catch_up(allow_expunge=True).exists == 4
+    assert list(other.uids) == [1, 2, 3]
+    assert other.catch_up(allow_expunge=True).exists == 4
+    assert view.uids is other.uids
+
+
+async def test_what_a_silent_store_of_many_did_is_told_to_others_only(stack: Stack) -> None:
+    view, other = await opened(stack, 40), await stack.open()
+    await view.store(list(range(5, 38)), StoreAction.ADD, ["\\Flagged", "Blue"])
+    assert view.catch_up(allow_expunge=True).flagged == []
+    told = other.catch_up(allow_expunge=True).flagged
+    assert [row.uid for row in told] == list(range(5, 38))
+    assert {row.modseq for row in told} == {view.highestmodseq}
+    assert await stack.check() == []
+
+
+async def test_flags_that_are_stored_are_not_read_again(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    view = await opened(stack, 20)
+    read: list[int] = []
+    changed_since = placements.changed_since
+
+    async def counted(tx: Transaction, mailbox_id: int, modseq: int) -> list[placements.PlacementRow]:
+        rows = await changed_since(tx, mailbox_id, modseq)
+        read.append(len(rows))
+        return rows
+
+    monkeypatch.setattr(placements, "changed_since", counted)
+    await view.store(list(view.uids), StoreAction.ADD, ["\\Answered"])
+    await view.store([3, 7], StoreAction.REMOVE, ["\\Answered"])
+    rows = view.flag_rows(view.uids)
+    assert [row.uid for row in rows if b"\\Answered" not in row.flags] == [3, 7]
+    assert sum(read) == 0
+
+
+async def test_storing_what_is_there_already_changes_nothing(stack: Stack) -> None:
+    view = await opened(stack, 3)
+    await view.store([1, 2, 3], StoreAction.ADD, ["\\Seen"])
+    before = view.highestmodseq
+    stack.backends["work"].faults.fail_next(Operation.STORE_FLAGS, errors.Unavailable("not to be asked"))
+    outcome = await view.store([1, 2, 3], StoreAction.ADD, ["\\Seen"])
+    assert outcome.error is None
+    assert view.highestmodseq == before

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from gateway.sync.guard import WriteGuard
+from gateway.sync.guard import MANY, WriteGuard
 
 
 def test_a_write_finished_during_a_read_makes_what_was_read_stale() -> None:
@@ -119,3 +119,39 @@ def test_it_is_quiet_while_nothing_was_written_since_the_read_began() -> None:
         assert guard.is_quiet(mark)
         guard.made(["b"])
         assert not guard.is_quiet(mark)
+
+
+def test_a_large_write_is_like_a_small_one() -> None:
+    guard = WriteGuard()
+    keys, called = frozenset(range(MANY)), list[str]()
+    with guard.reading() as mark:
+        with guard.writing(keys):
+            assert guard.is_stale(mark, 1)
+            assert not guard.is_stale(mark, MANY)
+            assert not guard.is_contested(mark, 1)
+            guard.when_written(lambda: called.append("written"))
+            with guard.writing([1]):
+                assert guard.is_contested(mark, 1)
+            assert guard.is_contested(mark, 1)
+            assert not guard.is_contested(mark, 2)
+        assert guard.is_stale(mark, 2)
+        assert called == ["written"]
+        with guard.reading() as later:
+            assert not guard.is_any_stale(later, keys)
+        assert guard.is_any_stale(mark, keys)
+        assert not guard.is_any_stale(mark, [MANY])
+    assert not guard._large_finished
+    assert not guard._large
+
+
+def test_two_large_writes_of_the_same_messages_are_both_waited_for() -> None:
+    guard = WriteGuard()
+    first, second = guard.writing(set(range(MANY))), guard.writing(set(range(MANY)))
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    with guard.reading() as mark:
+        assert guard.is_stale(mark, 1)
+        second.__exit__(None, None, None)
+    with guard.reading() as mark:
+        assert not guard.is_stale(mark, 1)
