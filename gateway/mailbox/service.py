@@ -12,12 +12,14 @@ from gateway.accounts.account import Account, AccountHealth
 from gateway.clock import Clock
 from gateway.errors import ErrorKind, GatewayError, MailError
 from gateway.mailbox.flag_sets import FlagSets
+from gateway.mailbox.known_names import KnownNames
 from gateway.mailbox.open_mailbox import OpenMailbox
 from gateway.mailbox.user_mail import UserMail
 from gateway.store import accounts, messages, users
 from gateway.store.accounts import AccountRow, AccountState
 from gateway.store.body_cache import BodyCache
 from gateway.store.database import Store
+from gateway.store.mailboxes import MailboxRow
 from gateway.store.errors import StoreError
 from gateway.sync.bus import ChangeBus
 from gateway.sync.context import AccountContext
@@ -92,6 +94,7 @@ class MailService:
     async def close(self) -> None:
         """End all work; writes that were sent to a backend are settled at the next start."""
         engines, self._engines = list(self._engines.values()), {}
+        await asyncio.gather(self.tell_interest(), return_exceptions=True)
         await asyncio.gather(*(engine.stop() for engine in engines))
         for mailbox in self._open.values():
             await mailbox.close()
