@@ -19,8 +19,8 @@ from gateway.store import accounts, messages, users
 from gateway.store.accounts import AccountRow, AccountState
 from gateway.store.body_cache import BodyCache
 from gateway.store.database import Store
-from gateway.store.mailboxes import MailboxRow
 from gateway.store.errors import StoreError
+from gateway.store.mailboxes import MailboxRow
 from gateway.sync.bus import ChangeBus
 from gateway.sync.context import AccountContext
 from gateway.sync.engine import AccountEngine, SyncSettings
@@ -79,7 +79,10 @@ class MailService:
         self._flag_sets = FlagSets()
         self._open: dict[int, OpenMailbox] = {}
         self._loading: dict[int, asyncio.Task[OpenMailbox]] = {}
+        self.names = KnownNames()
         self._interest: dict[int, dict[int, int]] = {}
+        self._untold: set[int] = set()
+        self._telling: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Begin to synchronise every account."""
@@ -87,10 +90,7 @@ class MailService:
         await asyncio.to_thread(self._cache.kept.keep_accounts, {row.id for row in rows})
         for row in rows:
             await self.engine_of(row)
-        self.names = KnownNames()
 
-        self._untold: set[int] = set()
-        self._telling: asyncio.Task[None] | None = None
     async def close(self) -> None:
         """End all work; writes that were sent to a backend are settled at the next start."""
         engines, self._engines = list(self._engines.values()), {}
@@ -185,6 +185,8 @@ class MailService:
     async def open_mailbox(self, mailbox_id: int, row: MailboxRow | None = None) -> OpenMailbox:
         """Return the mailbox with its columns loaded, shared by all who have it open.
 
+        `row` is what the store says of it, if the caller has just read that.
+
         Raises:
             LookupError: there is no such mailbox.
         """
@@ -200,8 +202,6 @@ class MailService:
             await mailbox.refresh()
         if len(self._open) > KEPT_OPEN:
             await self._trim()
-        `row` is what the store says of it, if the caller has just read that.
-
         return mailbox
 
     async def refresh_mailbox(self, mailbox_id: int) -> None:
@@ -255,6 +255,14 @@ class MailService:
         """Count a view, and have its mailbox watched."""
         counts = self._interest.setdefault(account_id, {})
         counts[mailbox_id] = counts.get(mailbox_id, 0) + 1
+        if counts[mailbox_id] == 1:
+            await self._tell_interest(account_id)
+
+    def view_closed(self, account_id: int, mailbox_id: int) -> None:
+        """Count a view less. That nobody looks any more is told soon, unless somebody does by then."""
+        counts = self._interest.get(account_id, {})
+        if counts.get(mailbox_id, 0) > 1:
+            counts[mailbox_id] -= 1
             return
         counts.pop(mailbox_id, None)
         self._untold.add(account_id)
@@ -269,14 +277,6 @@ class MailService:
     async def _tell_untold(self) -> None:
         while self._untold:
             await self._tell_interest(self._untold.pop())
-
-    def view_closed(self, account_id: int, mailbox_id: int) -> None:
-        """Count a view less. That nobody looks any more is told soon, unless somebody does by then."""
-        counts = self._interest.get(account_id, {})
-        if counts.get(mailbox_id, 0) > 1:
-            counts[mailbox_id] -= 1
-        if counts[mailbox_id] == 1:
-            await self._tell_interest(account_id)
 
     async def _tell_interest(self, account_id: int) -> None:
         engine = self._engines.get(account_id)
