@@ -24,6 +24,7 @@ from gateway.store import accounts, invariants, users
 from gateway.store.accounts import AccountRow
 from gateway.store.body_cache import BodyCache
 from gateway.store.database import Store, Transaction
+from gateway.store.search_index import SearchIndex
 from gateway.sync.engine import AccountEngine, SyncSettings
 from gateway.sync.hydrate import Prefetch
 
@@ -96,6 +97,8 @@ async def running_stack(
     mail: MailSettings | None = None,
     make_connector: Callable[[AccountRow], Connector] | None = None,
     clock: Clock | None = None,
+    *,
+    has_search_index: bool = False,
 ) -> AsyncIterator[Stack]:
     """Run a stack on a store in `directory`; given the backends of an earlier one, it is a restart.
 
@@ -111,7 +114,8 @@ async def running_stack(
         settings = {key: value for key, value in row.settings.items() if key != "primary"}
         return spec.build(settings, FixedCredential(None))
 
-    service = MailService(store, cache, clock or SystemClock(), make_connector or connect, mail, sync)
+    index = await SearchIndex.open(directory / "gateway.search") if has_search_index else None
+    service = MailService(store, cache, clock or SystemClock(), make_connector or connect, mail, sync, index)
     stack = Stack(store, service, held, directory)
     await service.start()
     try:
@@ -120,6 +124,8 @@ async def running_stack(
         for mail_of_user in stack._users:
             await mail_of_user.close()
         await service.close()
+        if index is not None:
+            await index.close()
         await store.close()
 
 

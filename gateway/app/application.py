@@ -22,6 +22,7 @@ from gateway.app.loop_delay import LoopDelayProbe
 from gateway.app.metrics_door import MetricsDoor
 from gateway.app.open_files import connections_within, raise_file_limit
 from gateway.app.resealing import reseal
+from gateway.app.search import opened_search_index
 from gateway.app.settings import imap_settings, mail_settings, sync_settings
 from gateway.app.storage import CACHE_KEY_PURPOSE, kept_bodies, open_vault, served_store
 from gateway.auth.errors import VaultError
@@ -103,6 +104,7 @@ class Application:
         self._store = await stack.enter_async_context(served_store(config))
         await reseal(self._store, self._vault)
         await apply_declared(self._store, self._vault, config, self._source)
+        search_index = await stack.enter_async_context(opened_search_index(config))
         self._mail = MailService(
             self._store,
             await self._open_cache(self._vault),
@@ -110,6 +112,7 @@ class Application:
             self._make_connector,
             mail_settings(config),
             sync_settings(config),
+            search_index,
         )
         stack.push_async_callback(self._mail.close)
         if config.tls is not None:

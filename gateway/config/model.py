@@ -241,6 +241,15 @@ class MetricsConfig(_Section):
         return split_address(self.bind) if self.bind is not None else None
 
 
+class SearchConfig(_Section):
+    """How searches find their answers."""
+
+    index: bool = Field(
+        default=True,
+        description="Keep an index of the texts of messages beside the database. There is none if `cache.seal` is set.",
+    )
+
+
 class LogConfig(_Section):
     """What is logged, to standard error."""
 
@@ -300,6 +309,7 @@ class Config(_Section):
     imap: ImapConfig = ImapConfig()
     limits: LimitsConfig = LimitsConfig()
     sync: SyncConfig = SyncConfig()
+    search: SearchConfig = SearchConfig()
     metrics: MetricsConfig = MetricsConfig()
     log: LogConfig = LogConfig()
     users: tuple[UserConfig, ...] = ()

@@ -8,7 +8,8 @@ not at hand                one question to the backend, if it can look for such 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Sequence
+import logging
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import TYPE_CHECKING
 
 from connectors.api import errors
@@ -19,7 +20,10 @@ from gateway.mailbox.search_ground import Ground, compare
 from gateway.message.octets import Buffer
 from gateway.message.scan import scan
 from gateway.message.text import all_header_text, body_text, header_text, normalise, sent_date
+from gateway.message.text_index import FIELDS, can_be_looked_up, day_number
 from gateway.store import messages, outlines
+from gateway.store.search_index import AccountIndex, IndexUnavailable
+from gateway.store.search_rows import Level, Part
 from gateway.sync.bodies import Wanted
 from gateway.sync.context import ref_of
 from gateway.wire import search as keys
@@ -27,6 +31,11 @@ from gateway.wire import search as keys
 if TYPE_CHECKING:
     from gateway.mailbox.open_mailbox import OpenMailbox
     from gateway.sync.engine import AccountEngine
+
+log = logging.getLogger(__name__)
+
+Question = Callable[[AccountIndex, Collection[int]], Awaitable[set[int]]]
+"""Asks the index about messages; what it returns may hold others too."""
 
 BLOCK = 250
 """Messages per query of headers."""
@@ -43,6 +52,23 @@ class TextSearcher:
         self._engine = engine
         self._ground = ground
 
+    async def _ask(self, among: Marks, level: Level, question: Question) -> tuple[Marks, Marks]:
+        """Ask the search index; return which of the messages it can tell of, and which of those it finds."""
+        index, ids = self._engine.context.search, self._ground.message_ids
+        nothing = Marks.none(len(among))
+        if index is None:
+            return nothing, nothing
+        try:
+            await index.load()
+            covered = among & Marks(index.with_body(ids) if level is Level.WHOLE else index.with_header(ids))
+            if not covered:
+                return nothing, nothing
+            found = await question(index, list(covered.select(ids)))
+        except IndexUnavailable as error:
+            log.info("a search goes without its index: %s", error)
+            return nothing, nothing
+        return covered, covered & self._ground.with_ids(found)
+
     # -- what headers answer ------------------------------------------------------------------------------------------
 
     async def with_header(self, key: keys.HeaderContains, among: Marks) -> Marks:
@@ -52,7 +78,19 @@ class TextSearcher:
         def fits(block: bytes) -> bool:
             return any(needle in normalise(value) for value in header_text(block, key.field))
 
-        return await self._where_header(among, fits)
+        covered = found = Marks.none(len(among))
+        if key.field in FIELDS and can_be_looked_up(needle):
+            covered, found = await self._ask(
+                among, Level.HEADER, lambda index, ids: index.with_field(key.field, needle, ids)
+            )
+        elif can_be_looked_up(key.field + needle):
+            # Every field is there with its name in front; whether both are in one field its header block tells.
+            needles = [f"{normalise(key.field)}: ", needle] if needle else [f"{normalise(key.field)}: "]
+            covered, perhaps = await self._ask(
+                among, Level.HEADER, lambda index, ids: index.with_text(Part.HEADER, needles, ids)
+            )
+            found = await self._where_header(perhaps, fits)
+        return found | await self._where_header(among - covered, fits)
 
     async def sent(self, key: keys.DateIs, among: Marks) -> Marks:
         """Return those whose Date field names such a day."""
@@ -61,7 +99,9 @@ class TextSearcher:
             day = sent_date(block)
             return day is not None and compare(day, key)
 
-        return await self._where_header(among, fits)
+        first, last = _days(key)
+        covered, found = await self._ask(among, Level.HEADER, lambda index, ids: index.sent(first, last, ids))
+        return found | await self._where_header(among - covered, fits)
 
     async def _where_header(self, among: Marks, fits: Callable[[bytes], bool]) -> Marks:
         found: set[int] = set()
@@ -88,19 +128,28 @@ class TextSearcher:
         """Return those with the text in their body or, for `TEXT`, in their header."""
         if not key.text:
             return among
-        body_only = isinstance(key, keys.BodyContains)
-        ids = list(among.select(self._ground.message_ids))
+        body_only, needle = isinstance(key, keys.BodyContains), normalise(key.text)
+        covered = found = Marks.none(len(among))
+        if can_be_looked_up(needle):
+            parts = (Part.BODY,) if body_only else (Part.BODY, Part.HEADER)
+            covered, found = await self._ask(
+                among, Level.WHOLE, lambda index, ids: _in_parts(index, parts, needle, ids)
+            )
+        left = list((among - covered).select(self._ground.message_ids))
+        return found | self._ground.with_ids(await self._with_text_unindexed(left, key.text, body_only))
+
+    async def _with_text_unindexed(self, ids: Sequence[int], text: str, body_only: bool) -> set[int]:
         near = await self._engine.bodies.at_hand(ids)
+        at_hand = [message_id for message_id in ids if message_id in near]
         rest = [message_id for message_id in ids if message_id not in near]
         refs = await self._refs(ids)
-        at_hand = [message_id for message_id in ids if message_id in near]
-        found = await self._look_through(at_hand, refs, key.text, body_only)
-        hits = await self._hits(key.text, body_only) if rest else frozenset()
+        # Whoever looks for something in them once may do so again.
+        self._engine.context.learned(at_hand)
+        found = await self._look_through(at_hand, refs, text, body_only)
+        hits = await self._hits(text, body_only) if rest else frozenset()
         if hits is None:
-            found |= await self._look_through(rest, refs, key.text, body_only)
-        else:
-            found.update(message_id for message_id in rest if refs.get(message_id) in hits)
-        return self._ground.with_ids(found)
+            return found | await self._look_through(rest, refs, text, body_only)
+        return found.union(message_id for message_id in rest if refs.get(message_id) in hits)
 
     async def _hits(self, text: str, body_only: bool) -> frozenset[MessageRef] | None:
         """Return what the backend finds; None if it has no search, or none for such a text."""
@@ -144,6 +193,23 @@ class TextSearcher:
             return await asyncio.to_thread(_holds, body.buffer(), needle, body_only=body_only)
         finally:
             body.close()
+
+
+async def _in_parts(index: AccountIndex, parts: Sequence[Part], needle: str, ids: Collection[int]) -> set[int]:
+    found = await asyncio.gather(*(index.with_text(part, [needle], ids) for part in parts))
+    return set[int]().union(*found)
+
+
+def _days(key: keys.DateIs) -> tuple[int | None, int | None]:
+    """Return the first and the last day, since 1970, that a key means; None is no limit."""
+    day = day_number(key.date)
+    match key.comparison:
+        case keys.Comparison.BEFORE:
+            return None, day - 1
+        case keys.Comparison.ON:
+            return day, day
+        case keys.Comparison.SINCE:
+            return day, None
 
 
 def _holds(buffer: Buffer, needle: str, *, body_only: bool) -> bool:

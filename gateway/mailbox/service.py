@@ -12,7 +12,7 @@ from gateway.accounts.account import Account, AccountHealth
 from gateway.clock import Clock
 from gateway.errors import ErrorKind, GatewayError, MailError
 from gateway.mailbox.flag_sets import FlagSets
-from gateway.mailbox.known_names import KnownNames
+from gateway.mailbox.indexing import Indexing
 from gateway.mailbox.open_mailbox import OpenMailbox
 from gateway.mailbox.user_mail import UserMail
 from gateway.store import accounts, messages, users
@@ -20,10 +20,11 @@ from gateway.store.accounts import AccountRow, AccountState
 from gateway.store.body_cache import BodyCache
 from gateway.store.database import Store
 from gateway.store.errors import StoreError
-from gateway.store.mailboxes import MailboxRow
+from gateway.store.search_index import SearchIndex
 from gateway.sync.bus import ChangeBus
 from gateway.sync.context import AccountContext
 from gateway.sync.engine import AccountEngine, SyncSettings
+from gateway.sync.hydrate import Prefetch
 
 log = logging.getLogger(__name__)
 
@@ -65,6 +66,7 @@ class MailService:
         make_connector: MakeConnector,
         settings: MailSettings | None = None,
         sync_settings: SyncSettings | None = None,
+        search_index: SearchIndex | None = None,
     ) -> None:
         self.store = store
         self.settings = settings or MailSettings()
@@ -73,28 +75,28 @@ class MailService:
         self._clock = clock
         self._make_connector = make_connector
         self._sync_settings = sync_settings or SyncSettings()
+        is_eager = self._sync_settings.prefetch is not Prefetch.NONE
+        self._indexing = Indexing(search_index, store, is_eager=is_eager)
         self._engines: dict[int, AccountEngine] = {}
         self._set_up: dict[int, tuple[str, dict[str, object], bytes | None]] = {}
         self._unusable: dict[int, str] = {}
         self._flag_sets = FlagSets()
         self._open: dict[int, OpenMailbox] = {}
         self._loading: dict[int, asyncio.Task[OpenMailbox]] = {}
-        self.names = KnownNames()
         self._interest: dict[int, dict[int, int]] = {}
-        self._untold: set[int] = set()
-        self._telling: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Begin to synchronise every account."""
         rows = await self.store.read(accounts.all_accounts)
         await asyncio.to_thread(self._cache.kept.keep_accounts, {row.id for row in rows})
+        await self._indexing.start()
         for row in rows:
             await self.engine_of(row)
 
     async def close(self) -> None:
         """End all work; writes that were sent to a backend are settled at the next start."""
         engines, self._engines = list(self._engines.values()), {}
-        await asyncio.gather(self.tell_interest(), return_exceptions=True)
+        await self._indexing.close()
         await asyncio.gather(*(engine.stop() for engine in engines))
         for mailbox in self._open.values():
             await mailbox.close()
@@ -129,6 +131,7 @@ class MailService:
         context = AccountContext(account, self.store, self.bus, self._cache, self._clock)
         self._set_up[row.id] = set_up
         engine = self._engines[row.id] = AccountEngine(context, self._sync_settings)
+        await self._indexing.attach(engine)
         engine.start()
         return engine
 
@@ -149,6 +152,7 @@ class MailService:
                 del self._open[mailbox_id]
                 mailbox.become_defunct()
                 await mailbox.close()
+        await self._indexing.detach(account_id)
         await engine.stop()
 
     async def _store_health(self, account_id: int, health: AccountHealth) -> None:
@@ -182,10 +186,8 @@ class MailService:
         """How many mailboxes are held in memory."""
         return len(self._open)
 
-    async def open_mailbox(self, mailbox_id: int, row: MailboxRow | None = None) -> OpenMailbox:
+    async def open_mailbox(self, mailbox_id: int) -> OpenMailbox:
         """Return the mailbox with its columns loaded, shared by all who have it open.
-
-        `row` is what the store says of it, if the caller has just read that.
 
         Raises:
             LookupError: there is no such mailbox.
@@ -198,10 +200,8 @@ class MailService:
             mailbox = await self._load(mailbox_id)
         # Most recently used last.
         self._open[mailbox_id] = mailbox
-        if row is None or not mailbox.is_at(row):
-            await mailbox.refresh()
-        if len(self._open) > KEPT_OPEN:
-            await self._trim()
+        await mailbox.refresh()
+        await self._trim()
         return mailbox
 
     async def refresh_mailbox(self, mailbox_id: int) -> None:
@@ -255,33 +255,21 @@ class MailService:
         """Count a view, and have its mailbox watched."""
         counts = self._interest.setdefault(account_id, {})
         counts[mailbox_id] = counts.get(mailbox_id, 0) + 1
-        if counts[mailbox_id] == 1:
-            await self._tell_interest(account_id)
+        await self._tell_interest(account_id)
 
-    def view_closed(self, account_id: int, mailbox_id: int) -> None:
-        """Count a view less. That nobody looks any more is told soon, unless somebody does by then."""
+    async def view_closed(self, account_id: int, mailbox_id: int) -> None:
+        """Count a view less."""
         counts = self._interest.get(account_id, {})
-        if counts.get(mailbox_id, 0) > 1:
+        if counts.get(mailbox_id, 0) <= 1:
+            counts.pop(mailbox_id, None)
+        else:
             counts[mailbox_id] -= 1
-            return
-        counts.pop(mailbox_id, None)
-        self._untold.add(account_id)
-        if self._telling is None or self._telling.done():
-            self._telling = asyncio.get_running_loop().create_task(self._tell_untold())
-
-    async def tell_interest(self) -> None:
-        """Return when the engines know which views were closed."""
-        if self._telling is not None:
-            await asyncio.shield(self._telling)
-
-    async def _tell_untold(self) -> None:
-        while self._untold:
-            await self._tell_interest(self._untold.pop())
+        await self._tell_interest(account_id)
 
     async def _tell_interest(self, account_id: int) -> None:
         engine = self._engines.get(account_id)
         if engine is not None:
-            await engine.set_interest(frozenset(self._interest.get(account_id, ())))
+            await engine.set_interest(frozenset(self._interest.get(account_id, {})))
 
     def engines(self) -> Sequence[AccountEngine]:
         """Return the engines that run."""

@@ -23,6 +23,8 @@ _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct",
 _DATE = re.compile(rb"(?:[A-Za-z]+\s*,?\s*)?(\d{1,2})[\s-]+([A-Za-z]{3})[A-Za-z]*\.?[\s,-]+(\d{2,4})(?!\d)")
 _ASCTIME = re.compile(rb"[A-Za-z]+,?\s+([A-Za-z]{3})\s+(\d{1,2})\s+\d\d?:\d\d(?::\d\d)?(?:\s+[A-Z+\-0-9]+)?\s+(\d{4})")
 _COMMENT = re.compile(rb"\([^()]*+\)")
+_PIECE = 2048
+_MOST_MARKS = 64
 
 
 def decoded_header(raw: bytes) -> str:
@@ -109,7 +111,30 @@ def normalise(text: str) -> str:
     """Return text so that a caseless search is a plain one (in the manner of i;unicode-casemap, RFC 5051)."""
     if text.isascii():
         return text.lower()
+    if len(text) <= _PIECE:
+        return _folded(text)
+    return "".join(_folded(piece) for piece in _pieces(text))
+
+
+def _folded(text: str) -> str:
     return unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
+
+
+def _pieces(text: str) -> Iterator[str]:
+    """Cut a long text into pieces that are normalised each alone as in the whole.
+
+    No other thread runs while one is normalised, and putting marks in order takes the square of their number. Nothing
+    changes across a character that is no mark. In a run of more marks than any script has it is cut all the same.
+    """
+    start = 0
+    while start < len(text):
+        end = start + _PIECE
+        for place in range(end, min(end + _MOST_MARKS, len(text))):
+            if not unicodedata.combining(text[place]):
+                end = place
+                break
+        yield text[start:end]
+        start = end
 
 
 def sent_date(block: bytes) -> date | None:

@@ -353,6 +353,7 @@ class Bodies:
                 await self._learner.learn(message_id, body)
             finally:
                 body.close()
+            self._context.learned([message_id])
 
     # -- octets -------------------------------------------------------------------------------------------------------
 

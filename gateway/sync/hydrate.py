@@ -265,6 +265,7 @@ class Hydrator:
                 await messages.upsert_messages(tx, account_id, scope, learned)
 
         await self._context.store.write(body)
+        self._context.learned(list(ids.values()))
 
     async def _dates(self, row: MailboxRow, wanted: Sequence[Wanted]) -> None:
         """Ask once for the state of messages whose date is still unknown though they were read."""

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import unicodedata
 from datetime import date
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gateway.message.scan import scan
 from gateway.message.text import (
@@ -107,3 +110,14 @@ def test_the_sent_date(value: bytes, day: date | None) -> None:
 
 def test_no_date_field_is_no_date() -> None:
     assert sent_date(b"X-Date: 1 Jan 2024\r\n\r\n") is None
+
+
+@given(st.lists(st.sampled_from(["e", "\u0301", "\u0323", "ß", "İ", "ﬁ", " ", "\n", "中"]), max_size=20).map("".join))
+def test_long_texts_are_normalised_piece_by_piece_as_in_the_whole(unit: str) -> None:
+    whole = (unit + "中") * 500
+    assert normalise(whole) == unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", whole).casefold())
+
+
+def test_a_run_of_very_many_marks_is_normalised_in_time() -> None:
+    # In one piece it takes minutes, in which no other thread runs.
+    assert len(normalise("\u0301\u0323" * 200_000)) == 400_000
