@@ -8,6 +8,7 @@ what was moved, marked or removed is still so. The exit status is 1 if anything 
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -20,6 +21,9 @@ from bench.soak.settings import Settings
 def main() -> int:
     """Run the soak; print and write what came of it."""
     settings, output = _options()
+    # Ended from outside, or with Ctrl-C where a shell has put it into the background, it ends its servers all the same.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.default_int_handler)
     with tempfile.TemporaryDirectory(prefix="imap-gateway-soak-") as folder:
         outcome = soak(settings, Path(folder), _say)
     print(report.as_text(outcome), flush=True)

@@ -56,7 +56,9 @@ class Figures:
         self._minute_ms.append(seconds * 1000)
 
     def failed(self, kind: str) -> None:
-        """Count an error."""
+        """Count an error, and tell of the first of its kind."""
+        if kind not in self.errors:
+            self.say(f"the first of its kind: {kind}")
         self.errors[kind] += 1
         if self.is_calm():
             self.errors_in_calm[kind] += 1

@@ -16,7 +16,7 @@ def outcome(*violations: str, tracebacks: int = 0) -> Outcome:
     figures.failed("APPEND: NO [UNAVAILABLE] down")
     for text in violations:
         figures.violated(text)
-    assert len(said) == len(violations)
+    assert len(said) == 1 + len(violations)
     minute = figures.minute(1, copies=9, rss_mb=90.0, open_files=40)
     lives = [Life(17, [Sample(0.0, 90.0, 40)])]
     return Outcome({"minutes": 1}, [minute], lives, figures, 2, 1, 9, 10, 8, [], tracebacks)
