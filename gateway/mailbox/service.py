@@ -13,6 +13,7 @@ from gateway.clock import Clock
 from gateway.errors import ErrorKind, GatewayError, MailError
 from gateway.mailbox.flag_sets import FlagSets
 from gateway.mailbox.indexing import Indexing
+from gateway.mailbox.known_names import KnownNames
 from gateway.mailbox.open_mailbox import OpenMailbox
 from gateway.mailbox.user_mail import UserMail
 from gateway.store import accounts, messages, users
@@ -20,6 +21,7 @@ from gateway.store.accounts import AccountRow, AccountState
 from gateway.store.body_cache import BodyCache
 from gateway.store.database import Store
 from gateway.store.errors import StoreError
+from gateway.store.mailboxes import MailboxRow
 from gateway.store.search_index import SearchIndex
 from gateway.sync.bus import ChangeBus
 from gateway.sync.context import AccountContext
@@ -83,7 +85,10 @@ class MailService:
         self._flag_sets = FlagSets()
         self._open: dict[int, OpenMailbox] = {}
         self._loading: dict[int, asyncio.Task[OpenMailbox]] = {}
+        self.names = KnownNames()
         self._interest: dict[int, dict[int, int]] = {}
+        self._untold: set[int] = set()
+        self._telling: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Begin to synchronise every account."""
@@ -96,6 +101,7 @@ class MailService:
     async def close(self) -> None:
         """End all work; writes that were sent to a backend are settled at the next start."""
         engines, self._engines = list(self._engines.values()), {}
+        await asyncio.gather(self.tell_interest(), return_exceptions=True)
         await self._indexing.close()
         await asyncio.gather(*(engine.stop() for engine in engines))
         for mailbox in self._open.values():
@@ -186,8 +192,10 @@ class MailService:
         """How many mailboxes are held in memory."""
         return len(self._open)
 
-    async def open_mailbox(self, mailbox_id: int) -> OpenMailbox:
+    async def open_mailbox(self, mailbox_id: int, row: MailboxRow | None = None) -> OpenMailbox:
         """Return the mailbox with its columns loaded, shared by all who have it open.
+
+        `row` is what the store says of it, if the caller has just read that.
 
         Raises:
             LookupError: there is no such mailbox.
@@ -200,8 +208,10 @@ class MailService:
             mailbox = await self._load(mailbox_id)
         # Most recently used last.
         self._open[mailbox_id] = mailbox
-        await mailbox.refresh()
-        await self._trim()
+        if row is None or not mailbox.is_at(row):
+            await mailbox.refresh()
+        if len(self._open) > KEPT_OPEN:
+            await self._trim()
         return mailbox
 
     async def refresh_mailbox(self, mailbox_id: int) -> None:
@@ -255,21 +265,33 @@ class MailService:
         """Count a view, and have its mailbox watched."""
         counts = self._interest.setdefault(account_id, {})
         counts[mailbox_id] = counts.get(mailbox_id, 0) + 1
-        await self._tell_interest(account_id)
+        if counts[mailbox_id] == 1:
+            await self._tell_interest(account_id)
 
-    async def view_closed(self, account_id: int, mailbox_id: int) -> None:
-        """Count a view less."""
+    def view_closed(self, account_id: int, mailbox_id: int) -> None:
+        """Count a view less. That nobody looks any more is told soon, unless somebody does by then."""
         counts = self._interest.get(account_id, {})
-        if counts.get(mailbox_id, 0) <= 1:
-            counts.pop(mailbox_id, None)
-        else:
+        if counts.get(mailbox_id, 0) > 1:
             counts[mailbox_id] -= 1
-        await self._tell_interest(account_id)
+            return
+        counts.pop(mailbox_id, None)
+        self._untold.add(account_id)
+        if self._telling is None or self._telling.done():
+            self._telling = asyncio.get_running_loop().create_task(self._tell_untold())
+
+    async def tell_interest(self) -> None:
+        """Return when the engines know which views were closed."""
+        if self._telling is not None:
+            await asyncio.shield(self._telling)
+
+    async def _tell_untold(self) -> None:
+        while self._untold:
+            await self._tell_interest(self._untold.pop())
 
     async def _tell_interest(self, account_id: int) -> None:
         engine = self._engines.get(account_id)
         if engine is not None:
-            await engine.set_interest(frozenset(self._interest.get(account_id, {})))
+            await engine.set_interest(frozenset(self._interest.get(account_id, ())))
 
     def engines(self) -> Sequence[AccountEngine]:
         """Return the engines that run."""

@@ -16,7 +16,7 @@ from gateway.store.body_cache import BodyCache
 from gateway.store.database import Store
 from gateway.store.mailboxes import MailboxRow
 from gateway.store.search_index import AccountIndex
-from gateway.sync.bus import ChangeBus, MailboxChanged
+from gateway.sync.bus import ChangeBus, FlagsChanged, MailboxChanged
 from gateway.sync.guard import WriteGuard
 from gateway.sync.reconcile import FlagPolicy
 
@@ -114,10 +114,10 @@ class AccountContext:
             # The backend has voided the UIDs; the mailbox has to be read before anything else is done in it.
             self.current.discard(row.id)
 
-    def changed(self, *mailbox_ids: int) -> None:
-        """Tell the process that mailboxes have changed; call it after the commit."""
+    def changed(self, *mailbox_ids: int, flags: FlagsChanged | None = None) -> None:
+        """Tell the process that mailboxes have changed, and how if that is known; call it after the commit."""
         for mailbox_id in mailbox_ids:
-            self.bus.publish(MailboxChanged(mailbox_id))
+            self.bus.publish(MailboxChanged(mailbox_id, flags=flags))
 
 
 def policy_of(row: MailboxRow) -> FlagPolicy:
