@@ -270,7 +270,7 @@ _REASONS = {
     sqlite3.SQLITE_CANTOPEN: "cannot be opened: check that its directory exists and may be written to",
     sqlite3.SQLITE_PERM: "cannot be opened: permission denied",
     sqlite3.SQLITE_NOTADB: "is damaged or is no SQLite database; restore it from a backup",
-    sqlite3.SQLITE_CORRUPT: "is damaged; restore it from a backup",
+    sqlite3.SQLITE_CORRUPT: "is damaged; `imap-gateway store check` tells what can be saved",
     sqlite3.SQLITE_IOERR: "cannot be read or written: the disk reports an error",
     sqlite3.SQLITE_BUSY: "is held by another process for too long",
     sqlite3.SQLITE_LOCKED: "is held by another process for too long",
