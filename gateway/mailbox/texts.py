@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from gateway.mailbox.column_block import Column, Texts
 from gateway.mailbox.columns import UNKNOWN
 from gateway.store.database import Transaction
+from gateway.store.disk_wait import DiskWait
 from gateway.store.outline_runs import Outline, outline_run
 from gateway.sync.small_bodies import BATCH_MESSAGES, BATCH_OCTETS, SMALL_OCTETS
 
@@ -16,8 +17,10 @@ if TYPE_CHECKING:
     from gateway.mailbox.open_mailbox import OpenMailbox
     from gateway.sync.engine import AccountEngine
 
+Run = list[tuple[int, bytes]]
+
 COLD_S = 0.01
-"""A block takes less than a millisecond from a warm file. One that takes longer than this had to wait for the disk."""
+"""A block takes less than a millisecond from a warm file."""
 
 _OUTLINES: Mapping[Column, Outline] = {
     Column.ENVELOPE: Outline.ENVELOPE,
@@ -35,18 +38,22 @@ class _Wanted:
     last_uid: int
     columns: Sequence[Column]
 
-    async def read(self, tx: Transaction) -> list[list[tuple[int, bytes]]]:
-        return [
+    async def read(self, tx: Transaction) -> tuple[list[Run], bool]:
+        """Return the runs, and whether the disk had to be waited for."""
+        wait = DiskWait(COLD_S)
+        runs = [
             await outline_run(tx, _OUTLINES[column], self.mailbox_id, self.first_uid, self.last_uid)
             for column in self.columns
         ]
+        return runs, wait.is_long()
 
 
 class TextReader:
     """Reads texts of one open mailbox.
 
-    On the event loop, as long as the file is warm: rows that a thread reads while the loop is busy are paid for with a
-    turn of the interpreter's lock each. After a block that had to wait for the disk, the next is read beside the loop.
+    On the event loop, as long as the file is in memory: rows that a thread reads while the loop is busy are paid for
+    with a turn of the interpreter's lock each. After a block that had to wait for the disk, the next is read in a
+    thread.
     """
 
     def __init__(self, mailbox: OpenMailbox, engine: AccountEngine) -> None:
@@ -127,9 +134,7 @@ class TextReader:
         values = {column: [text for _, text in run] for column, run in zip(columns, runs, strict=True)}
         return Texts(message_ids, values)
 
-    async def _read(self, wanted: _Wanted) -> list[list[tuple[int, bytes]]]:
-        store, clock = self._context.store, self._context.clock
-        started = clock.monotonic()
-        runs = await (store.read_bulk if self._is_cold else store.read)(wanted.read)
-        self._is_cold = clock.monotonic() - started > COLD_S
+    async def _read(self, wanted: _Wanted) -> list[Run]:
+        store = self._context.store
+        runs, self._is_cold = await (store.read_bulk if self._is_cold else store.read)(wanted.read)
         return runs

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import mmap
-import time
 from abc import ABC, abstractmethod
 
 from gateway.message.octets import Buffer
 from gateway.store.body_folder import StoredBody
+from gateway.store.disk_wait import DiskWait
 
 ON_LOOP_OCTETS = 1 << 18
 """More than this is always read beside the event loop: it takes some tenths of a millisecond from memory."""
 
 COLD_S = 0.002
-"""A piece that takes longer than this had to wait for the disk."""
+"""A piece takes a tenth of it from memory."""
 
 
 class OpenBody(ABC):
@@ -66,13 +66,16 @@ class FileBody(OpenBody):
         """Return the octets from `offset`; blocks."""
 
     async def read(self, offset: int, length: int) -> bytes:
-        started = time.perf_counter()
         if self._is_cold or length > ON_LOOP_OCTETS:
-            data = await asyncio.to_thread(self._read, offset, length)
+            data, self._is_cold = await asyncio.to_thread(self._watched, offset, length)
         else:
-            data = self._read(offset, length)
-        self._is_cold = time.perf_counter() - started > COLD_S
+            data, self._is_cold = self._watched(offset, length)
         return data
+
+    def _watched(self, offset: int, length: int) -> tuple[bytes, bool]:
+        """Return the octets, and whether the disk had to be waited for."""
+        wait = DiskWait(COLD_S)
+        return self._read(offset, length), wait.is_long()
 
 
 class MappedBody(FileBody):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import Sequence
 from functools import partial
 
@@ -11,6 +12,7 @@ from connectors.api import errors
 from connectors.api.abilities import BatchFetch
 from connectors.api.types import BytesContent, MessageRef
 from gateway.store import messages
+from gateway.store.disk_wait import DiskWait
 from gateway.store.mailboxes import MailboxRow
 from gateway.sync.context import AccountContext, ref_of
 from gateway.sync.first_copies import FirstCopies
@@ -29,7 +31,6 @@ BATCH_MESSAGES = 64
 ON_LOOP_S = 0.002
 """So long files of the cache are read on the event loop. What takes longer waits for the disk, and goes to a thread."""
 
-_STEP = 8
 # What a file of the cache with a small message takes up at most.
 _FILE_OCTETS = SMALL_OCTETS + 4096
 
@@ -57,24 +58,27 @@ class SmallBodies:
 
     async def _read_cached(self, message_ids: Sequence[int]) -> dict[int, bytes]:
         """Read files of the cache: on the loop as long as they are in memory, as a thread for each is far dearer."""
-        cache, account_id, clock = self._context.cache, self._context.account_id, self._context.clock
+        cache, account_id = self._context.cache, self._context.account_id
         wanted = [message_id for message_id in message_ids if cache.has(account_id, message_id)]
         found: dict[int, bytes] = {}
-        started = clock.monotonic()
-        while wanted and not self._is_cold:
-            found |= self._read_files(wanted[:_STEP])
-            wanted = wanted[_STEP:]
-            self._is_cold = clock.monotonic() - started > ON_LOOP_S
-        if wanted:
-            started = clock.monotonic()
-            found |= await asyncio.to_thread(self._read_files, wanted)
-            self._is_cold = clock.monotonic() - started > ON_LOOP_S
+        left = wanted if self._is_cold else wanted[self._read_files(wanted, found, ON_LOOP_S) :]
+        if left:
+            await asyncio.to_thread(self._read_files, left, found, math.inf)
+        # After a batch in a thread the next is tried on the loop: should the disk be needed again, for one file only.
+        self._is_cold = bool(left) and not self._is_cold
         return found
 
-    def _read_files(self, message_ids: Sequence[int]) -> dict[int, bytes]:
+    def _read_files(self, message_ids: Sequence[int], found: dict[int, bytes], longest_s: float) -> int:
+        """Read files until the disk keeps us waiting; return how many were looked at."""
         cache, account_id = self._context.cache, self._context.account_id
-        read = ((message_id, cache.read_small(account_id, message_id, _FILE_OCTETS)) for message_id in message_ids)
-        return {message_id: data for message_id, data in read if data is not None}
+        wait = DiskWait(longest_s)
+        for count, message_id in enumerate(message_ids, 1):
+            data = cache.read_small(account_id, message_id, _FILE_OCTETS)
+            if data is not None:
+                found[message_id] = data
+            if wait.is_long():
+                return count
+        return len(message_ids)
 
     async def _read_local(self, row: MailboxRow, message_ids: Sequence[int]) -> dict[int, bytes]:
         context = self._context

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import cast
 
 from gateway.mailbox.column_block import Column
 from gateway.mailbox.fetch import Needs
 from gateway.mailbox.open_mailbox import OpenMailbox
-from gateway.mailbox.texts import COLD_S, TextReader
+from gateway.mailbox.texts import TextReader
 from gateway.mailbox.view import View
 from gateway.store.body_file import BodyKey
 from gateway.sync.engine import AccountEngine
 from gateway.sync.small_bodies import SMALL_OCTETS
-from tests.manual_clock import ManualClock
 from tests.stack import INBOX, Stack, message
 
 TEXTS = (Column.ENVELOPE, Column.STRUCTURE, Column.HEADER)
@@ -95,33 +93,27 @@ async def test_bodies_end_before_one_that_is_not_at_hand_or_no_neighbour(stack: 
     assert await view.block(view.uids, [Column.BODY]) is None
 
 
-class SlowStore:
-    """A store whose reads take as long as they are told to."""
+class StoreByPlace:
+    """Reads as it is told to, and notes where."""
 
-    def __init__(self, clock: ManualClock) -> None:
-        self.takes_s = 0.0
+    def __init__(self) -> None:
+        self.waits = False
         self.places: list[str] = []
-        self._clock = clock
 
-    async def read(self, body: Callable[[Any], Awaitable[Any]]) -> list[list[tuple[int, bytes]]]:
-        return self._answer("loop")
+    async def read(self, body: object) -> tuple[list[list[tuple[int, bytes]]], bool]:
+        self.places.append("loop")
+        return [[(100, b"()")]], self.waits
 
-    async def read_bulk(self, body: Callable[[Any], Awaitable[Any]]) -> list[list[tuple[int, bytes]]]:
-        return self._answer("thread")
-
-    def _answer(self, place: str) -> list[list[tuple[int, bytes]]]:
-        self.places.append(place)
-        self._clock.advance(self.takes_s)
-        return [[(100, b"()")]]
+    async def read_bulk(self, body: object) -> tuple[list[list[tuple[int, bytes]]], bool]:
+        self.places.append("thread")
+        return [[(100, b"()")]], self.waits
 
 
-async def test_what_waits_for_the_disk_is_read_beside_the_loop() -> None:
-    clock = ManualClock()
-    store = SlowStore(clock)
-    engine = cast(AccountEngine, SimpleNamespace(context=SimpleNamespace(store=store, clock=clock), bodies=None))
+async def test_after_waiting_for_the_disk_the_next_block_is_read_in_a_thread() -> None:
+    store = StoreByPlace()
+    engine = cast(AccountEngine, SimpleNamespace(context=SimpleNamespace(store=store), bodies=None))
     reader = TextReader(cast(OpenMailbox, SimpleNamespace(id=7)), engine)
-    for takes_s in (0.0, 2 * COLD_S, 2 * COLD_S, 0.0, 0.0):
-        store.takes_s = takes_s
+    for store.waits in (False, True, True, False, False):
         texts = await reader.read([1], [Column.UID, Column.ENVELOPE])
         assert texts is not None
         assert texts.values == {Column.ENVELOPE: [b"()"]}

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from gateway.message.octets import Buffer
-from gateway.sync import open_body
+from gateway.store.disk_wait import DiskWait
 from gateway.sync.open_body import ON_LOOP_OCTETS, FileBody
 
 
@@ -38,8 +38,8 @@ async def test_after_a_piece_that_waited_for_the_disk_the_next_is_read_in_a_thre
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     body = Noting()
-    for cold_s in (60.0, -1.0, -1.0, 60.0, 60.0):
-        monkeypatch.setattr(open_body, "COLD_S", cold_s)
+    for waits in (False, True, True, False, False):
+        monkeypatch.setattr(DiskWait, "is_long", lambda _, waits=waits: waits)
         assert await body.read(0, 5) == b"xxxxx"
     assert body.on_loop == [True, True, False, False, True]
 

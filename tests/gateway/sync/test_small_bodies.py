@@ -49,16 +49,26 @@ async def test_what_waits_for_the_disk_is_read_in_a_thread(stack: Stack, monkeyp
         return read_small(account_id, message_id, at_most)
 
     monkeypatch.setattr(engine.context.cache, "read_small", noted)
-    monkeypatch.setattr(small_bodies, "ON_LOOP_S", -1.0)
-    assert len(await engine.bodies.small.read(row, ids)) == 20
-    assert on_loop == [True] * 8 + [False] * 12
-    on_loop.clear()
-    monkeypatch.setattr(small_bodies, "ON_LOOP_S", 60.0)
-    assert len(await engine.bodies.small.read(row, ids)) == 20
-    assert on_loop == [False] * 20
-    on_loop.clear()
-    assert len(await engine.bodies.small.read(row, ids)) == 20
-    assert on_loop == [True] * 20
+    waits = [True]
+
+    class Wait:
+        def __init__(self, longest_s: float) -> None:
+            self.longest_s = longest_s
+
+        def is_long(self) -> bool:
+            return waits[0] and self.longest_s < 1 and len(on_loop) >= 8
+
+    monkeypatch.setattr(small_bodies, "DiskWait", Wait)
+    for is_waiting, where in (
+        (True, [True] * 8 + [False] * 12),
+        (True, [False] * 20),
+        (False, [True] * 20),
+        (False, [True] * 20),
+    ):
+        waits[0] = is_waiting
+        on_loop.clear()
+        assert await engine.bodies.small.read(row, ids) == {key: message(number) for number, key in enumerate(ids)}
+        assert on_loop == where
 
 
 async def test_messages_of_a_maildir_are_read_from_their_files(tmp_path: Path) -> None:
