@@ -225,8 +225,7 @@ async def _close(transport: httpx.AsyncBaseTransport) -> None:
 
 
 def _maker(options: TransportOptions) -> Callable[[bool], httpx.AsyncBaseTransport]:
-    # One for each lane, as httpcore writes into a context what it offers in the handshake.
-    contexts = {http2: options.ssl_context() for http2 in (False, True)}
+    contexts = {http2: options.lane_context(http2=http2) for http2 in (False, True)}
     # At DEBUG these show header fields as they pass, the credential among them.
     for name in ("hpack", "httpcore"):
         logging.getLogger(name).setLevel(logging.INFO)

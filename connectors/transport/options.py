@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import os
 import ssl
 from dataclasses import dataclass
 
@@ -33,6 +35,19 @@ class TransportOptions:
     proxy: str | None = None
     user_agent: str = "imap-gateway"
 
+    def lane_context(self, *, http2: bool) -> ssl.SSLContext:
+        """Return the TLS context of connections that offer HTTP/2, or of those that do not, for all accounts together.
+
+        To read the system's authorities takes some 25 ms, for each account and lane. They are read again for whoever
+        asks after a file has changed.
+
+        Raises:
+            SettingError: `ca_file` cannot be read.
+        """
+        system = ssl.get_default_verify_paths()
+        stamps = tuple(_stamp(path) for path in (system.cafile, system.capath, self.ca_file))
+        return _kept_context(self.ca_file, self.verify, http2, stamps)
+
     def ssl_context(self) -> ssl.SSLContext:
         """Build the TLS context.
 
@@ -50,3 +65,21 @@ class TransportOptions:
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
         return context
+
+
+_Stamp = tuple[int, int, int] | None
+
+
+def _stamp(path: str | None) -> _Stamp:
+    """Return what changes with the content of a file or folder; None if there is none."""
+    try:
+        found = os.stat(path) if path is not None else None
+    except OSError:
+        return None
+    return None if found is None else (found.st_ino, found.st_size, found.st_mtime_ns)
+
+
+# The lane is part of the key, as httpcore writes into a context what it offers in the handshake.
+@functools.lru_cache(maxsize=16)
+def _kept_context(ca_file: str | None, verify: bool, http2: bool, stamps: tuple[_Stamp, ...]) -> ssl.SSLContext:
+    return TransportOptions(ca_file=ca_file, verify=verify).ssl_context()

@@ -35,3 +35,25 @@ def test_a_ca_file_that_cannot_be_read_is_a_wrong_setting(tmp_path: Path, conten
         path.write_text(content)
     with pytest.raises(SettingError, match="ca_file"):
         TransportOptions(ca_file=str(path)).ssl_context()
+
+
+def test_accounts_share_the_context_of_a_lane() -> None:
+    context = TransportOptions().lane_context(http2=True)
+    assert TransportOptions(timeout_s=5.0).lane_context(http2=True) is context
+    assert TransportOptions().lane_context(http2=False) is not context
+    assert TransportOptions(verify=False).lane_context(http2=True).verify_mode is ssl.CERT_NONE
+    assert context.verify_mode is ssl.CERT_REQUIRED
+
+
+def test_a_file_of_authorities_that_has_changed_is_read_again(certificates: Certificates, tmp_path: Path) -> None:
+    path = tmp_path / "ca.pem"
+    options = TransportOptions(ca_file=str(path))
+    with pytest.raises(SettingError, match="ca_file"):
+        options.lane_context(http2=True)
+    path.write_bytes(certificates.ca_file.read_bytes())
+    first = options.lane_context(http2=True)
+    assert options.lane_context(http2=True) is first
+    path.write_bytes(path.read_bytes() + b"\n")
+    again = options.lane_context(http2=True)
+    assert again is not first
+    assert len(again.get_ca_certs()) == len(first.get_ca_certs())
