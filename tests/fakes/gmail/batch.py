@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import email
 import re
 from collections.abc import Mapping
+from email.parser import HeaderParser
 from http import HTTPStatus
 from typing import Final
 from urllib.parse import parse_qsl, urlsplit
@@ -52,7 +52,7 @@ def read_call(outer: Mapping[str, str], octets: bytes) -> HttpCall:
         raise malformed("Failed to parse batch request, error: only the path belongs in a part, not the whole URL")
     if "/upload/" in target.path:
         raise malformed("Failed to parse batch request, error: media cannot be uploaded in a batch")
-    own = {name.lower(): str(value) for name, value in email.message_from_string(fields + "\n\n").items()}
+    own = {name.lower(): str(value) for name, value in HeaderParser().parsestr(fields + "\n\n").items()}
     inherited = {name: value for name, value in outer.items() if not name.startswith("content-")}
     query = tuple(parse_qsl(target.query, keep_blank_values=True))
     return HttpCall(match[1], target.path, query, {**inherited, **own}, body.strip(b"\n"))

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.message import Message as Mime
+from email.parser import HeaderParser
 from functools import cached_property
 from typing import Any
 
@@ -92,7 +93,7 @@ class Content:
 
     def mime_type(self) -> str:
         """Return the media type of the whole, `text/plain` where it is absent or broken."""
-        return email.message_from_string(f"Content-Type: {self.header('Content-Type')}\r\n\r\n").get_content_type()
+        return HeaderParser().parsestr(f"Content-Type: {self.header('Content-Type')}\r\n\r\n").get_content_type()
 
     def snippet(self) -> str:
         """Return the beginning of the text on one line, with HTML entities, as Gmail does."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import email
 import fnmatch
 import itertools
 import json
@@ -10,6 +9,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from email.message import Message as Mime
+from email.parser import BytesHeaderParser, HeaderParser
 from typing import Any, Final
 
 from tests.fakes.gmail.discovery import Upload
@@ -146,7 +146,7 @@ def read_json(body: bytes) -> Any:
 
 def split_parts(content_type: str, body: bytes) -> list[tuple[Mime, bytes]]:
     """Return the header and the octets of each part of a multipart body, the octets as they were sent."""
-    mark = b"--" + str(email.message_from_string(f"Content-Type: {content_type}\r\n\r\n").get_boundary()).encode()
+    mark = b"--" + str(HeaderParser().parsestr(f"Content-Type: {content_type}\r\n\r\n").get_boundary()).encode()
     pieces = re.split(rb"(?:^|\r?\n)" + re.escape(mark) + rb"(?:--)?[ \t]*(?:\r?\n|$)", body)
     found = [re.split(rb"\r?\n\r?\n", b"\n" + piece, maxsplit=1) for piece in pieces[1:]]
-    return [(email.message_from_bytes(each[0].lstrip(b"\r\n")), each[1]) for each in found if len(each) == 2]
+    return [(BytesHeaderParser().parsebytes(each[0].lstrip(b"\r\n")), each[1]) for each in found if len(each) == 2]
