@@ -18,6 +18,7 @@ from tests.e2e.raw_values import Data, Fetched, Numbered, Response, Status
 Flags = frozenset[str]
 
 _HOLDS_EXPUNGES = re.compile(r"(?:FETCH|STORE|SEARCH|SORT|THREAD)\b", re.IGNORECASE)
+_NUMBERED_SEARCH = re.compile(r"UID SEARCH \d", re.IGNORECASE)
 _TRACED = ("UID", "FLAGS", "MODSEQ")
 _KEPT = 60
 _RANGE = re.compile(r"(\d+)(?::(\d+))?")
@@ -54,9 +55,11 @@ class Told:
         self.highestmodseq = 0
         self._remembered: dict[int, Place] = {}
         self._command = ""
+        self._mailbox = ""
         self._has_selected = False
         self._is_selecting = False
         self._next_uid = 0
+        self._highest: dict[tuple[str, int], int] = {}
         self._seen_flags: set[int] = set()
         self._last: deque[object] = deque(maxlen=_KEPT)
 
@@ -84,8 +87,8 @@ class Told:
         """Whether the flags of a message were told since the command began."""
         return uid in self._seen_flags
 
-    def assume(self, uid: int, flags: frozenset[Flags]) -> None:
-        """Note what flags a message has after a silent STORE: one of these."""
+    def assume(self, uid: int, flags: frozenset[Flags] | None) -> None:
+        """Note what flags a message has after a silent STORE: one of these, or any."""
         for known, place in self.known():
             if known == uid:
                 place.flags = flags
@@ -97,10 +100,11 @@ class Told:
         self._command = command
         if command:
             self._last.append(f"-> {command[:200]}")
-        self._seen_flags.clear()
+            self._seen_flags.clear()
         verb = command.split(" ", 1)[0].upper()
         if verb in ("SELECT", "EXAMINE"):
             before = self.uidvalidity
+            self._keep_highest()
             self._remembered = dict(self.known())
             self.places = []
             self.highestmodseq = 0
@@ -110,6 +114,11 @@ class Told:
             self._is_selecting = True
         elif verb in ("CLOSE", "UNSELECT", "LOGOUT"):
             self._has_selected = False
+
+    def _keep_highest(self) -> None:
+        """Keep HIGHESTMODSEQ of the mailbox that is left, for when it is selected again."""
+        if self._mailbox:
+            self._highest[self._mailbox, self.uidvalidity] = self.highestmodseq
 
     def feed(self, response: Response) -> None:
         """Take a response.
@@ -151,6 +160,9 @@ class Told:
         if status.tag != "*" and self._is_selecting:
             self._is_selecting = False
             self._has_selected = status.kind == "OK"
+            self._mailbox = self._command.split(" ", 2)[1] if self._has_selected else ""
+            before = self._highest.get((self._mailbox, self.uidvalidity), 0)
+            self._require(self.highestmodseq >= before, f"HIGHESTMODSEQ was {before} before", status)
 
     def _exists(self, number: int) -> None:
         self._require(self._has_selected, "EXISTS without a mailbox", number)
@@ -168,7 +180,9 @@ class Told:
         self._require(not _HOLDS_EXPUNGES.match(self._command), f"an expunge during {self._command}", what)
 
     def _vanished(self, values: tuple[object, ...]) -> None:
+        is_numbered = bool(_NUMBERED_SEARCH.match(self._command)) and values[0] != "EARLIER"
         self._require(self.is_qresync, "VANISHED without QRESYNC", values)
+        self._require(not is_numbered, f"VANISHED during {self._command} (RFC 7162 section 3.2.10)", values)
         uids = set(_numbers(str(values[-1])))
         if values[0] == "EARLIER":
             for uid in uids & self._remembered.keys():
@@ -188,13 +202,22 @@ class Told:
             if place.uid is not None and place.uid > uid:
                 break
         # It is one of those whose UID was not told, between the neighbours of whom it was.
-        for number, place in enumerate(self.places):
-            low, high = self._neighbours(number)
-            is_of_its_time = not self._next_uid or place.is_new == (uid >= self._next_uid)
-            if place.uid is None and low < uid < high and is_of_its_time:
-                del self.places[number]
-                return
+        possible = [number for number in range(len(self.places)) if self._may_be(number, uid)]
+        if possible:
+            if len(possible) > 1:
+                # What was told of one of them by its number may have been told of the one that has gone.
+                for number in possible:
+                    self.places[number].flags, self.places[number].modseq = None, 0
+            del self.places[possible[0]]
+            return
         raise Lie(f"VANISHED {uid}, which was not there: {self.uids}")
+
+    def _may_be(self, position: int, uid: int) -> bool:
+        """Whether the message at a position, whose UID was not told, can have this one."""
+        place = self.places[position]
+        low, high = self._neighbours(position)
+        is_of_its_time = not self._next_uid or place.is_new == (uid >= self._next_uid)
+        return place.uid is None and low < uid < high and is_of_its_time
 
     def _fetched(self, row: Fetched) -> None:
         self._require(self._has_selected, "FETCH without a mailbox", row)
