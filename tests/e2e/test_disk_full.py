@@ -41,6 +41,7 @@ def account(stages: StagePool) -> Account:
     with RawClient.logged_in(account.backend) as back:
         back.ok('CREATE "Box"')
         back.append_many("INBOX", mixed(20))
+        back.append_many("Box", mixed(5, first=100))
     return account
 
 
@@ -96,7 +97,7 @@ def test_reading_goes_on_and_writes_are_refused_until_there_is_room(
 ) -> None:
     items = "(UID FLAGS INTERNALDATE RFC822.SIZE ENVELOPE BODYSTRUCTURE)"
     with RawClient.logged_in(stage.back) as back, RawClient.logged_in(stage.front) as early, ExitStack() as late:
-        before = contents(back, "INBOX"), flags(back, "INBOX")
+        before, box = (contents(back, "INBOX"), flags(back, "INBOX")), contents(back, "Box")
         early.select("INBOX")
         listing = early.fetch("1:*", items)
         with full(disk):
@@ -104,13 +105,16 @@ def test_reading_goes_on_and_writes_are_refused_until_there_is_room(
                 assert (contents(front, "INBOX"), flags(front, "INBOX")) == before
                 assert front.fetch("1:*", items) == listing
                 assert front.search("SUBJECT number")
+                # Of these nobody has read more than the headers before.
+                assert contents(front, "Box") == box
+                front.select("INBOX")
                 for command in WRITES:
                     reply = front.command(command, *([message(99)] if "{}" in command else []))
                     assert (reply.status.kind, reply.status.code) == ("NO", "UNAVAILABLE"), command
                 assert front.ok("NOOP").is_ok
             assert (contents(back, "INBOX"), flags(back, "INBOX")) == before
             assert set(back.mailboxes()) == {"INBOX", "Box", "Sent"}
-            assert contents(back, "Box") == {}
+            assert contents(back, "Box") == box
             back.append("INBOX", message(200))
             # A text that is marked as read on the way is served all the same.
             early.select("INBOX")
