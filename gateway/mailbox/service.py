@@ -26,6 +26,7 @@ from gateway.store.search_index import SearchIndex
 from gateway.sync.bus import ChangeBus
 from gateway.sync.context import AccountContext
 from gateway.sync.engine import AccountEngine, SyncSettings
+from gateway.sync.start_gate import StartGate
 from gateway.sync.hydrate import Prefetch
 
 log = logging.getLogger(__name__)
@@ -73,6 +74,7 @@ class MailService:
         self.store = store
         self.settings = settings or MailSettings()
         self.bus = ChangeBus()
+        self._start_gate = StartGate()
         self._cache = cache
         self._clock = clock
         self._make_connector = make_connector
@@ -134,7 +136,7 @@ class MailService:
         account = Account(
             row.id, row.name, connector, self._clock, on_state=lambda health: self._store_health(row.id, health)
         )
-        context = AccountContext(account, self.store, self.bus, self._cache, self._clock)
+        context = AccountContext(account, self.store, self.bus, self._cache, self._clock, start_gate=self._start_gate)
         self._set_up[row.id] = set_up
         engine = self._engines[row.id] = AccountEngine(context, self._sync_settings)
         await self._indexing.attach(engine)

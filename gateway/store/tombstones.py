@@ -11,6 +11,13 @@ _HERE = tombstones.c.mailbox_id == bindparam("mailbox_id")
 # Sorted afterwards: ORDER BY uid would make SQLite walk all tombstones instead of the index on (mailbox, modseq).
 _SINCE = select(tombstones.c.uid).where(_HERE, tombstones.c.modseq > bindparam("modseq"))
 _COUNT = select(func.count()).select_from(tombstones).where(_HERE)
+_OVERFULL = (
+    select(tombstones.c.mailbox_id)
+    .join(mailboxes, mailboxes.c.id == tombstones.c.mailbox_id)
+    .where(mailboxes.c.account_id == bindparam("account_id"))
+    .group_by(tombstones.c.mailbox_id)
+    .having(func.count() > bindparam("keep"))
+)
 _FLOOR = select(mailboxes.c.tombstone_floor).where(mailboxes.c.id == bindparam("mailbox_id"))
 _NTH_NEWEST = (
     select(tombstones.c.modseq).where(_HERE).order_by(tombstones.c.modseq.desc()).limit(1).offset(bindparam("skip"))
@@ -36,6 +43,11 @@ async def floor(tx: Transaction, mailbox_id: int) -> int:
 async def count(tx: Transaction, mailbox_id: int) -> int:
     """Return how many tombstones the mailbox has."""
     return int(await tx.scalar(_COUNT, mailbox_id=mailbox_id))
+
+
+async def overfull(tx: Transaction, account_id: int, keep: int) -> list[int]:
+    """Return those mailboxes of the account that have more than `keep` tombstones."""
+    return [row[0] for row in await tx.rows(_OVERFULL, account_id=account_id, keep=keep)]
 
 
 async def prune(tx: Transaction, mailbox_id: int, keep: int) -> int:

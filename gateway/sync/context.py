@@ -19,6 +19,7 @@ from gateway.store.search_index import AccountIndex
 from gateway.sync.bus import ChangeBus, FlagsChanged, MailboxChanged
 from gateway.sync.guard import WriteGuard
 from gateway.sync.reconcile import FlagPolicy
+from gateway.sync.start_gate import StartGate
 
 
 @dataclass(slots=True)
@@ -44,6 +45,7 @@ class AccountContext:
     listed_at: float | None = None
     spared: set[int] = field(default_factory=set)
     current: set[int] = field(default_factory=set)
+    start_gate: StartGate = field(default_factory=StartGate)
     read_mailbox: Callable[[int], Awaitable[bool]] | None = None
     search: AccountIndex | None = None
     on_learned: Callable[[Collection[int]], None] | None = None

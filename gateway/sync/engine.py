@@ -14,7 +14,7 @@ import asyncio
 import contextlib
 import logging
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from connectors.api import errors
@@ -32,8 +32,8 @@ from gateway.sync.failures import most_telling, unforeseen
 from gateway.sync.hydrate import Hydrator, Prefetch
 from gateway.sync.mailbox_sync import SyncOutcome, list_mailbox, read_changes
 from gateway.sync.progress import WATCH_TRUST_S, MailboxProgress
-from gateway.sync.retries import Retries
-from gateway.sync.schedule import Backoff, Queue, Urgency
+from gateway.sync.retries import WRITE_PAUSE_S, Retries
+from gateway.sync.schedule import Backoff, Pace, Queue, Urgency
 from gateway.sync.sweep import sweep
 from gateway.sync.tree import sync_tree
 from gateway.sync.turns import Turns
@@ -201,7 +201,7 @@ class AccountEngine(AccountWrites):
         if rows:
             self._tree_known.set()
             self._tell_attempt()
-        await self._sweep(rows)
+        await self._sweep()
         backoff = Backoff()
         while True:
             pause_s = await self._run_connected(backoff)
@@ -219,18 +219,19 @@ class AccountEngine(AccountWrites):
             return row.is_listed and bool(self._interest)
         return urgency is Urgency.WAITED_FOR
 
-    async def _sweep(self, rows: Sequence[MailboxRow]) -> None:
+    async def _sweep(self) -> None:
         self._swept_at = self.context.clock.monotonic()
-        await sweep(self.context, rows, may_forget=lambda: not self._interest)
+        await sweep(self.context, may_forget=lambda: not self._interest)
 
     async def _run_connected(self, backoff: Backoff) -> float:
         """Work until something fails; return how long to pause then, in seconds."""
         error: errors.ConnectorError = errors.Unavailable("the synchronisation ended")
         try:
             # Before the tree is known nobody can do anything.
-            with self._turns.take(is_awaited=not self._tree_known.is_set()):
-                await self.context.account.open()
-                await self._read_tree()
+            async with self.context.start_gate.turn(self._turns.hurried):
+                with self._turns.take(is_awaited=not self._tree_known.is_set()):
+                    await self.context.account.open()
+                    await self._read_tree()
             backoff.succeeded()
             async with asyncio.TaskGroup() as group:
                 with prioritised(Priority.INTERACTIVE):
@@ -314,16 +315,16 @@ class AccountEngine(AccountWrites):
                 await self._read_tree()
 
     async def _poll(self) -> None:
-        interval_s = self._settings.poll_interval_s or self.context.account.capabilities.poll_interval_s
+        pace = Pace(self._settings.poll_interval_s or self.context.account.capabilities.poll_interval_s)
         while True:
-            await asyncio.sleep(interval_s)
+            await asyncio.sleep(pace.next_s())
             row = first_of(await self._rows()) if self._has_told_tree else None
             if row is not None:
                 self.request(row.id, Urgency.POLLED)
             else:
                 await self._read_tree()
             if self.context.clock.monotonic() - self._swept_at > SWEEP_INTERVAL_S:
-                await self._sweep(await self._rows())
+                await self._sweep()
 
     async def _watch(self) -> None:
         connector = self.context.account.connector

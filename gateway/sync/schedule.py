@@ -82,3 +82,23 @@ class Backoff:
     def succeeded(self) -> None:
         """Begin anew."""
         self._failures = 0
+
+
+@dataclass(slots=True)
+class Pace:
+    """Pauses between looks: the first one anywhere within `interval_s`, the others as long, give or take a tenth.
+
+    So the looks of many accounts that were started at the same moment spread over the interval, and stay so.
+
+    `chance` gives random numbers from 0 to 1.
+    """
+
+    interval_s: float
+    chance: Callable[[], float] = random.random
+    _has_begun: bool = False
+
+    def next_s(self) -> float:
+        """Return how long to pause now, in seconds."""
+        share = 0.9 + self.chance() / 5 if self._has_begun else self.chance()
+        self._has_begun = True
+        return self.interval_s * share

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from gateway.store import contents, messages, tombstones
 from gateway.store.errors import StoreError
-from gateway.store.mailboxes import MailboxRow
 from gateway.sync.context import AccountContext
 
 log = logging.getLogger(__name__)
@@ -20,7 +19,7 @@ SWEEP_ROWS = 500
 """Messages forgotten per transaction."""
 
 
-async def sweep(context: AccountContext, rows: Sequence[MailboxRow], may_forget: Callable[[], bool]) -> None:
+async def sweep(context: AccountContext, may_forget: Callable[[], bool]) -> None:
     """Forget messages that are in no mailbox, and old tombstones.
 
     `may_forget` says whether no session can hold a message in its view that was expunged behind its back. A message
@@ -29,12 +28,12 @@ async def sweep(context: AccountContext, rows: Sequence[MailboxRow], may_forget:
     A store that cannot be written is left as it is: the next sweep does what this one could not.
     """
     try:
-        await _sweep(context, rows, may_forget)
+        await _sweep(context, may_forget)
     except StoreError as error:
         log.error("account %s: nothing can be forgotten: %s", context.account.name, error.operator_text)
 
 
-async def _sweep(context: AccountContext, rows: Sequence[MailboxRow], may_forget: Callable[[], bool]) -> None:
+async def _sweep(context: AccountContext, may_forget: Callable[[], bool]) -> None:
     last, spared = 0, set[int]()
     while may_forget() and (orphans := await _orphans(context, last)):
         last = orphans[-1]
@@ -45,9 +44,11 @@ async def _sweep(context: AccountContext, rows: Sequence[MailboxRow], may_forget
         await context.store.write(lambda tx, ids=forgotten: messages.delete_messages(tx, ids))  # type: ignore[misc]
     context.spared = spared
     await _free_kept(context)
-    for row in rows:
+    for mailbox_id in await context.store.read_bulk(
+        lambda tx: tombstones.overfull(tx, context.account_id, KEPT_TOMBSTONES)
+    ):
         await context.store.write(
-            lambda tx, key=row.id: tombstones.prune(tx, key, KEPT_TOMBSTONES)  # type: ignore[misc]
+            lambda tx, key=mailbox_id: tombstones.prune(tx, key, KEPT_TOMBSTONES)  # type: ignore[misc]
         )
 
 

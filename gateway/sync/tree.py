@@ -24,6 +24,10 @@ class TreePlan:
     deletes: list[MailboxRow] = field(default_factory=list)
 
     @property
+    def is_empty(self) -> bool:
+        return not (self.inserts or self.updates or self.resets or self.deletes)
+
+    @property
     def changes_names(self) -> bool:
         return bool(self.inserts or self.updates or self.deletes)
 
@@ -121,7 +125,11 @@ async def sync_tree_locked(context: AccountContext) -> list[MailboxRow]:
         await apply_tree(tx, account_id, plan)
         return plan, await mailboxes.mailboxes_of(tx, account_id)
 
-    plan, rows = await context.store.write(body)
+    # Mostly nothing has changed, and the writer need not be waited for; the lock keeps the rows as they are.
+    rows = await context.store.read_bulk(lambda tx: mailboxes.mailboxes_of(tx, account_id))
+    plan = plan_tree(rows, infos, keeps_subscriptions=keeps)
+    if not plan.is_empty:
+        plan, rows = await context.store.write(body)
     uidnexts = {info.ref: info.uidnext for info in infos if info.uidnext is not None}
     # Not stored before the messages below it are: a client must not be told of them after their UIDNEXT.
     context.listed_uidnext = {row.id: uidnexts[ref] for row in rows if (ref := ref_of(row)) in uidnexts}

@@ -9,6 +9,7 @@ the next write.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import Iterator
 
@@ -20,6 +21,7 @@ class Turns:
 
     def __init__(self) -> None:
         self._under_way: set[Turn] = set()
+        self.hurried = asyncio.Event()
 
     @contextlib.contextmanager
     def take(self, *, is_awaited: bool) -> Iterator[None]:
@@ -37,6 +39,7 @@ class Turns:
         return any(turn.priority is Priority.INTERACTIVE for turn in self._under_way)
 
     def hurry(self) -> None:
-        """Take note that a session has begun to wait."""
+        """Take note that a session has begun to wait; from then on `hurried` is set."""
+        self.hurried.set()
         for turn in self._under_way:
             turn.hurry()

@@ -38,7 +38,7 @@ async def remove(view: View, uid: int) -> None:
 async def free_kept(stack: Stack) -> None:
     """Sweep twice: the first leaves messages that may be on their way to another mailbox."""
     for _ in range(2):
-        await sweep(stack.engine().context, [], lambda: True)
+        await sweep(stack.engine().context, lambda: True)
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
@@ -218,10 +218,10 @@ async def test_kept_octets_outlive_a_sweep_while_their_message_is_between_mailbo
     view.close()
     mailbox_id = view.mailbox_id
     await context.store.write(lambda tx: placements.remove_placements(tx, mailbox_id, [1]))
-    await sweep(context, [], lambda: True)
+    await sweep(context, lambda: True)
     assert len(kept(stack)) == 1
     assert context.spared == {message_id}
-    await sweep(context, [], lambda: True)
+    await sweep(context, lambda: True)
     assert kept(stack) == []
     assert context.spared == set()
 

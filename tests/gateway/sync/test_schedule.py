@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from gateway.sync.schedule import Backoff, Queue, Urgency
+from gateway.sync.schedule import Backoff, Pace, Queue, Urgency
 
 
 def drain(queue: Queue) -> list[int]:
@@ -62,3 +62,9 @@ def test_a_success_begins_anew_and_the_backend_s_wish_is_obeyed() -> None:
     backoff.succeeded()
     assert backoff.failed() <= 1.25
     assert backoff.failed(at_least_s=500) == pytest.approx(500)
+
+
+def test_the_first_look_is_anywhere_within_the_interval_and_the_others_follow_it() -> None:
+    chances = iter([0.25, 0.0, 0.5, 1.0])
+    pace = Pace(60.0, lambda: next(chances))
+    assert [round(pace.next_s(), 6) for _ in range(4)] == [15.0, 54.0, 60.0, 66.0]
