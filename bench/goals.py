@@ -33,7 +33,10 @@ class Verdict(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """One scenario in one set-up. Figures are medians, per operation; None where a server failed, and `failure` why."""
+    """One scenario in one set-up. Figures are medians, per operation; None where a server failed, and `failure` why.
+
+    `loop_delay_ms` is what the delays of the gateway's event loop were at most meanwhile, where that is known.
+    """
 
     name: str
     unit: Unit
@@ -41,6 +44,7 @@ class Result:
     dovecot: float | None
     gateway: float | None
     failure: str = ""
+    loop_delay_ms: float | None = None
 
     @property
     def ratio(self) -> float | None:

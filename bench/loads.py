@@ -135,13 +135,13 @@ def memory_of_idlers(target: Target, *, over_tls: bool = False) -> float:
     """Return the kilobytes that one logged-in connection in IDLE adds to all processes of the server."""
     count = target.idlers
     with _clients(target, 1, over_tls=over_tls):
-        before = _memory_kb(target)
+        before = memory_kb(target)
         with _clients(target, count, over_tls=over_tls) as clients:
             for client in clients:
                 client.send(b"IDLE")
                 client.wait_for(b"+ ")
             time.sleep(_SETTLE_S)
-            after = _memory_kb(target)
+            after = memory_kb(target)
     return (after - before) / count
 
 
@@ -186,7 +186,7 @@ def _clients(target: Target, count: int, *, over_tls: bool = False) -> Iterator[
             client.close()
 
 
-def _memory_kb(target: Target) -> float:
+def memory_kb(target: Target) -> float:
     """Return the proportional set size of the server's processes, in kilobytes."""
     return sum(_pss_kb(pid) for pid in _family(target))
 

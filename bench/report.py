@@ -18,6 +18,9 @@ _COLOURS = {
     Verdict.MISSED: "#d4760a",
     Verdict.FAILED: "#b62324",
 }
+LATE_MS = 50.0
+"""A row tells how late the gateway's event loop was if it was later than this."""
+
 _ROW = 22
 _LABEL = 290
 _WIDTH = 900
@@ -35,9 +38,10 @@ def row(result: Result) -> str:
     if result.failure:
         return f"{result.name:38} failed: {result.failure}"
     ratio = f"{result.ratio:7.2f}" if result.ratio is not None else f"{'':7}"
+    delay = result.loop_delay_ms
     return (
         f"{result.name:38} {_figure(result.dovecot):>11} {_figure(result.gateway):>11} {ratio} {_goal(result):>9} "
-        f"{result.verdict.value}"
+        f"{result.verdict.value:8}" + (f" loop late by {delay:g} ms" if delay is not None and delay > LATE_MS else "")
     ).rstrip()
 
 
@@ -59,6 +63,7 @@ def as_json(results: Results) -> str:
                         "goal_is_absolute": result.goal.is_absolute,
                         "verdict": result.verdict.value,
                         "failure": result.failure,
+                        "loop_delay_ms": result.loop_delay_ms,
                     }
                     for result in group
                 ]

@@ -10,10 +10,12 @@ import argparse
 import statistics
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from bench import report
-from bench.goals import Result
+from bench import report, scale
+from bench.goals import Result, Unit
+from bench.metrics import LoopDelays
 from bench.scenarios import Scenario, Seat, scenarios
 from bench.targets import SetUp, Target, free_disk, running_targets
 
@@ -35,11 +37,19 @@ def main() -> None:
             for result in _run(set_up, count, options.rounds, options.only):
                 results[title].append(result)
                 print(report.row(result), flush=True)
+    if not options.quick and not options.messages:
+        print(f"\n{_SCALE}\n\n{report.header()}", flush=True)
+        results[_SCALE] = []
+        for result in scale.results(options.only):
+            results[_SCALE].append(result)
+            print(report.row(result), flush=True)
     options.output.mkdir(parents=True, exist_ok=True)
     (options.output / "report.json").write_text(report.as_json(results), encoding="utf-8")
     (options.output / "report.svg").write_text(report.as_svg(results), encoding="utf-8")
 
 
+_DELAY = "delay of the event loop, worst of all"
+_SCALE = "Many mailboxes, accounts and connections, the gateway over Maildirs"
 _NAMES = {SetUp.MAILDIR: "a Maildir", SetUp.DOVECOT: "a Dovecot, its cache warm"}
 
 
@@ -65,14 +75,20 @@ def _run(set_up: SetUp, count: int, rounds: int, only: str) -> Iterator[Result]:
     free_disk(count)
     with running_targets(set_up, count) as targets:
         seats = [_seated(target, count) for target in targets]
+        assert targets[1].metrics_port is not None
+        delays = LoopDelays(targets[1].metrics_port)
+        delays.since_last_ms()
         for scenario in scenarios(count):
             if only.lower() in scenario.name.lower():
-                yield _result(scenario, seats, min(rounds, scenario.rounds))
+                result = _result(scenario, seats, min(rounds, scenario.rounds))
+                yield replace(result, loop_delay_ms=delays.since_last_ms())
                 # A failure may have cost a connection.
                 for place, seat in enumerate(seats):
                     seats[place] = _revived(seat)
         for seat in seats:
             seat.client.close()
+        if only.lower() in _DELAY.lower():
+            yield Result(_DELAY, Unit.MILLISECONDS, scale.DELAY_GOAL, None, delays.worst_ms())
 
 
 def _seated(target: Target, count: int) -> Seat:

@@ -9,9 +9,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
 
@@ -41,10 +41,21 @@ class SetUp(Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class FreshGateway:
+    """A gateway that has just begun to read the mail; `started` is when, by `time.perf_counter`."""
+
+    target: Target
+    started: float
+    pid: int
+
+
+@dataclass(frozen=True, slots=True)
 class Target:
     """A server over the mail. `directory` tells its processes: their command lines name it.
 
     `idlers` is how many idle connections are opened to see what one costs; Dovecot has a process for each.
+    `metrics_port` is where the gateway tells of itself, and `anew` starts another one over the same mail, which knows
+    nothing of it yet.
     """
 
     name: str
@@ -55,6 +66,8 @@ class Target:
     password: str
     directory: Path
     idlers: int
+    metrics_port: int | None = None
+    anew: Callable[[], AbstractContextManager[FreshGateway]] | None = None
 
     def log_in(self, *, over_tls: bool = False) -> BenchClient:
         """Return a client that has logged in."""
@@ -81,10 +94,12 @@ def running_targets(set_up: SetUp, count: int) -> Iterator[tuple[Target, Target]
             account = f'connector = "maildir"\nsettings = {{ path = "{path}" }}\n'
         else:
             account = _dovecot_account(dovecot, _second_user(dovecot, user), folder)
-        reference = Target(
-            "Dovecot", dovecot.port, dovecot.tls_port, dovecot.ca_file, user, PASSWORD, dovecot.log.parent, 80
-        )
-        yield reference, stack.enter_context(_running_gateway(folder, account))
+        yield dovecot_target(dovecot, user), stack.enter_context(_running_gateway(folder, account))
+
+
+def dovecot_target(dovecot: Dovecot, user: str) -> Target:
+    """Return a user's account at a Dovecot."""
+    return Target("Dovecot", dovecot.port, dovecot.tls_port, dovecot.ca_file, user, PASSWORD, dovecot.log.parent, 80)
 
 
 # -- the mail ---------------------------------------------------------------------------------------------------------
@@ -123,13 +138,13 @@ def _fill_maildir(path: Path, count: int) -> None:
     letters = {"\\Draft": "D", "\\Flagged": "F", "$Forwarded": "P", "\\Answered": "R", "\\Seen": "S"}
     for number, message in enumerate(corpus(count), 1):
         info = "".join(sorted(letters[flag] for flag in message.flags if flag in letters))
-        _deliver(path, number, message.data, info, message.internal_date.timestamp())
+        deliver(path, number, message.data, info, message.internal_date.timestamp())
         if number % 1000 == 0 or number == count:
             progress(f"filling the Maildir: {number} of {count}", is_last=number == count)
-    _deliver(path / ".Large", 1, large_message(LARGE_OCTETS), "", 1_790_000_000.0)
+    deliver(path / ".Large", 1, large_message(LARGE_OCTETS), "", 1_790_000_000.0)
 
 
-def _deliver(folder: Path, number: int, data: bytes, info: str, internal_date: float) -> None:
+def deliver(folder: Path, number: int, data: bytes, info: str, internal_date: float) -> None:
     """Write a message as a delivery agent does: with the line ends of the system."""
     stored = data.replace(b"\r\n", b"\n")
     # The names are in the order of delivery, whatever the dates.
@@ -153,11 +168,44 @@ def _dovecot_account(dovecot: Dovecot, user: str, folder: Path) -> str:
 
 @contextmanager
 def _running_gateway(folder: Path, account: str) -> Iterator[Target]:
+    with running_gateway(folder, declared(account), prefetch="bodies") as fresh:
+        progress("the gateway reads the mail", is_last=True)
+        wait_until_idle(fresh.pid)
+        yield replace(fresh.target, anew=lambda: _gateway_anew(account))
+
+
+@contextmanager
+def _gateway_anew(account: str) -> Iterator[FreshGateway]:
+    with (
+        tempfile.TemporaryDirectory(prefix="imap-gateway-bench-anew-") as folder,
+        running_gateway(Path(folder), declared(account), prefetch="none") as fresh,
+    ):
+        yield fresh
+
+
+def declared(account: str, login: str = "bench", password: str = 'password_file = "@/user"') -> str:
+    """Return the configuration of a user with one account; `account` is what it is at."""
+    return f'''
+[[users]]
+login = "{login}"
+{password}
+[[accounts]]
+name = "{login}"
+user = "{login}"
+{account}'''
+
+
+@contextmanager
+def running_gateway(folder: Path, users: str, *, prefetch: str) -> Iterator[FreshGateway]:
+    """Start a gateway with its files in `folder`; yield it when clients can connect. `@` in `users` is the folder."""
     (folder / "user").write_text(PASSWORD, encoding="ascii")
     _write_certificates(folder)
     config = folder / "gateway.toml"
-    port, tls_port = free_port(), free_port()
-    config.write_text(_configuration(folder, account, port, tls_port), encoding="utf-8")
+    port, tls_port, metrics_port = free_port(), free_port(), free_port()
+    text = _CONFIGURATION.format(
+        folder=folder, port=port, tls_port=tls_port, metrics_port=metrics_port, prefetch=prefetch
+    )
+    config.write_text(text + users.replace("@", str(folder)), encoding="utf-8")
     log = folder / "gateway.log"
     with log.open("wb") as sink:
         process = subprocess.Popen(
@@ -165,16 +213,16 @@ def _running_gateway(folder: Path, account: str) -> Iterator[Target]:
         )
     try:
         _wait_until_listening(process, log)
-        progress("the gateway reads the mail", is_last=True)
-        _wait_until_idle(process.pid)
-        yield Target("gateway", port, tls_port, folder / "ca.pem", "bench", PASSWORD, folder, 1000)
+        target = Target(
+            "gateway", port, tls_port, folder / "ca.pem", "bench", PASSWORD, folder, 1000, metrics_port=metrics_port
+        )
+        yield FreshGateway(target, time.perf_counter(), process.pid)
     finally:
         process.terminate()
         process.wait(timeout=_START_S)
 
 
-def _configuration(folder: Path, account: str, port: int, tls_port: int) -> str:
-    return f"""
+_CONFIGURATION = """
 [store]
 url = "sqlite:///{folder}/gateway.db"
 [cache]
@@ -189,20 +237,16 @@ bind = "127.0.0.1:{tls_port}"
 [tls]
 certificate = "{folder}/cert.pem"
 key = "{folder}/key.pem"
+[metrics]
+bind = "127.0.0.1:{metrics_port}"
 [limits]
 connections_per_user = 10000
 connections_per_address = 10000
 [sync]
-prefetch = "bodies"
+prefetch = "{prefetch}"
 [log]
 format = "json"
-[[users]]
-login = "bench"
-password_file = "{folder}/user"
-[[accounts]]
-name = "bench"
-user = "bench"
-{account}"""
+"""
 
 
 def _write_certificates(folder: Path) -> None:
@@ -219,11 +263,11 @@ def _wait_until_listening(process: subprocess.Popen[bytes], log: Path) -> None:
     while time.monotonic() < deadline and process.poll() is None:
         if log.read_text(encoding="utf-8").count('"listening"') == _LISTENERS:
             return
-        time.sleep(0.05)
+        time.sleep(0.005)
     raise RuntimeError("the gateway did not start: " + log.read_text(encoding="utf-8"))
 
 
-def _wait_until_idle(pid: int) -> None:
+def wait_until_idle(pid: int) -> None:
     """Wait until the gateway has read what it wants to have read: until it uses next to no CPU for a second."""
     deadline = time.monotonic() + _WARM_S
     before = -_IDLE_TICKS - 1
