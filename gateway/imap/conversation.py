@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Sequence
 
 from gateway.errors import MailError
 from gateway.imap import errors
@@ -17,7 +18,7 @@ from gateway.mailbox.view import BadSequence
 from gateway.store.errors import Conflict, StoreError
 from gateway.wire import write, write_code
 from gateway.wire.codes import Code, Status
-from gateway.wire.commands import Append, Command
+from gateway.wire.commands import Append, AppendMessage, Catenation, Command, Replace
 from gateway.wire.reader import BadCommand, FatalError, ReadCommand
 
 log = logging.getLogger(__name__)
@@ -212,9 +213,17 @@ class Progress:
 
 
 def _release(command: Command) -> None:
-    """Give back the upload of an APPEND, whoever has or has not used it."""
-    if isinstance(command, Append) and isinstance(command.content, SpooledContent):
-        command.content.close()
+    """Give back the uploads of an APPEND, whoever has or has not used them."""
+    messages: Sequence[AppendMessage] = ()
+    if isinstance(command, Append):
+        messages = command.messages
+    elif isinstance(command, Replace):
+        messages = (command.message,)
+    for message in messages:
+        parts = message.content.parts if isinstance(message.content, Catenation) else (message.content,)
+        for part in parts:
+            if isinstance(part, SpooledContent):
+                part.close()
 
 
 def _who(session: Session) -> str:

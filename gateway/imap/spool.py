@@ -9,17 +9,35 @@ from typing import IO
 CHUNK = 262_144
 
 
+class _Shared:
+    """A file in which several contents lie one behind the other; it is closed when the last of them is."""
+
+    __slots__ = ("file", "holders")
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self.file = file
+        self.holders = 0
+
+    def release(self) -> None:
+        self.holders -= 1
+        if self.holders == 0:
+            self.file.close()
+
+
 class SpooledContent:
     """A message that was uploaded; a `connectors.api.types.MessageContent` and a `gateway.wire.commands.Literal`.
 
     The temporary file has no name, so nothing is left behind when the process dies. `close` gives it back.
     """
 
-    __slots__ = ("_file", "_size")
+    __slots__ = ("_is_open", "_shared", "_size", "_start")
 
-    def __init__(self, file: IO[bytes], size: int) -> None:
-        self._file = file
+    def __init__(self, shared: _Shared, start: int, size: int) -> None:
+        self._shared = shared
+        self._start = start
         self._size = size
+        self._is_open = True
+        shared.holders += 1
 
     @property
     def size(self) -> int:
@@ -33,8 +51,8 @@ class SpooledContent:
         """
         offset = 0
         while offset < self._size:
-            self._file.seek(offset)
-            data = self._file.read(CHUNK)
+            self._shared.file.seek(self._start + offset)
+            data = self._shared.file.read(min(CHUNK, self._size - offset))
             if not data:
                 raise OSError(f"upload spool is {self._size - offset} octets short")
             offset += len(data)
@@ -42,25 +60,28 @@ class SpooledContent:
 
     def close(self) -> None:
         """Release memory or file; the content cannot be read afterwards. Closing twice is harmless."""
-        self._file.close()
+        if self._is_open:
+            self._is_open = False
+            self._shared.release()
 
 
 class AppendSpool:
     """A `gateway.wire.reader.Spool` over `tempfile`; writes go to the page cache and do not wait for the disk."""
 
-    __slots__ = ("_file", "_size")
+    __slots__ = ("_shared", "_size", "_taken")
 
     def __init__(self, memory: int, directory: str | None) -> None:
-        # The file outlives this method on purpose: SpooledContent owns it next.
-        self._file: IO[bytes] = tempfile.SpooledTemporaryFile(max_size=memory, dir=directory)  # noqa: SIM115
-        self._size = 0
+        # The file outlives this method on purpose: the contents own it next.
+        self._shared = _Shared(tempfile.SpooledTemporaryFile(max_size=memory, dir=directory))  # noqa: SIM115
+        self._size = self._taken = 0
 
     def write(self, data: bytes) -> None:
-        self._file.write(data)
+        self._shared.file.write(data)
         self._size += len(data)
 
-    def finish(self) -> SpooledContent:
-        return SpooledContent(self._file, self._size)
+    def next_content(self) -> SpooledContent:
+        start, self._taken = self._taken, self._size
+        return SpooledContent(self._shared, start, self._size - start)
 
     def abort(self) -> None:
-        self._file.close()
+        self._shared.file.close()

@@ -99,6 +99,7 @@ TABLE: Mapping[type[Command], CommandRule] = MappingProxyType(
         wire_metadata.GetMetadata: CommandRule(metadata.get_metadata, LOGGED_IN),
         wire_metadata.SetMetadata: CommandRule(metadata.set_metadata, LOGGED_IN),
         wire.Append: CommandRule(append.append, LOGGED_IN),
+        wire.Replace: CommandRule(append.replace, SELECTED, takes_numbers=True, reports_modseq=True),
         wire.Idle: CommandRule(idle.idle, LOGGED_IN, waits_for_client=True),
         wire.Check: CommandRule(misc.check, SELECTED),
         wire.Close: CommandRule(select.close, SELECTED, tells_news=False),

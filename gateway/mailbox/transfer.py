@@ -14,6 +14,7 @@ from gateway.errors import MailError, from_connector
 from gateway.store import messages, placements
 from gateway.store.database import Transaction
 from gateway.store.mailboxes import MailboxRow
+from gateway.sync.appender import Upload
 from gateway.sync.engine import AccountEngine
 from gateway.sync.open_body import OpenBody
 from gateway.sync.targets import Target, read_targets
@@ -129,7 +130,8 @@ async def _append_copy(
     try:
         date = await _internal_date(engine, message.message_id)
         flags = [flag for flag in message.flags.names() if flag != "\\Deleted"]
-        return await target.append(destination, BodyContent(body), flags, date)
+        (uid,) = await target.append(destination, [Upload(BodyContent(body), flags, date)])
+        return uid
     finally:
         body.close()
 

@@ -23,6 +23,7 @@ from gateway.store.accounts import AccountRow, AccountState
 from gateway.store.database import Store, Transaction
 from gateway.store.mailboxes import MailboxRow
 from gateway.sync import tree_writer
+from gateway.sync.appender import Upload
 from gateway.sync.engine import AccountEngine
 
 if TYPE_CHECKING:
@@ -35,6 +36,14 @@ class AppendUid:
 
     uidvalidity: int
     uid: int
+
+
+@dataclass(frozen=True, slots=True)
+class AppendUids:
+    """Where appended messages are, in the order in which they were given."""
+
+    uidvalidity: int
+    uids: tuple[int, ...]
 
 
 class UserMail(Transfer):
@@ -236,6 +245,8 @@ class UserMail(Transfer):
                     found[mailbox_id] = (row, recent, octets)
             return found
 
+        # The counters of one mailbox are one row, and a thread would take much longer than reading that.
+        read_rows = self._service.store.read if len(ids) == 1 and not needs_size else self._service.store.read_bulk
         return {
             mailbox_id: MailboxStatus(
                 messages=row.messages,
@@ -250,7 +261,7 @@ class UserMail(Transfer):
                 append_limit=self._limit_of(row.account_id),
                 mailbox_id=row.object_id,
             )
-            for mailbox_id, (row, recent, octets) in (await self._service.store.read_bulk(read)).items()
+            for mailbox_id, (row, recent, octets) in (await read_rows(read)).items()
         }
 
     async def _find_out_sizes(self, row: MailboxRow) -> None:
@@ -468,23 +479,34 @@ class UserMail(Transfer):
         Raises:
             MailError: it is not stored; NO_SUCH_DESTINATION if the mailbox does not exist.
         """
+        stored = await self.append_all(name, [Upload(content, flags, internal_date)])
+        return AppendUid(stored.uidvalidity, stored.uids[0])
+
+    async def append_all(self, name: str, uploads: Sequence[Upload]) -> AppendUids:
+        """Append messages, all of them or none; when this returns, the backend has them.
+
+        Raises:
+            MailError: nothing is stored; NO_SUCH_DESTINATION if the mailbox does not exist.
+        """
         row = await self._find(name, ErrorKind.NO_SUCH_DESTINATION)
-        if not content.size:
-            raise MailError(ErrorKind.REJECTED, "An empty message cannot be stored.")
-        if content.size > self._limit_of(row.account_id):
-            raise MailError(ErrorKind.TOO_LARGE, "The message is larger than this account takes.")
+        for upload in uploads:
+            if not upload.content.size:
+                raise MailError(ErrorKind.REJECTED, "An empty message cannot be stored.")
+            if upload.content.size > self._limit_of(row.account_id):
+                raise MailError(ErrorKind.TOO_LARGE, "The message is larger than this account takes.")
         engine = self._engine(row.account_id)
         try:
-            uid = await engine.append(row, content, flags, internal_date)
+            uids = await engine.append(row, uploads)
         except errors.NotFound as error:
             engine.request_tree()
             raise MailError(ErrorKind.NO_SUCH_DESTINATION, error.client_text, error.operator_text) from error
         except errors.ConnectorError as error:
             raise from_connector(error) from error
         await self._service.refresh_mailbox(row.id)
-        if internal_date is not None:
-            await self._service.reread_date(row.id, uid)
-        return AppendUid(row.uidvalidity, uid)
+        for upload, uid in zip(uploads, uids, strict=True):
+            if upload.internal_date is not None:
+                await self._service.reread_date(row.id, uid)
+        return AppendUids(row.uidvalidity, tuple(uids))
 
     async def copy(self, source: MailboxRow, uids: Sequence[int], destination: str, *, is_move: bool) -> CopyOutcome:
         target = await self._find(destination, ErrorKind.NO_SUCH_DESTINATION)

@@ -362,15 +362,15 @@ class View:
         await self._mailbox.refresh()
         return outcome
 
-    async def expunge(self, uids: Sequence[int] | None = None) -> ExpungeOutcome:
-        """Remove the messages marked \\Deleted, of the UIDs given or all.
+    async def expunge(self, uids: Sequence[int] | None = None, *, only_deleted: bool = True) -> ExpungeOutcome:
+        """Remove the messages marked \\Deleted, of the UIDs given or all; without `only_deleted` whatever their flags.
 
         Raises:
             MailError: nothing was removed.
         """
         self._require_write()
         among = self.uids if uids is None else uids
-        deleted = self._deleted()
+        deleted = self._deleted() if only_deleted else among
         marked = [uid for uid in among if uid in deleted]
         if not marked:
             return ExpungeOutcome()

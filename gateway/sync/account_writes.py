@@ -7,16 +7,15 @@ import contextlib
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Coroutine, Sequence
-from datetime import datetime
 from typing import Any, TypeVar
 
 from connectors.api import errors
-from connectors.api.types import MessageContent, MessageRef, Role
+from connectors.api.types import MessageRef, Role
 from gateway.store import mailboxes, messages
 from gateway.store.database import Transaction
 from gateway.store.mailboxes import MailboxRow
 from gateway.sync import tree_writer
-from gateway.sync.appender import Appender
+from gateway.sync.appender import AppendGroup, Appender, Upload
 from gateway.sync.apply import known_by_refs
 from gateway.sync.bodies import Bodies
 from gateway.sync.context import AccountContext
@@ -90,21 +89,38 @@ class AccountWrites(ABC):
         task.add_done_callback(self._writes.discard)
         return task
 
-    async def append(
-        self, row: MailboxRow, content: MessageContent, flags: Sequence[str], internal_date: datetime | None
-    ) -> int:
-        """Append a message and return its UID; see `Appender.append`.
+    async def append(self, row: MailboxRow, uploads: Sequence[Upload]) -> list[int]:
+        """Append messages, all of them or none, and return their UIDs in order; see `Appender.append`.
 
         The octets are the caller's, so this write ends with whoever asked for it; what became of it is found out.
         """
         await self.context.store.check_writable()
-        row = await self.context.fresh(row)
+        group = AppendGroup() if len(uploads) > 1 else None
+        uids: list[int] = []
         try:
-            return await self.appender.append(row, content, flags, internal_date)
+            for upload in uploads:
+                uids.append(await self.appender.append(await self.context.fresh(row), upload, group))
         except asyncio.CancelledError:
             if not self._is_stopping:
                 self._begin(self._settle()).add_done_callback(_log_failure)
+                self._begin(self._undo(row, uids, group)).add_done_callback(_log_failure)
             raise
+        except Exception:
+            await self._to_the_end(self._undo(row, uids, group))
+            raise
+        if group is not None:
+            await self.appender.forget_group(group)
+        return uids
+
+    async def _undo(self, row: MailboxRow, uids: Sequence[int], group: AppendGroup | None) -> None:
+        """Remove the messages of a group that could not be stored as a whole (RFC 3502 section 3)."""
+        if group is None:
+            return
+        if uids:
+            outcome = await self._expunge(await self.context.fresh(row), uids)
+            if outcome.failed:
+                log.warning("%d messages stay that were appended together with one refused", len(outcome.failed))
+        await self.appender.forget_group(group)
 
     async def store_flags(
         self,

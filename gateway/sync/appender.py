@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from connectors.api import errors
@@ -51,6 +51,25 @@ LikenessOf = Callable[[MailboxRow, int, MessageRef], Awaitable[Likeness]]
 """Returns what a message is known again by, given its mailbox, message id and ref."""
 
 
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A message to be stored; without a date it is that of the moment."""
+
+    content: MessageContent
+    flags: Sequence[str]
+    internal_date: datetime | None
+
+
+@dataclass(slots=True)
+class AppendGroup:
+    """Messages that are stored all or none: intents that are done are kept until all are.
+
+    If the process dies before, a client that repeats the command is given the messages that are there already.
+    """
+
+    done: list[IntentRow] = field(default_factory=list)
+
+
 class Appender:
     """Appends to the mailboxes of one account and settles what was left open."""
 
@@ -62,29 +81,27 @@ class Appender:
         self._unfound: list[IntentRow] = []
         """Those whose answer was lost and that had not arrived when they were looked for. They may arrive yet."""
 
-    async def append(
-        self, row: MailboxRow, content: MessageContent, flags: Sequence[str], internal_date: datetime | None
-    ) -> int:
-        """Store a message at the backend and return its UID.
+    async def append(self, row: MailboxRow, upload: Upload, group: AppendGroup | None = None) -> int:
+        """Store a message at the backend and return its UID; `group` is set if it is one of several.
 
         Raises:
             ConnectorError: it is not stored; for `OutcomeUnknown` that could not be found out.
         """
-        context = self._context
+        context, content, flags = self._context, upload.content, upload.flags
         likeness = await _likeness(content)
         async with context.write_lock(row.id):
-            uid = await self._answered_before(row, likeness.digest)
+            uid = await self._answered_before(row, likeness.digest, group)
             uid = uid if uid is not None else await self._arrived_since(row, likeness.digest)
             if uid is not None:
                 await self._keep_flags(row, uid, flags)
                 return uid
             connector = await context.account.open()
-            intent = await self._record(row, likeness, content.size, internal_date)
+            intent = await self._record(row, likeness, content.size, upload.internal_date)
             policy = policy_of(row)
             with context.guard.receiving():
                 try:
                     await self._appended.keep(intent, content)
-                    state = await connector.append(ref_of(row), content, policy.split(flags), internal_date)
+                    state = await connector.append(ref_of(row), content, policy.split(flags), upload.internal_date)
                 except errors.OutcomeUnknown as error:
                     await context.failed(row, error)
                     uid = await self._settle(row, intent)
@@ -101,7 +118,7 @@ class Appender:
                     state = replace(state, flags=respelled(state.flags, flags))
                 context.guard.made([context.key_of(row)(state.ref)])
                 local = FlagSet.of(flag for flag in flags if not policy.is_storable(flag))
-                return await self._commit(row, state, local, intent)
+                return await self._commit(row, state, local, intent, group)
 
     async def _keep_flags(self, row: MailboxRow, uid: int, flags: Sequence[str]) -> None:
         """Give a message that was found by reading the flags that only we hold, and the others as they were spelled."""
@@ -133,7 +150,21 @@ class Appender:
         created = int(self._context.clock.now().timestamp())
         return IntentRow(intent_id, account_id, KIND, payload, digest, intents.STARTED, created)
 
-    async def _commit(self, row: MailboxRow, state: MessageState, local: FlagSet, intent: IntentRow) -> int:
+    async def forget_group(self, group: AppendGroup) -> None:
+        """Forget what was kept of a group, once it is stored as a whole or undone."""
+        ids = [intent.id for intent in group.done]
+        group.done.clear()
+
+        async def body(tx: Transaction) -> None:
+            for intent_id in ids:
+                await intents.settle(tx, intent_id)
+
+        if ids:
+            await self._context.store.write(body)
+
+    async def _commit(
+        self, row: MailboxRow, state: MessageState, local: FlagSet, intent: IntentRow, group: AppendGroup | None
+    ) -> int:
         context = self._context
 
         async def body(tx: Transaction) -> tuple[int | None, set[int]]:
@@ -142,7 +173,10 @@ class Appender:
             if uid is not None:
                 uid, touched = await self._appended.bind(tx, row, uid, intent)
                 await _keep_date(tx, row, uid, intent)
-                await intents.settle(tx, intent.id)
+                if group is None:
+                    await intents.settle(tx, intent.id)
+                else:
+                    await intents.set_state(tx, intent.id, f"{STORED}{uid}")
             return uid, touched
 
         uid, touched = await context.store.write(body)
@@ -150,6 +184,8 @@ class Appender:
         if uid is None:
             return await self._read_uid(row, state.ref, intent)
         await self._appended.release(intent)
+        if group is not None:
+            group.done.append(intent)
         return uid
 
     async def _read_uid(self, row: MailboxRow, ref: MessageRef, intent: IntentRow) -> int:
@@ -211,10 +247,11 @@ class Appender:
         # Of either sign: an intent from the future is one from before the clock was set right.
         return abs(self._context.clock.now().timestamp() - intent.created) <= ANSWER_AGAIN_S
 
-    async def _answered_before(self, row: MailboxRow, digest: bytes) -> int | None:
+    async def _answered_before(self, row: MailboxRow, digest: bytes, group: AppendGroup | None) -> int | None:
         """Return the UID of a message whose APPEND was done but never answered, and forget about it."""
+        own = set() if group is None else {intent.id for intent in group.done}
         for intent in await self._pending():
-            if intent.content_hash != digest or _number(intent, "mailbox") != row.id:
+            if intent.content_hash != digest or _number(intent, "mailbox") != row.id or intent.id in own:
                 continue
             if intent.state.startswith(STORED):
                 uid: int | None = int(intent.state.removeprefix(STORED))

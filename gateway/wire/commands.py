@@ -213,14 +213,38 @@ class Status:
 
 
 @dataclass(frozen=True, slots=True)
-class Append:
-    """APPEND of one message. `content` is what the reader's spool made of the literal."""
+class Catenation:
+    """CATENATE (RFC 4469): the message is put together from literals and from what IMAP URLs name."""
 
-    mailbox: str
-    content: Literal
+    parts: tuple[Literal | str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AppendMessage:
+    """A message to be stored. `content` is what the reader's spool made of the literal."""
+
+    content: Literal | Catenation
     flags: tuple[str, ...] = ()
     internal_date: datetime | None = None
     is_utf8: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Append:
+    """APPEND of one or, by MULTIAPPEND (RFC 3502), of several messages."""
+
+    mailbox: str
+    messages: tuple[AppendMessage, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Replace:
+    """REPLACE (RFC 8508): the message takes the place of another, which may be in another mailbox."""
+
+    number: SequenceSet
+    is_uid: bool
+    mailbox: str
+    message: AppendMessage
 
 
 @dataclass(frozen=True, slots=True)
@@ -333,6 +357,7 @@ Command = (
     | Namespace
     | Status
     | Append
+    | Replace
     | Idle
     | Check
     | Close

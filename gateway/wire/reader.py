@@ -7,12 +7,12 @@ It is pulled: the session asks for one command, acts on it, and asks again. So w
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
 from gateway.wire.codes import Code, Status
-from gateway.wire.commands import Append, Command, Literal
+from gateway.wire.commands import Append, AppendMessage, Catenation, Command, Literal, Replace
 from gateway.wire.limits import Limits
 from gateway.wire.parser import append, grammar
 from gateway.wire.parser.cursor import AnyLiteral, Cursor, InlineLiteral, MessageLiteral, SyntaxFault
@@ -30,16 +30,21 @@ __all__ = [
 ]
 
 _ANNOUNCEMENT = re.compile(rb"(~?)\{([0-9]+)(\+?)\}$")
-_ONLY_NAME = re.compile(rb" *[^ ]+ +[A-Za-z]+ +")
+_BEFORE_MAILBOX = re.compile(rb" *[^ ]+ +(?:APPEND|(?:UID +)?REPLACE +[0-9*]+) +", re.IGNORECASE)
 # An announcement fits in this many octets at the end of a line: `~{`, 20 digits, `+}`, CR.
 _TAIL_OCTETS = 32
 _HEAD_OCTETS = 256
 _COMPACT_OCTETS = 1 << 16
 _DRAIN_FACTOR = 10
+_MESSAGES_FACTOR = 10
+"""The messages of one command may have so many times the octets of the largest message."""
 
 
 class Spool(Protocol):
-    """Where the message of an APPEND goes. Ends with one `finish` that succeeds or one `abort`."""
+    """Where the messages of an APPEND go, one behind the other.
+
+    Its owner are in the end those who have the contents; until the whole command is there, `abort` ends it.
+    """
 
     def write(self, data: bytes) -> None:
         """Take the next octets.
@@ -48,12 +53,8 @@ class Spool(Protocol):
             OSError: it cannot be stored; the reader aborts, drains the literal and answers NO.
         """
 
-    def finish(self) -> Literal:
-        """Return the value that becomes `commands.Append.content`; all octets have been written.
-
-        Raises:
-            OSError: it cannot be stored; `abort` is called.
-        """
+    def next_content(self) -> Literal:
+        """Return what was written since the last call, as a value of its own."""
 
     def abort(self) -> None:
         """Forget what was written. Never raises."""
@@ -109,7 +110,20 @@ Event = ReadCommand | BadCommand | ContinuationNeeded | FatalError
 class _Command:
     """A command of which part has been read."""
 
-    __slots__ = ("drained", "inline", "line_octets", "literals", "name", "octets", "refusal", "spool", "texts")
+    __slots__ = (
+        "contents",
+        "drained",
+        "inline",
+        "is_message",
+        "line_octets",
+        "literals",
+        "message_octets",
+        "name",
+        "octets",
+        "refusal",
+        "spool",
+        "texts",
+    )
 
     def __init__(self) -> None:
         self.texts: list[bytes] = []
@@ -120,6 +134,9 @@ class _Command:
         self.octets = 0  # announced as inline literals
         self.drained = 0
         self.spool: Spool | None = None
+        self.is_message = False  # the literal being read goes to the spool
+        self.message_octets = 0  # announced as messages
+        self.contents: list[Literal] = []
         self.refusal: BadCommand | None = None
 
     def refuse(self, refusal: BadCommand) -> None:
@@ -191,7 +208,7 @@ class CommandReader:
     @property
     def is_receiving_message(self) -> bool:
         """Whether the message of an APPEND is being read."""
-        return self._literal is not None and self._command.spool is not None
+        return self._literal is not None and self._command.is_message
 
     def feed(self, data: bytes) -> None:
         """Add octets from the network."""
@@ -330,21 +347,14 @@ class CommandReader:
     def _prepare(self, command: _Command, size: int, is_binary: bool) -> BadCommand | None:
         """Make room for the literal just announced; return the refusal if the command cannot become a good one."""
         tag = _tag_of(command.texts[0])
-        if command.spool is not None:
-            return BadCommand(tag, "Only one message can be appended at a time")
         try:
             if not command.name:
                 command.name = self._name_of(command.texts[0])
-            if command.name == "APPEND" and not _ends_behind_name(command):
-                literals = [*command.literals, MessageLiteral(size, is_binary)]
-                cursor = self._cursor([*command.texts, b""], literals)
-                grammar.read_tag(cursor)
-                grammar.read_name(cursor)
-                cursor.space()
-                append.read_head(cursor)
-                return self._prepare_message(command, tag, size)
+            command.is_message = self._is_message(command, MessageLiteral(size, is_binary))
         except SyntaxFault as fault:
             return _bad_command(tag, fault)
+        if command.is_message:
+            return self._prepare_message(command, tag, size)
         command.octets += size
         if command.octets > self._limits.literal_octets:
             return BadCommand(tag, "Literal too large", Code.LIMIT, Status.NO)
@@ -355,11 +365,35 @@ class CommandReader:
         grammar.read_tag(cursor)
         return grammar.read_name(cursor)
 
+    def _is_message(self, command: _Command, literal: MessageLiteral) -> bool:
+        """Tell whether the literal just announced is one of those that go to the spool.
+
+        Raises:
+            SyntaxFault: it is, and what stands before it does not fit.
+        """
+        if command.name not in append.NAMES or (
+            len(command.texts) == 1 and _BEFORE_MAILBOX.fullmatch(command.texts[0])
+        ):
+            return False
+        if append.is_url_next(command.texts[-1]):
+            return False
+        if command.spool is not None:
+            append.check_between(command.texts[-1])
+            return True
+        cursor = self._cursor([*command.texts, b""], [*command.literals, literal])
+        grammar.read_tag(cursor)
+        append.read_head(cursor, grammar.read_name(cursor))
+        return True
+
     def _prepare_message(self, command: _Command, tag: str | None, size: int) -> BadCommand | None:
-        if size > self._limits.append_octets:
+        largest = self._limits.append_octets
+        if size > largest:
             return BadCommand(tag, "Message too large", Code.TOOBIG, Status.NO)
+        command.message_octets += size
+        if command.message_octets > _MESSAGES_FACTOR * largest or len(command.contents) >= self._limits.arguments:
+            return BadCommand(tag, "Too many messages at a time", Code.LIMIT, Status.NO)
         try:
-            command.spool = self._make_spool(size)
+            command.spool = command.spool or self._make_spool(size)
         except OSError:
             return _unstorable(tag)
         return None
@@ -381,15 +415,16 @@ class CommandReader:
         self._literal = None
         if command.refusal is not None:
             return True
-        if command.spool is not None:
+        if command.is_message and command.spool is not None:
             command.literals.append(MessageLiteral(size, is_binary))
+            command.contents.append(command.spool.next_content())
         else:
             command.literals.append(InlineLiteral(bytes(command.inline), is_binary))
             command.inline.clear()
         return True
 
     def _keep(self, command: _Command, data: bytes) -> None:
-        if command.spool is None:
+        if command.spool is None or not command.is_message:
             command.inline += data
             return
         try:
@@ -409,20 +444,26 @@ class CommandReader:
             tag = grammar.read_tag(cursor)
             name = grammar.read_name(cursor)
             parsed = grammar.read_arguments(name, cursor)
-            if command.spool is not None and isinstance(parsed, Append):
-                parsed = replace(parsed, content=command.spool.finish())
         except SyntaxFault as fault:
             command.abort()
             return _bad_command(tag, fault)
-        except OSError:
-            command.abort()
-            return _unstorable(tag)
+        if isinstance(parsed, Append | Replace):
+            parsed = _with_contents(parsed, iter(command.contents))
         return ReadCommand(tag, parsed, name)
 
 
-def _ends_behind_name(command: _Command) -> bool:
-    """Tell whether what was announced is the first argument: APPEND's mailbox name."""
-    return len(command.texts) == 1 and _ONLY_NAME.fullmatch(command.texts[0]) is not None
+def _with_contents(command: Append | Replace, contents: Iterator[Literal]) -> Append | Replace:
+    """Put what the spool has given in place of the literals, in order."""
+    if isinstance(command, Replace):
+        return replace(command, message=_with_content(command.message, contents))
+    return replace(command, messages=tuple(_with_content(message, contents) for message in command.messages))
+
+
+def _with_content(message: AppendMessage, contents: Iterator[Literal]) -> AppendMessage:
+    if isinstance(message.content, Catenation):
+        parts = (part if isinstance(part, str) else next(contents) for part in message.content.parts)
+        return replace(message, content=Catenation(tuple(parts)))
+    return replace(message, content=next(contents))
 
 
 def _tag_of(text: bytes) -> str | None:

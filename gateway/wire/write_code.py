@@ -20,9 +20,9 @@ def in_progress(tag: str) -> bytes:
     return b'%b ("%b" NIL NIL)' % (Code.INPROGRESS.value, tag.encode("ascii"))
 
 
-def append_uid(uidvalidity: int, uid: int) -> bytes:
-    """`APPENDUID 38505 3955` (RFC 4315 section 3)."""
-    return b"%b %d %d" % (Code.APPENDUID.value, uidvalidity, uid)
+def append_uid(uidvalidity: int, uids: Sequence[int]) -> bytes:
+    """`APPENDUID 38505 3955`, with the UIDs in the order of the messages (RFC 4315 section 3)."""
+    return b"%b %d %b" % (Code.APPENDUID.value, uidvalidity, _in_order(uids))
 
 
 def copy_uid(uidvalidity: int, pairs: Sequence[tuple[int, int]]) -> bytes | None:

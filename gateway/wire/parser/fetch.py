@@ -72,7 +72,7 @@ def _read_section_item(cursor: Cursor, name: bytes) -> FetchItem:
     """Read what follows `name[`."""
     match name:
         case b"BODY" | b"BODY.PEEK":
-            section = _read_section(cursor)
+            section = read_section(cursor)
             return BodySection(section, _read_partial(cursor), is_peek=name == b"BODY.PEEK")
         case b"BINARY" | b"BINARY.PEEK":
             part = _read_binary_part(cursor)
@@ -83,7 +83,7 @@ def _read_section_item(cursor: Cursor, name: bytes) -> FetchItem:
             raise SyntaxFault(f"FETCH item {name[:40].decode('ascii')} takes no section")
 
 
-def _read_section(cursor: Cursor) -> Section:
+def read_section(cursor: Cursor) -> Section:
     """Read `[section-spec] "]"`."""
     part: list[int] = []
     while cursor.peek().isdigit():
@@ -111,7 +111,7 @@ def _read_section(cursor: Cursor) -> Section:
 
 
 def _read_binary_part(cursor: Cursor) -> tuple[int, ...]:
-    section = _read_section(cursor)
+    section = read_section(cursor)
     if section.text is not SectionText.ALL:
         raise SyntaxFault("BINARY takes part numbers only")
     return section.part

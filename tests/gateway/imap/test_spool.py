@@ -11,7 +11,7 @@ def spooled(data: bytes, directory: Path, memory: int = 1000) -> SpooledContent:
     spool = AppendSpool(memory, str(directory))
     for start in range(0, len(data), 700):
         spool.write(data[start : start + 700])
-    return spool.finish()
+    return spool.next_content()
 
 
 @pytest.mark.parametrize("size", [0, 1, 1000, 1001, CHUNK, 2 * CHUNK + 1])
@@ -45,3 +45,20 @@ def test_an_aborted_upload_is_forgotten(tmp_path: Path) -> None:
     spool.write(b"x" * 100)
     spool.abort()
     assert list(tmp_path.iterdir()) == []
+
+
+async def test_messages_of_one_command_lie_one_behind_the_other(tmp_path: Path) -> None:
+    spool = AppendSpool(10, str(tmp_path))
+    contents = []
+    for data in (b"first", b"", b"second" * 10):
+        spool.write(data)
+        contents.append(spool.next_content())
+    assert [content.size for content in contents] == [5, 0, 60]
+    contents[0].close()
+    contents[0].close()
+    contents[1].close()
+    # The last one holds the file.
+    assert b"".join([chunk async for chunk in contents[2].chunks()]) == b"second" * 10
+    contents[2].close()
+    with pytest.raises(ValueError, match="closed"):
+        [chunk async for chunk in contents[2].chunks()]

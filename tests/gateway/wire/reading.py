@@ -22,25 +22,25 @@ class Stored:
 
 @dataclass(slots=True)
 class MemorySpool:
+    """`announced` is the size of the first message."""
+
     announced: int
     data: bytearray = field(default_factory=bytearray)
-    is_finished: bool = False
+    contents: list[Stored] = field(default_factory=list)
     is_aborted: bool = False
 
     def write(self, data: bytes) -> None:
-        assert not self.is_finished
         assert not self.is_aborted
         self.data += data
 
-    def finish(self) -> Stored:
-        assert not self.is_finished
+    def next_content(self) -> Stored:
         assert not self.is_aborted
-        assert len(self.data) == self.announced
-        self.is_finished = True
-        return Stored(bytes(self.data))
+        assert self.contents or len(self.data) == self.announced
+        self.contents.append(Stored(bytes(self.data)))
+        self.data.clear()
+        return self.contents[-1]
 
     def abort(self) -> None:
-        assert not self.is_finished
         assert not self.is_aborted
         self.is_aborted = True
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from gateway.wire import gmail, mailbox_name, write, write_code, write_fetch
 from gateway.wire.codes import Code, Status
 from gateway.wire.command_writer import CommandWriter, LiteralMode, Message, Text
-from gateway.wire.commands import Append, Command, Login, Search, Select, StatusItem
+from gateway.wire.commands import Append, AppendMessage, Command, Login, Search, Select, StatusItem
 from gateway.wire.fetch import BodySection, Section, SectionText
 from gateway.wire.reader import ContinuationNeeded, ReadCommand
 from gateway.wire.response_reader import ResponseReader
@@ -207,4 +207,4 @@ def test_server_understands_any_search_text(text: str, mode: LiteralMode, utf8: 
 def test_server_understands_any_message(message: bytes, mode: LiteralMode) -> None:
     writer = CommandWriter(mode)
     command = carried_out(writer, b"APPEND", Text(b"box"), b"(\\Seen)", Message(len(message)), message=message)
-    assert command == Append("box", Stored(message), ("\\Seen",))
+    assert command == Append("box", (AppendMessage(Stored(message), ("\\Seen",)),))

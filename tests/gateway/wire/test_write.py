@@ -58,7 +58,7 @@ def tokens(line: bytes, *, utf8: bool = False) -> list[Token]:
         (write.tagged("a1", Status.OK, "Done"), b"a1 OK Done\r\n"),
         (write.tagged("a1", Status.NO, "No room", Code.OVERQUOTA.value), b"a1 NO [OVERQUOTA] No room\r\n"),
         (
-            write.tagged("A003", Status.OK, "APPEND completed", write_code.append_uid(38505, 3955)),
+            write.tagged("A003", Status.OK, "APPEND completed", write_code.append_uid(38505, [3955])),
             b"A003 OK [APPENDUID 38505 3955] APPEND completed\r\n",
         ),
         (write.tagged("a1", Status.BAD, ""), b"a1 BAD .\r\n"),

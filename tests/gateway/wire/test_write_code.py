@@ -11,7 +11,8 @@ from gateway.wire.sequence_set import SequenceSet
 @pytest.mark.parametrize(
     ("code", "wire"),
     [
-        (write_code.append_uid(38505, 3955), b"APPENDUID 38505 3955"),  # RFC 4315 section 3
+        (write_code.append_uid(38505, [3955]), b"APPENDUID 38505 3955"),  # RFC 4315 section 3
+        (write_code.append_uid(38505, [3955, 3956, 3960, 3958]), b"APPENDUID 38505 3955:3956,3960,3958"),
         (write_code.uidvalidity(3857529045), b"UIDVALIDITY 3857529045"),
         (write_code.uidnext(4392), b"UIDNEXT 4392"),
         (write_code.unseen(12), b"UNSEEN 12"),
