@@ -80,13 +80,15 @@ class FetchPlan:
     items: tuple[RowItem | BodyItem, ...]
     needs: Needs
     marks_seen: bool
+    line: bytes
+    """The template of a whole line: sequence number and items."""
 
     def row_writer(self) -> Callable[[FetchRow], bytes] | None:
         """Return what writes a whole line from a row, by one template; None if bodies are needed."""
         items = [item for item in self.items if isinstance(item, RowItem)]
         if len(items) != len(self.items):
             return None
-        template = b"* %d FETCH (" + b" ".join(item.template for item in items) + write_fetch.CLOSE_LINE
+        template = self.line
         values = [item.value for item in items]
 
         def write_row(row: FetchRow) -> bytes:
@@ -101,8 +103,7 @@ class FetchPlan:
 
     def block_writer(self) -> Callable[[ColumnBlock], bytes]:
         """Return what writes the lines of a whole block by one template; only if there are `columns`."""
-        items = self.items
-        line = b"* %d FETCH (" + b" ".join(item.template for item in items) + write_fetch.CLOSE_LINE
+        items, line = self.items, self.line
         # All blocks but the last are of one length.
         lines: dict[int, bytes] = {}
 
@@ -131,7 +132,8 @@ def plan(items: tuple[FetchItem, ...], *, with_uid: bool, with_modseq: bool) -> 
     if with_modseq and FetchAttribute.MODSEQ not in asked:
         asked.append(FetchAttribute.MODSEQ)
     planned = tuple(_planned(item) for item in asked)
-    return FetchPlan(planned, _needs(asked, planned), any(map(_marks_seen, asked)))
+    line = b"* %d FETCH (" + b" ".join(item.template for item in planned) + write_fetch.CLOSE_LINE
+    return FetchPlan(planned, _needs(asked, planned), any(map(_marks_seen, asked)), line)
 
 
 _HEADER = Section(text=SectionText.HEADER)

@@ -22,6 +22,7 @@ Run = list[tuple[int, bytes]]
 COLD_S = 0.01
 """A block takes less than a millisecond from a warm file."""
 
+_NONE = Texts()
 _OUTLINES: Mapping[Column, Outline] = {
     Column.ENVELOPE: Outline.ENVELOPE,
     Column.STRUCTURE: Outline.STRUCTURE,
@@ -124,7 +125,7 @@ class TextReader:
 
     async def _read_outlines(self, uids: Sequence[int], columns: Sequence[Column]) -> Texts | None:
         if not columns:
-            return Texts()
+            return _NONE
         runs = await self._read(_Wanted(self._mailbox.id, uids[0], uids[-1], columns))
         if any(len(run) != len(uids) for run in runs):
             return None

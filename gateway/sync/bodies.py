@@ -382,7 +382,7 @@ class Bodies:
         return functools.partial(self._copies.claim, message_id) if self._copies.are_needed else None
 
 
-async def _read_uncached(content: MessageContent, claim: Claim | None) -> Opener:
+async def _read_uncached(content: MessageContent, claim: Claim | None) -> Callable[[], OpenBody]:
     if content.size <= IN_MEMORY_OCTETS:
         data = b"".join([chunk async for chunk in content.chunks()])
         if claim is not None:
