@@ -22,6 +22,7 @@ from connectors.api.types import DatedContent, MessageContent, MessageRef
 from gateway.message.likeness import Likeness, Portrait
 from gateway.store import messages
 from gateway.store.body_folder import BodyWriter
+from gateway.store.errors import StoreError
 from gateway.store.mailboxes import MailboxRow
 from gateway.sync.context import AccountContext, ref_of
 from gateway.sync.first_copies import FirstCopies, KeptInstead, OctetsDiffer
@@ -343,8 +344,13 @@ class Bodies:
 
     async def _note_dates(self, dates: Mapping[int, datetime]) -> None:
         """Store the dates that came with messages; one that is known already stays."""
-        if dates:
+        if not dates:
+            return
+        try:
             await self._context.store.write(lambda tx: messages.set_dates(tx, dates))
+        except StoreError as error:
+            # They come again with the next reading; the messages themselves are at hand.
+            log.error("the dates of %d messages cannot be stored: %s", len(dates), error.operator_text)
 
     async def _learn(self, message_id: int, opener: Opener) -> None:
         body = opener()

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -18,6 +20,7 @@ from gateway.store import accounts, intents
 from gateway.store.database import Store
 from gateway.store.errors import StoreError
 from gateway.store.sqlite import SqliteEngine
+from gateway.sync.bodies import Bodies
 from gateway.wire.commands import StoreAction
 from tests.stack import INBOX, PATIENT_S, Stack, message, running_stack, subjects, until_held
 
@@ -200,3 +203,24 @@ async def test_a_new_process_serves_what_is_known_and_syncs_when_it_can(tmp_path
         second.engine().retry()
         await until_held(view, 2)
         assert await second.check() == []
+
+
+async def test_a_message_is_served_though_what_it_teaches_cannot_be_stored(
+    stack: Stack, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backend = await stack.add_account("work", layout="labels", listing="sparse")
+    backend.deliver(INBOX, message(0))
+    view = await stack.open()
+    await until_held(view, 1)
+    await refuse_writes(stack.store)
+    # As where a date comes with the message.
+    monkeypatch.setattr(Bodies, "_date_of", lambda *_: {1: datetime(2020, 1, 1, tzinfo=UTC)})
+    assert await subjects(view) == {1: message(0)}
+    with pytest.raises(StoreError):
+        # Behind all that was to be written so far.
+        await stack.store.write(lambda tx: accounts.set_account_cursor(tx, 1, None))
+    await stack.engine().bodies.close()
+    gc.collect()
+    assert "taught cannot be stored" in caplog.text
+    assert "Traceback" not in caplog.text
+    allow_writes(stack.store)
