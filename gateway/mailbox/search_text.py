@@ -26,6 +26,7 @@ from gateway.store.search_index import AccountIndex, IndexUnavailable
 from gateway.store.search_rows import Level, Part
 from gateway.sync.bodies import Wanted
 from gateway.sync.context import ref_of
+from gateway.sync.small_bodies import BATCH_MESSAGES
 from gateway.wire import search as keys
 
 if TYPE_CHECKING:
@@ -171,28 +172,40 @@ class TextSearcher:
             )
         return refs
 
-    async def _look_through(self, ids: Collection[int], refs: dict[int, str], text: str, body_only: bool) -> set[int]:
+    async def _look_through(self, ids: Sequence[int], refs: dict[int, str], text: str, body_only: bool) -> set[int]:
         """Read messages one after the other; return those with the text."""
         needle = normalise(text)
-        return {
-            message_id
-            for message_id in ids
-            if message_id in refs and await self._fits(message_id, refs[message_id], needle, body_only)
-        }
+        found: set[int] = set()
+        for start in range(0, len(ids), BATCH_MESSAGES):
+            batch = [message_id for message_id in ids[start : start + BATCH_MESSAGES] if message_id in refs]
+            small = await self._engine.bodies.small.read(self._mailbox.row, batch)
+            for message_id in batch:
+                # Of messages at hand nothing has to be waited for, and others want to be served too.
+                await asyncio.sleep(0)
+                data = small.get(message_id)
+                if data is None:
+                    fits = await self._fits(message_id, refs[message_id], needle, body_only)
+                else:
+                    fits = await _look_in(data, needle, body_only=body_only)
+                if fits:
+                    found.add(message_id)
+        return found
 
     async def _fits(self, message_id: int, ref: str, needle: str, body_only: bool) -> bool:
-        # Of messages at hand nothing has to be waited for, and others want to be served too.
-        await asyncio.sleep(0)
         try:
             body = await self._engine.bodies.open(self._mailbox.row, message_id, MessageRef(ref))
         except errors.NotFound:
             return False
         try:
-            if body.size < IN_THREAD_OCTETS:
-                return _holds(body.buffer(), needle, body_only=body_only)
-            return await asyncio.to_thread(_holds, body.buffer(), needle, body_only=body_only)
+            return await _look_in(body.buffer(), needle, body_only=body_only)
         finally:
             body.close()
+
+
+async def _look_in(buffer: Buffer, needle: str, *, body_only: bool) -> bool:
+    if len(buffer) < IN_THREAD_OCTETS:
+        return _holds(buffer, needle, body_only=body_only)
+    return await asyncio.to_thread(_holds, buffer, needle, body_only=body_only)
 
 
 async def _in_parts(index: AccountIndex, parts: Sequence[Part], needle: str, ids: Collection[int]) -> set[int]:

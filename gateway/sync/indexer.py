@@ -204,16 +204,19 @@ class Indexer:
         return tasks
 
     async def _index_step(self, row: MailboxRow, step: Sequence[_Task]) -> None:
+        whole = {task.message_id: task for task in step if task.level is Level.WHOLE}
+        small = await self._bodies.small.read(row, list(whole))
         opened: list[tuple[int, OpenBody]] = []
         try:
-            octets = 0
-            for task in step:
-                if task.level is Level.WHOLE and octets < STEP_OCTETS:
+            octets = sum(map(len, small.values()))
+            for message_id, task in whole.items():
+                if message_id not in small and (octets < STEP_OCTETS or not opened):
                     body = await self._open(row, task)
                     if body is not None:
-                        opened.append((task.message_id, body))
+                        opened.append((message_id, body))
                         octets += body.size
-            entries = await asyncio.to_thread(_whole_entries, [(key, body.buffer()) for key, body in opened])
+            found = [*small.items(), *((key, body.buffer()) for key, body in opened)]
+            entries = await asyncio.to_thread(_whole_entries, found)
         finally:
             for _, body in opened:
                 body.close()
@@ -224,9 +227,9 @@ class Indexer:
             entries += await asyncio.to_thread(_header_entries, blocks)
         if entries:
             await self._index.add(entries)
-        left = {task.message_id for task in step if task.level is Level.WHOLE} - {key for key, _ in opened}
         # What did not fit into the step's octets comes again.
-        self._queue.update(dict.fromkeys(left - self._failed))
+        left = whole.keys() - {entry.message_id for entry in entries} - self._failed
+        self._queue.update(dict.fromkeys(left))
 
     async def _open(self, row: MailboxRow, task: _Task) -> OpenBody | None:
         try:
