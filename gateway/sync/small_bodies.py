@@ -6,6 +6,7 @@ import asyncio
 import logging
 import math
 from collections.abc import Sequence
+from contextlib import aclosing
 from functools import partial
 
 from connectors.api import errors
@@ -91,9 +92,10 @@ class SmallBodies:
         ids = {MessageRef(ref): key for key, ref in refs.items() if not messages.is_retired(ref)}
         found: dict[int, bytes] = {}
         try:
-            async for ref, content in connector.fetch_many(ref_of(row), list(ids)):
-                if isinstance(content, BytesContent):
-                    found[ids[ref]] = content.data
+            async with aclosing(connector.fetch_many(ref_of(row), list(ids))) as contents:
+                async for ref, content in contents:
+                    if isinstance(content, BytesContent):
+                        found[ids[ref]] = content.data
         except errors.ConnectorError as error:
             # Whoever asks for what is missing is told.
             log.info("account %s: %s: %s", context.account.name, row.ref, error.operator_text)
