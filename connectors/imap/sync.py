@@ -172,10 +172,12 @@ async def _read_modseq(
     # Not `1:*`: some servers take the star for the largest UID that is left, and so hide what vanished above it.
     known = b"1:%d" % (new.uidnext - 1)
     vanished_too = b" VANISHED" if connection.has_qresync else b""
+    # Dates and sizes do not change, so where nothing has arrived only flags are asked.
+    items = b"(UID FLAGS)" if new.uidnext == old.uidnext else state_items(connection)
     reply = await connection.run(
         b"UID FETCH",
         known,
-        state_items(connection),
+        items,
         b"(CHANGEDSINCE %d%b)" % (old.highestmodseq or 1, vanished_too),
     )
     states_by_uid = merge(list(reply.fetches()))

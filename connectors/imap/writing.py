@@ -11,11 +11,10 @@ from connectors.api.errors import ConnectorError
 from connectors.api.types import DELETED, BatchResult, MailboxRef, MessageRef, MessageState
 from connectors.imap.client import Connection
 from connectors.imap.exchange import Reply
-from connectors.imap.session import Session, merge, ref_of, state_items, uid_of, uid_set
+from connectors.imap.session import Session, merge, ref_of, state_items, uid_of, uid_set, without_recent
 from connectors.imap.sync import search_uids
 from gateway.wire import flags as wire_flags
 from gateway.wire.codes import Status
-from gateway.wire.responses import FetchData
 
 _log = logging.getLogger(__name__)
 
@@ -29,24 +28,24 @@ async def store_flags(
         return BatchResult(missing=frozenset(refs))
     async with session.pool.connection(mailbox) as connection:
         session.check_uidvalidity(connection)
-        known = await present_states(connection, uids)
-        if not known:
-            return BatchResult(missing=frozenset(refs))
-        error = await _store(connection, known, add, remove)
+        states, error = await _store(connection, uids, add, remove)
         if error is None:
-            return outcome(refs, known)
+            return outcome(refs, states)
         # What was done before the refusal has to be looked up.
-        known = await present_states(connection, list(known))
+        known = await present_states(connection, uids)
         done = {uid: state for uid, state in known.items() if _has(state, add, remove)}
         return outcome(refs, done, failed=dict.fromkeys(known.keys() - done.keys(), error))
 
 
 async def _store(
-    connection: Connection, known: dict[int, MessageState], add: frozenset[str], remove: frozenset[str]
-) -> ConnectorError | None:
-    """Store the flags and update `known` from what the server answers; return its refusal, if it refuses."""
-    fetches: list[FetchData] = []
-    numbers = uid_set(list(known))
+    connection: Connection, uids: Sequence[int], add: frozenset[str], remove: frozenset[str]
+) -> tuple[dict[int, MessageState], ConnectorError | None]:
+    """Store the flags; return the states after it of those that are there, or the server's refusal if it refuses.
+
+    What is not there is passed over without a word (RFC 9051 section 6.4.9).
+    """
+    told: dict[int, frozenset[str]] = {}
+    numbers = uid_set(uids)
     for operation, flags in ((b"+FLAGS", add), (b"-FLAGS", remove)):
         if not flags:
             continue
@@ -54,19 +53,23 @@ async def _store(
             b"UID STORE", numbers, operation, wire_flags.format_flags(sorted(flags)), is_write=True
         )
         if reply.status is not Status.OK:
-            return connection.error(b"UID STORE", reply)
-        fetches = [fetched for fetched in reply.fetches() if fetched.flags is not None]
-    told = merge(fetches)
+            return {}, connection.error(b"UID STORE", reply)
+        told = _told_flags(reply)
     # Servers need not tell of messages whose flags did not change, and some tell without the UID.
-    if silent := [uid for uid in known if uid not in told]:
-        told |= merge(list((await connection.run(b"UID FETCH", uid_set(silent), b"(UID FLAGS)")).fetches()))
-    for uid in list(known):
-        if uid in told:
-            known[uid] = _with_flags(known[uid], told[uid].flags)
-        else:
-            # Expunged by someone else meanwhile.
-            del known[uid]
-    return None
+    if silent := [uid for uid in uids if uid not in told]:
+        told |= _told_flags(await connection.run(b"UID FETCH", uid_set(silent), b"(UID FLAGS)"))
+    return {
+        uid: MessageState(ref_of(uid), flags=without_recent(told[uid]), uid=uid) for uid in uids if uid in told
+    }, None
+
+
+def _told_flags(reply: Reply) -> dict[int, frozenset[str]]:
+    """Return the flags by UID; of a message that is told of twice, the later ones."""
+    return {
+        fetched.uid: fetched.flags
+        for fetched in reply.fetches()
+        if fetched.uid is not None and fetched.flags is not None
+    }
 
 
 async def expunge(session: Session, mailbox: MailboxRef, refs: Sequence[MessageRef]) -> BatchResult:
@@ -153,18 +156,6 @@ def outcome(
     failed_by_ref = {ref_of(uid): error for uid, error in (failed or {}).items()}
     missing = frozenset(ref for ref in refs if ref not in done_by_ref and ref not in failed_by_ref)
     return BatchResult(done=done_by_ref, missing=missing, failed=failed_by_ref)
-
-
-def _with_flags(state: MessageState, flags: frozenset[str] | None) -> MessageState:
-    return MessageState(
-        ref=state.ref,
-        flags=state.flags if flags is None else flags,
-        uid=state.uid,
-        internal_date=state.internal_date,
-        size=state.size,
-        email_id=state.email_id,
-        thread_id=state.thread_id,
-    )
 
 
 def _has(state: MessageState, add: frozenset[str], remove: frozenset[str]) -> bool:

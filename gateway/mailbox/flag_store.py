@@ -16,6 +16,7 @@ from connectors.api.errors import ConnectorError
 from gateway.errors import from_connector
 from gateway.mailbox.outcomes import StoreOutcome
 from gateway.mailbox.pending import Pending
+from gateway.store import mailboxes
 from gateway.sync.flag_writer import FlagAction
 from gateway.wire.commands import StoreAction
 
@@ -64,6 +65,8 @@ class FlagStore:
         # Where others changed flags too, only a client that replaces them all knows what they are now.
         untold = set() if action is StoreAction.REPLACE else self._pending.among(uids)
         expected = [block async for block in self._expected(uids, untold, verb, flags)]
+        if unchanged_since is None and await self._is_so_already(expected):
+            return StoreOutcome()
         try:
             result = await self._engine.store_flags(self._mailbox.row, uids, verb, flags, unchanged_since)
         except ConnectorError as error:
@@ -71,9 +74,10 @@ class FlagStore:
         await self._mailbox.refresh()
         await self._transfer.written(result.touched - {self._mailbox.id})
         left_alone = {*result.modified, *result.failed}
-        for block in expected:
+        for number, block in enumerate(expected):
+            if number:
+                await asyncio.sleep(0)
             self._settle(block, left_alone)
-            await asyncio.sleep(0)
         return StoreOutcome(result.modified, result.failed, from_connector(result.error) if result.error else None)
 
     async def _expected(
@@ -96,6 +100,13 @@ class FlagStore:
                     if uid in untold:
                         expected[at] = _ABSENT
             yield _Expected(block, expected)
+
+    async def _is_so_already(self, expected: Sequence[_Expected]) -> bool:
+        """Whether nothing is to be done, by what the store says now."""
+        if any(_ABSENT in block.flag_sets or self._numbers(block.uids) != block.flag_sets for block in expected):
+            return False
+        row = await self._engine.context.store.read(lambda tx: mailboxes.mailbox_by_id(tx, self._mailbox.id))
+        return row is not None and self._mailbox.is_at(row)
 
     def _numbers(self, uids: array[int]) -> array[int]:
         """Return the numbers of the flag sets that the messages have, `_ABSENT` for one that is gone."""

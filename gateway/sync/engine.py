@@ -80,7 +80,7 @@ class AccountEngine(AccountWrites):
         self._account_synced_at: float | None = None
         self._interest: frozenset[int] = frozenset()
         self._task: asyncio.Task[None] | None = None
-        self._retries = Retries(lambda mailbox_id: self.request(mailbox_id, Urgency.POLLED))
+        self._retries = Retries(self.request)
         self._swept_at = 0.0
 
     # -- what others ask ----------------------------------------------------------------------------------------------
@@ -178,10 +178,9 @@ class AccountEngine(AccountWrites):
     def is_told_of(self, row: MailboxRow) -> bool:
         """Whether the backend tells by itself what happens in the mailbox, and all that it has told is read."""
         progress, age_s, account = self._progress[row.id], self.age_s(row.id), self.context.account
-        if age_s is None or age_s > WATCH_TRUST_S or progress.error is not None or not account.is_open:
-            return False
-        is_due = row.id in self._queue or self._wants_tree.is_set()
-        is_at_rest = progress.is_at_rest and self._tree_progress.is_at_rest and not is_due
+        is_known = age_s is not None and age_s <= WATCH_TRUST_S and progress.error is None and account.is_open
+        is_due = row.id in self._queue or self._wants_tree.is_set() or not self._tree_progress.is_at_rest
+        is_at_rest = is_known and progress.is_at_rest and not is_due
         return is_at_rest and isinstance(account.connector, Push) and account.connector.is_watching(MailboxRef(row.ref))
 
     async def set_interest(self, mailbox_ids: frozenset[int]) -> None:
@@ -335,6 +334,8 @@ class AccountEngine(AccountWrites):
             row = await self._row_for(event)
             if row is None:
                 self.request_tree()
+            elif self.context.write_lock(row.id).locked():
+                self._retries.at_latest(row.id, WRITE_PAUSE_S, Urgency.PUSHED)
             else:
                 self.request(row.id, Urgency.PUSHED)
         raise errors.Unavailable("the push channel ended")

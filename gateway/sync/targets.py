@@ -14,6 +14,9 @@ from gateway.store.placements import TargetRow
 READ_ROWS = 1000
 """Rows per query, so that other work on the loop is not held up."""
 
+AT_ONCE_ROWS = 32
+"""So few rows are read on the loop itself."""
+
 
 @dataclass(frozen=True, slots=True)
 class Target:
@@ -37,6 +40,10 @@ async def read_targets(store: Store, mailbox_id: int, uids: Sequence[int]) -> li
 
 async def target_rows(store: Store, mailbox_id: int, uids: Sequence[int]) -> AsyncIterator[list[TargetRow]]:
     """Yield the rows of those of the UIDs, ascending, that are in the mailbox, in the same order."""
+    if len(uids) <= AT_ONCE_ROWS:
+        # The usual case, and a thread would take much longer than the reading itself.
+        yield await store.read(lambda tx: placements.by_uids(tx, mailbox_id, list(uids)))
+        return
     for start in range(0, len(uids), READ_ROWS):
         chunk = list(uids[start : start + READ_ROWS])
         yield await store.read_bulk(lambda tx, chunk=chunk: placements.by_uids(tx, mailbox_id, chunk))  # type: ignore[misc]

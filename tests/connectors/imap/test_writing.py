@@ -18,7 +18,6 @@ async def test_flags_are_taken_from_the_answer_and_the_rest_asked_for() -> None:
     async def script(peer: Peer) -> None:
         await peer.welcome()
         await peer.select()
-        await peer.answer(b"UID FETCH 1:2 ", BOTH)
         await peer.answer(
             b"UID STORE 1:2 +FLAGS (\\Seen)", b"* 1 FETCH (UID 1 FLAGS (\\Seen))\r\n* 2 FETCH (FLAGS (x))\r\n"
         )
@@ -32,11 +31,23 @@ async def test_flags_are_taken_from_the_answer_and_the_rest_asked_for() -> None:
         }
 
 
+async def test_what_is_not_there_is_found_out_by_the_store_itself() -> None:
+    async def script(peer: Peer) -> None:
+        await peer.welcome()
+        await peer.select()
+        await peer.answer(b"UID STORE 1:2 +FLAGS (\\Seen)", b"* 1 FETCH (UID 1 FLAGS (\\Seen \\Recent))\r\n")
+        await peer.answer(b"UID FETCH 2 (UID FLAGS)")
+
+    async with scripted(script) as server, opened(server) as connector:
+        result = await connector.store_flags(INBOX, [ONE, TWO], frozenset({SEEN}), NONE)
+        assert {ref: state and state.flags for ref, state in result.done.items()} == {ONE: frozenset({SEEN})}
+        assert result.missing == {TWO}
+
+
 async def test_a_refused_store_names_what_was_done_all_the_same() -> None:
     async def script(peer: Peer) -> None:
         await peer.welcome()
         await peer.select()
-        await peer.answer(b"UID FETCH 1:2 ", BOTH)
         await peer.answer(b"UID STORE 1:2 +FLAGS (\\Seen)", ending=b"NO [NOPERM] not both")
         await peer.answer(b"UID FETCH 1:2 ", BOTH.replace(b"()", b"(\\Seen)"))
 
@@ -94,7 +105,6 @@ async def test_a_write_is_not_begun_on_a_connection_that_died_while_resting() ->
     async def second(peer: Peer) -> None:
         await peer.welcome()
         await peer.select()
-        await peer.answer(b"UID FETCH 1 ", b"* 1 FETCH (UID 1 FLAGS ())\r\n")
         await peer.answer(b"UID STORE 1 -FLAGS (\\Deleted)", b"* 1 FETCH (UID 1 FLAGS ())\r\n")
 
     async with scripted(first, second) as server, opened(server) as connector:
@@ -107,7 +117,6 @@ async def test_a_store_without_answer_has_an_unknown_outcome() -> None:
     async def script(peer: Peer) -> None:
         await peer.welcome()
         await peer.select()
-        await peer.answer(b"UID FETCH 1 ", b"* 1 FETCH (UID 1 FLAGS ())\r\n")
         await peer.expect(b"UID STORE")
         await peer.gone()
 
