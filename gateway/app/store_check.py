@@ -32,6 +32,9 @@ from gateway.store.transaction import Transaction
 STUCK_S = 24 * 3600
 """Writes that have been open for longer than this are told of."""
 
+TOLD = 3
+"""So many complaints of SQLite are told one by one."""
+
 _SAVE = "restore it from a backup; without one move it away and start anew, whereupon clients fetch everything again"
 _COUNTS = tuple(select(func.count()).select_from(table) for table in (accounts, mailboxes, messages))
 
@@ -109,11 +112,14 @@ class _Check:
         return not self._report.left and self._is_current()
 
     def _file_findings(self, complaints: Sequence[str]) -> list[Finding]:
-        place = str(self._path)
-        if is_about_indexes(list(complaints)):
-            return [Finding(place, text, "indexes are made anew", is_mendable=True) for text in complaints]
         remedy = "what counts is saved into a new file, if all of that can be read"
-        return [Finding(place, text, remedy, is_mendable=True) for text in complaints]
+        if is_about_indexes(list(complaints)):
+            remedy = "indexes are made anew"
+        told = list(complaints[:TOLD])
+        if len(complaints) > TOLD:
+            # One bad page makes SQLite miss all that it led to.
+            told.append(f"{len(complaints) - TOLD} more complaints of SQLite of this kind")
+        return [Finding(str(self._path), text, remedy, is_mendable=True) for text in told]
 
     def _mend_file(self, complaints: Sequence[str]) -> None:
         findings = self._file_findings(complaints)
