@@ -26,13 +26,13 @@ def most_telling(group: BaseExceptionGroup[errors.ConnectorError]) -> errors.Con
 
 def unforeseen(group: BaseExceptionGroup[Exception], account: str) -> errors.ConnectorError:
     """Log errors that are not the backend's, and return what the account's users are to be told."""
-    ours = group.subgroup(lambda error: isinstance(error, StoreError) and not isinstance(error, Conflict))
-    if ours is not None and ours.exceptions and group.split(StoreError)[1] is None:
-        text = _first(ours).operator_text
-        log.error("account %s: sync failed: %s", account, text)
-        return errors.Unavailable(f"the store cannot be used: {text}")
-    log.error("account %s: sync failed", account, exc_info=group)
-    return errors.Unavailable(repr(group))
+    refused, others = group.split(lambda error: isinstance(error, StoreError) and not isinstance(error, Conflict))
+    if refused is None or others is not None:
+        log.error("account %s: sync failed", account, exc_info=group)
+        return errors.Unavailable(repr(group))
+    text = _first(refused).operator_text
+    log.error("account %s: sync failed: %s", account, text)
+    return errors.Unavailable(f"the store cannot be used: {text}")
 
 
 def _first(group: BaseExceptionGroup[Exception]) -> StoreError:

@@ -201,22 +201,23 @@ def scene(behind: Behind, tmp_path: Path) -> Iterator[Scene]:
 def told(endpoint: Endpoint, mailbox: str, commands: bytes) -> list[Status]:
     """Send commands, and return the tagged answers that came before the end."""
     answers: list[Status] = []
-    with RawClient.logged_in(endpoint) as client:
-        try:
+    count = commands.count(b" APPEND ") or commands.count(b"\r\n")
+    try:
+        with RawClient.logged_in(endpoint) as client:
             client.select(mailbox)
             client.send(commands)
-            count = commands.count(b"\r\n") if b" APPEND " not in commands else commands.count(b" APPEND ")
             while len(answers) < count:
                 response = client.next_response()
                 if isinstance(response, Status) and response.tag != "*":
                     answers.append(response)
-        except (ConnectionEnded, WireError, BrokenPipeError, ConnectionResetError):
-            # The last line may be cut off.
-            pass
+    except (ConnectionEnded, WireError, ConnectionError):
+        # The last line may be cut off; the commit that is waited for may also be one of the sync.
+        pass
     return answers
 
 
-MANY = [Death(commit, is_after) for commit in range(1, 9) for is_after in (False, True)]
+MANY = [Death(commit, is_after) for commit in range(1, 5) for is_after in (False, True)]
+"""More commits than one command has."""
 
 
 def sync_first(scene: Scene, death: Death, count: int = MESSAGES) -> Contents:
@@ -311,7 +312,7 @@ def test_killed_once_in_each_of_them(scene: Scene) -> None:
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("death", [Death(commit, after) for commit in range(1, 21) for after in (False, True)], ids=str)
+@pytest.mark.parametrize("death", [Death(commit, after) for commit in range(1, 9) for after in (False, True)], ids=str)
 def test_killed_during_the_first_sync(scene: Scene, death: Death) -> None:
     sync_first(scene, death)
     scene.finish()
@@ -340,7 +341,7 @@ def test_killed_at_each_commit_of_a_move_of_all(scene: Scene) -> None:
 def test_killed_during_a_thousand_appends(scene: Scene) -> None:
     scene.fill(20)
     scene.begin()
-    append_many(scene, scene.everything(), MANY[:6], MESSAGES)
+    append_many(scene, scene.everything(), MANY[:3], MESSAGES)
     scene.finish()
 
 
@@ -349,5 +350,5 @@ def test_killed_during_a_thousand_appends(scene: Scene) -> None:
 def test_killed_at_random_moments(scene: Scene) -> None:
     scene.fill()
     scene.begin()
-    work_at_random(scene, scene.everything(), 25)
+    work_at_random(scene, scene.everything(), 12)
     scene.finish()

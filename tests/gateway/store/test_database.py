@@ -9,6 +9,7 @@ import stat
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from sqlalchemy import text
@@ -316,3 +317,35 @@ async def test_a_full_disk_is_reported_and_loses_nothing(store: Store) -> None:
     with pytest.raises(StoreError, match="disk is full"):
         await store.write(fill)
     assert await store.read(logins) == ["anna"]
+
+
+async def test_nothing_is_begun_on_a_disk_that_is_all_but_full(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    await store.check_writable()
+    monkeypatch.setattr(os, "statvfs", lambda _: SimpleNamespace(f_bfree=900, f_bavail=900, f_frsize=4096, f_blocks=1))
+    with pytest.raises(StoreError, match=r"mail\.db: cannot be written: the disk is full, or all but full"):
+        await store.check_writable()
+    # A file system that counts no blocks, or none at all, says nothing.
+    monkeypatch.setattr(os, "statvfs", lambda _: SimpleNamespace(f_bfree=0, f_bavail=0, f_frsize=4096, f_blocks=0))
+    await store.check_writable()
+
+
+async def test_after_a_write_that_failed_the_next_is_tried_before_it_counts(store: Store) -> None:
+    full = text("PRAGMA max_page_count = 1")
+    await store.write(lambda tx: tx.execute(full))
+    await store.check_writable()
+    with pytest.raises(StoreError, match="the disk is full"):
+        await store.write(lambda tx: add(tx, "anna" * 100_000))
+    # What fits into the pages there are can be written, and shows that it can.
+    await store.check_writable()
+    await store.write(lambda tx: add(tx, "bert"))
+
+
+async def test_a_refused_change_says_nothing_about_the_disk(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    await store.write(lambda tx: add(tx, "anna"))
+    with pytest.raises(Conflict):
+        await store.write(lambda tx: add(tx, "anna"))
+    monkeypatch.setattr(store._engine, "write", None)
+    monkeypatch.setattr(store._engine, "_run_in_writer", None)
+    # Nothing is tried, as nothing has failed.
+    await store.check_writable()
+    monkeypatch.undo()
