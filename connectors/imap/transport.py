@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 import ssl
+import sys
 from typing import cast
 
 from connectors.imap.errors import ConnectionLost, SilentServer
 
 PAUSE_OCTETS = 256 * 1024
 """The socket is not read while this much waits to be taken."""
+
+_TCP_INFO: int | None = getattr(socket, "TCP_INFO", None) if sys.platform == "linux" else None
+# Where `tcpi_bytes_acked` stands in Linux' struct tcp_info, since version 4.1.
+_ACKNOWLEDGED = slice(120, 128)
 
 
 class Transport(asyncio.Protocol):
@@ -66,17 +72,21 @@ class Transport(asyncio.Protocol):
         """Return what has arrived, waiting for it; empty at the end of the stream.
 
         Raises:
-            SilentServer: nothing came for `timeout_s` seconds.
+            SilentServer: nothing came for `timeout_s` seconds; if that is left out, for as long as the settings say, and
+                the server took nothing of what was sent either.
             ConnectionLost: the connection broke.
         """
-        if not self._received and not self._is_ended:
+        while not self._received and not self._is_ended:
             limit = self._timeout_s if timeout_s is None else timeout_s
+            taken = self._taken()
             self._reader = asyncio.get_running_loop().create_future()
             try:
                 async with asyncio.timeout(limit):
                     await self._reader
             except TimeoutError as exc:
-                raise SilentServer(f"nothing came from the server for {limit:g} s") from exc
+                # Of what was sent megabytes may be on their way still, over a thin line for minutes.
+                if timeout_s is not None or self._taken() == taken:
+                    raise SilentServer(f"nothing came from the server for {limit:g} s") from exc
             finally:
                 self._reader = None
         return self.take()
@@ -115,12 +125,14 @@ class Transport(asyncio.Protocol):
         Raises:
             ConnectionLost: the connection broke, or the server takes nothing for the time-out.
         """
-        if not self._can_write.is_set():
+        while not self._can_write.is_set():
+            taken = self._taken()
             try:
                 async with asyncio.timeout(self._timeout_s):
                     await self._can_write.wait()
             except TimeoutError as exc:
-                raise ConnectionLost(f"the server took no data for {self._timeout_s:g} s") from exc
+                if self._taken() == taken:
+                    raise ConnectionLost(f"the server took no data for {self._timeout_s:g} s") from exc
         if self._closed.is_set():
             raise ConnectionLost("the connection broke while sending")
 
@@ -198,6 +210,18 @@ class Transport(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         self._can_write.set()
+
+    def _taken(self) -> int:
+        """Return how many octets the server's side has acknowledged; always 0 where the system does not tell."""
+        sock = None if self._transport is None else self._transport.get_extra_info("socket")
+        if sock is None or _TCP_INFO is None:
+            return 0
+        try:
+            told = sock.getsockopt(socket.IPPROTO_TCP, _TCP_INFO, _ACKNOWLEDGED.stop)
+        except OSError:
+            # It is closed.
+            return 0
+        return int.from_bytes(told[_ACKNOWLEDGED], sys.byteorder)
 
     def _wake(self) -> None:
         if self._reader is not None and not self._reader.done():

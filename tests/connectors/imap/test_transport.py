@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import socket
+from collections.abc import Callable
 
 import pytest
 import uvloop
@@ -73,6 +76,43 @@ async def test_silence_and_a_server_that_takes_nothing_are_given_up() -> None:
         transport.abort()
         await transport.close()
         stop.set()
+
+
+@pytest.mark.parametrize("new_loop", [asyncio.SelectorEventLoop, uvloop.new_event_loop], ids=["asyncio", "uvloop"])
+@pytest.mark.parametrize("waits_in", ["drain", "read"])
+def test_a_server_behind_a_thin_line_is_waited_for_as_long_as_it_takes_what_is_sent(
+    new_loop: Callable[[], asyncio.AbstractEventLoop], waits_in: str
+) -> None:
+    """What is sent waits in the kernel for longer than the time-out, but it goes."""
+    size, piece, pause_s = (6 << 20 if waits_in == "drain" else 1 << 20), 64 << 10, 0.02
+
+    async def slow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        left = size
+        with contextlib.suppress(EOFError, OSError):
+            while left:
+                await asyncio.sleep(pause_s)
+                left -= len(await reader.readexactly(min(piece, left)))
+            writer.write(b"done")
+        writer.close()
+
+    async def session() -> None:
+        listening = socket.socket()
+        # What it has not read yet stays with the sender.
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16 << 10)
+        listening.bind(("127.0.0.1", 0))
+        server = await asyncio.start_server(slow, sock=listening, limit=piece)
+        transport = await connected(listening.getsockname()[1], timeout_s=0.15)
+        try:
+            async with asyncio.timeout(20):
+                transport.send(b"x" * size)
+                await transport.drain()
+                assert await transport.read() == b"done"
+        finally:
+            transport.abort()
+            server.close()
+
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        runner.run(session())
 
 
 async def test_nothing_is_sent_on_a_closed_connection() -> None:
