@@ -54,11 +54,14 @@ def graph(is_direct: bool) -> Iterator[GraphServer]:
         yield server
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def stage_pools(
     request: pytest.FixtureRequest, is_direct: bool, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[StagePools]:
-    """Return the stages over a backend, whose server is started when it is first asked for."""
+    """Return the stages over a backend, whose server is started when it is first asked for.
+
+    Their gateways end with the tests of this package: they would poll all the while that others run.
+    """
     pools: dict[Backend, StagePool] = {}
     with ExitStack() as stack:
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import functools
+import gc
 import importlib
 import json
 import os
@@ -123,6 +124,9 @@ def main() -> None:
     """Serve the socket that is standard input."""
     for name in _LATE:
         importlib.import_module(name)
+    # What is never looked at again stays shared between the forks.
+    gc.collect()
+    gc.freeze()
     with socket.socket(fileno=os.dup(0)) as peer, peer.makefile("rb") as lines:
         is_fork = _serve(peer, lines)
     if is_fork:
