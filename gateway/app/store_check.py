@@ -245,12 +245,15 @@ class _Check:
                 (report.mended if all(gone) else report.left).extend(found)
                 for key in cached.unused:
                     body_check.remove(cache, key)
-                for key in kept.unused:
-                    body_check.remove(cache.kept, key)
             else:
                 report.left += found
-        self._note_unused(len(kept.unused), "appended")
-        self._note_unused(len(cached.unused), "cached")
+        if kept.unused:
+            # Not by a repair: what it has just dropped of the rows might be why nothing names them.
+            files = counted(len(kept.unused), "appended file")
+            report.notes.append(f"{files} that no message has any more: the gateway removes them in time")
+        if cached.unused:
+            what = "removed" if self._options.repairs else "--repair removes them, or the gateway in time"
+            report.notes.append(f"{counted(len(cached.unused), 'cached file')} that no message has any more: {what}")
 
     def _bind(self, store: OfflineStore, unbound: dict[int, tuple[bytes, int]]) -> None:
         """Record what the kept octets of messages are that did not say it."""
@@ -268,11 +271,6 @@ class _Check:
 
     def _is_gone(self, finding: Finding, still: set[str]) -> bool:
         return finding.remedy == repair.MENDS[Rule.UNBOUND] and str(finding) not in still
-
-    def _note_unused(self, count: int, kind: str) -> None:
-        if count:
-            what = "removed" if self._options.repairs else "--repair removes them, or the gateway in time"
-            self._report.notes.append(f"{counted(count, f'{kind} file')} that no message has any more: {what}")
 
 
 def counted(count: int, thing: str) -> str:

@@ -43,6 +43,7 @@ class OfflineStore:
                 "there is no database; nothing was ever stored, or store.url names another file", source=str(path)
             )
         self.path = path
+        self._begin = "BEGIN IMMEDIATE" if is_writable else "BEGIN"
         self._clock = clock or SystemClock()
         self._statements = StatementCache(lambda: sqlite.dialect(paramstyle="qmark"))
         mode = "rw" if is_writable else "ro"
@@ -71,7 +72,7 @@ class OfflineStore:
             StoreError: the database cannot be read or written.
         """
         with translated(str(self.path)):
-            self._connection.execute("BEGIN")
+            self._connection.execute(self._begin)
         try:
             now = int(self._clock.now().timestamp())
             result = drive(body(SqliteTransaction(self._connection, self._statements, str(self.path), now)))

@@ -303,8 +303,9 @@ def test_files_that_no_message_has_are_told_of_and_removed(subject: Subject) -> 
     assert (report.left, len(report.notes)) == ([], 2)
     assert kept_file(subject).exists()
     subject.check(repairs=True)
-    assert subject.check().notes == []
-    assert [path for path in subject.folder.rglob("*-0") if path.is_file()] == []
+    # The only copy of something is left to the gateway, whose rows may be better than those that were mended.
+    assert subject.check().notes == ["1 appended file that no message has any more: the gateway removes them in time"]
+    assert [path for path in subject.folder.rglob("*-0") if path.is_file()] == [kept_file(subject)]
 
 
 async def test_sealed_files_are_read_with_their_keys(configurations: Configurations) -> None:
