@@ -72,8 +72,8 @@ class Transport(asyncio.Protocol):
         """Return what has arrived, waiting for it; empty at the end of the stream.
 
         Raises:
-            SilentServer: nothing came for `timeout_s` seconds; if that is left out, for as long as the settings say, and
-                the server took nothing of what was sent either.
+            SilentServer: nothing came for `timeout_s` seconds; if that is left out, for as long as the settings say, in
+                which the server took nothing of what was sent either.
             ConnectionLost: the connection broke.
         """
         while not self._received and not self._is_ended:
