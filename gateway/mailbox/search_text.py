@@ -105,6 +105,8 @@ class TextSearcher:
         return found | await self._where_header(among - covered, fits)
 
     async def _where_header(self, among: Marks, fits: Callable[[bytes], bool]) -> Marks:
+        if not among:
+            return among
         found: set[int] = set()
         ids = list(among.select(self._ground.message_ids))
         for start in range(0, len(ids), BLOCK):
@@ -137,6 +139,8 @@ class TextSearcher:
                 among, Level.WHOLE, lambda index, ids: _in_parts(index, parts, needle, ids)
             )
         left = list((among - covered).select(self._ground.message_ids))
+        if not left:
+            return found
         return found | self._ground.with_ids(await self._with_text_unindexed(left, key.text, body_only))
 
     async def _with_text_unindexed(self, ids: Sequence[int], text: str, body_only: bool) -> set[int]:

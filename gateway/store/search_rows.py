@@ -68,7 +68,9 @@ def add(connection: sqlite3.Connection, account_id: int, entries: Iterable[Index
                 continue
             _take_out(connection, n, key)
         connection.execute(f"INSERT INTO docs_{n} VALUES (?, ?, ?)", (key, int(entry.level), entry.sent_day))
-        connection.execute(f"INSERT INTO fields_{n} VALUES (?, ?, ?, ?, ?, ?)", (key, *entry.fields))
+        for name, value in zip(FIELDS, entry.fields, strict=True):
+            if value is not None:
+                connection.execute(f"INSERT INTO {name}_{n} VALUES (?, ?)", (key, value))
         _put_text(connection, n, Part.HEADER, key, entry.header)
         if entry.body is not None:
             _put_text(connection, n, Part.BODY, key, entry.body)
@@ -104,8 +106,8 @@ def _take_out(connection: sqlite3.Connection, n: int, key: int) -> None:
                 f"INSERT INTO {words}_{n} ({words}_{n}, rowid, text) VALUES ('delete', ?, ?)", (key, *row)
             )
             connection.execute(f"DELETE FROM {texts}_{n} WHERE id = ?", (key,))
-    connection.execute(f"DELETE FROM fields_{n} WHERE id = ?", (key,))
-    connection.execute(f"DELETE FROM docs_{n} WHERE id = ?", (key,))
+    for table in ("docs", *FIELDS):
+        connection.execute(f"DELETE FROM {table}_{n} WHERE id = ?", (key,))
 
 
 # -- asking ------------------------------------------------------------------------------------------------------------
@@ -117,8 +119,8 @@ def with_field(
     """Return the messages with the needle in a field of `FIELDS`, with any such field if the needle is empty."""
     if field not in FIELDS:
         raise ValueError(f"the index keeps no field {field!r} apart")
-    condition = f'instr("{field}", ?) > 0' if needle else f"\"{field}\" IS NOT NULL AND ? = ''"
-    return _ids(connection, f"fields_{account_id}", [condition], [needle], among)
+    conditions, values = (["instr(text, ?) > 0"], [needle]) if needle else ([], [])
+    return _ids(connection, f"{field}_{account_id}", conditions, values, among)
 
 
 def with_text(
@@ -179,6 +181,7 @@ def _ids(
         all_conditions.insert(0, "id IN (SELECT value FROM json_each(?))")
         all_values.insert(0, json.dumps(list(among)))
     # One row for all: each row that is fetched is a turn at the interpreter's lock.
-    statement = f"SELECT group_concat(id) FROM {table} WHERE {' AND '.join(all_conditions)}"
+    where = f" WHERE {' AND '.join(all_conditions)}" if all_conditions else ""
+    statement = f"SELECT group_concat(id) FROM {table}{where}"
     (found,) = connection.execute(statement, all_values).fetchone()
     return set(map(int, found.split(","))) if found else set()

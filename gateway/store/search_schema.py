@@ -2,7 +2,8 @@
 
     accounts                      id, tag: whose the tables are
     docs_N                        what is in the index, and the day of the Date field
-    fields_N                      subject, from, to, cc, bcc: narrow, so that looking through all of them takes no time
+    subject_N, from_N, to_N,      the values of one field: narrow, so that all of them are looked through in no time
+    cc_N, bcc_N
     headers_N, bodies_N           the whole texts
     header_words_N, body_words_N  which three characters in a row they have (FTS5, trigram)
 
@@ -21,7 +22,7 @@ FIELDS = ("subject", "from", "to", "cc", "bcc")
 
 _TABLES = (
     "CREATE TABLE IF NOT EXISTS docs_{n} (id INTEGER PRIMARY KEY, level INTEGER NOT NULL, sent INTEGER)",
-    'CREATE TABLE IF NOT EXISTS fields_{n} (id INTEGER PRIMARY KEY, "subject", "from", "to", "cc", "bcc")',
+    *(f"CREATE TABLE IF NOT EXISTS {name}_{{n}} (id INTEGER PRIMARY KEY, text TEXT NOT NULL)" for name in FIELDS),
     "CREATE TABLE IF NOT EXISTS headers_{n} (id INTEGER PRIMARY KEY, text TEXT NOT NULL)",
     "CREATE TABLE IF NOT EXISTS bodies_{n} (id INTEGER PRIMARY KEY, text TEXT NOT NULL)",
     "CREATE VIRTUAL TABLE IF NOT EXISTS header_words_{n} USING fts5(text, content='headers_{n}', content_rowid='id', "
@@ -29,7 +30,7 @@ _TABLES = (
     "CREATE VIRTUAL TABLE IF NOT EXISTS body_words_{n} USING fts5(text, content='bodies_{n}', content_rowid='id', "
     "tokenize='trigram case_sensitive 1', detail=none, columnsize=0)",
 )
-_DROPPED = ("header_words", "body_words", "docs", "fields", "headers", "bodies")
+_DROPPED = ("header_words", "body_words", "docs", *FIELDS, "headers", "bodies")
 
 
 def create_file(connection: sqlite3.Connection) -> None:
