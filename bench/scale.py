@@ -126,7 +126,7 @@ def _accounts() -> Iterator[Result]:
             first_ms = (time.perf_counter() - fresh.started) * 1000
             yield _absolute("1,000 accounts: SELECT after the start", Goal(5000, 2000, is_absolute=True), first_ms)
             last.close()
-            wait_until_idle(fresh.pid)
+            wait_until_idle(fresh.pid, ACCOUNTS // 20)
             kilobytes = (memory_kb(fresh.target) - empty_kb) / ACCOUNTS
             yield _absolute("1,000 accounts: memory of one", Goal(100, 50, is_absolute=True), kilobytes, Unit.KILOBYTES)
             start, cpu = time.perf_counter(), _cpu_s(fresh.pid)

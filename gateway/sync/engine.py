@@ -31,10 +31,11 @@ from gateway.sync.context import AccountContext
 from gateway.sync.failures import most_telling, unforeseen
 from gateway.sync.hydrate import Hydrator, Prefetch
 from gateway.sync.mailbox_sync import SyncOutcome, list_mailbox, read_changes
+from gateway.sync.polling import Polling
 from gateway.sync.progress import WATCH_TRUST_S, MailboxProgress
 from gateway.sync.retries import WRITE_PAUSE_S, Retries
-from gateway.sync.schedule import Backoff, Pace, Queue, Urgency
-from gateway.sync.sweep import sweep
+from gateway.sync.schedule import Backoff, Queue, Urgency
+from gateway.sync.sweep import SWEEP_INTERVAL_S, sweep
 from gateway.sync.tree import sync_tree
 from gateway.sync.turns import Turns
 
@@ -42,9 +43,6 @@ log = logging.getLogger(__name__)
 
 FIRST_READ_S = 60.0
 """How long a write waits for its mailbox to be read for the first time in this process."""
-
-SWEEP_INTERVAL_S = 6 * 3600.0
-"""How often what nothing points to any more is forgotten."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +80,7 @@ class AccountEngine(AccountWrites):
         self._task: asyncio.Task[None] | None = None
         self._retries = Retries(self.request)
         self._swept_at = 0.0
+        self._polling = Polling(settings.poll_interval_s)
 
     # -- what others ask ----------------------------------------------------------------------------------------------
 
@@ -187,6 +186,7 @@ class AccountEngine(AccountWrites):
         """Say which mailboxes sessions have open: they are watched first."""
         if mailbox_ids != self._interest:
             self._interest = mailbox_ids
+            self._polling.watch(is_watched=bool(mailbox_ids))
             await self._tell_interest()
 
     # -- the task -----------------------------------------------------------------------------------------------------
@@ -314,9 +314,8 @@ class AccountEngine(AccountWrites):
                 await self._read_tree()
 
     async def _poll(self) -> None:
-        pace = Pace(self._settings.poll_interval_s or self.context.account.capabilities.poll_interval_s)
         while True:
-            await asyncio.sleep(pace.next_s())
+            await self._polling.pause(self.context.account.capabilities.poll_interval_s)
             row = first_of(await self._rows()) if self._has_told_tree else None
             if row is not None:
                 self.request(row.id, Urgency.POLLED)

@@ -12,6 +12,9 @@ from gateway.sync.context import AccountContext
 
 log = logging.getLogger(__name__)
 
+SWEEP_INTERVAL_S = 6 * 3600.0
+"""How often what nothing points to any more is forgotten."""
+
 KEPT_TOMBSTONES = 50_000
 """Expunged UIDs remembered per mailbox; a client that was away for longer is told of all that is missing."""
 
