@@ -386,6 +386,10 @@ class Folder:
 
 
 def _is_verbatim(entry: Entry) -> bool:
+    name = entry.name
+    # Most messages have bare LF, and a look at the name tells: neither V nor a W that is the size on disk.
+    if ",V" not in name and f",W={entry.stored}" not in name and ",W=0" not in name:
+        return False
     return filename.sizes(filename.parse(entry.name).base).says_crlf(entry.stored)
 
 

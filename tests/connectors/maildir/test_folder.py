@@ -353,3 +353,28 @@ def test_many_are_opened_as_they_are_now(folder: Folder, path: Path) -> None:
     found = folder.open_many(refs)
     assert [ref for ref, _ in found] == [refs[0], refs[2]]
     assert [content for _, content in found] == [BytesContent(b"one\r\n"), BytesContent(b"longer\r\n")]
+
+
+@pytest.mark.parametrize(
+    ("name", "is_verbatim"),
+    [
+        ("1.a,S=5,W=5:2,", True),
+        ("1.a,W=5,S=5:2,S", True),
+        ("1.a,S=005,W=005:2,", True),
+        ("1.a,S=5,W=6,V:2,", True),
+        ("1.a,S=5,V:2,", True),
+        ("1.a,S=5,W=6:2,", False),
+        ("1.a,S=5,W=50:2,", False),
+        ("1.a,S=6,W=5:2,", False),
+        ("1.a,W=5:2,", False),
+        ("1.a,S=5:2,V", False),
+        ("1.a,V:2,", False),
+        ("1.a", False),
+    ],
+)
+def test_a_file_is_served_as_it_lies_if_its_name_says_so(
+    folder: Folder, path: Path, name: str, is_verbatim: bool
+) -> None:
+    (path / "cur" / name).write_bytes(b"a\nbc\n")
+    ((_, found),) = folder.open_many(folder.refs())
+    assert found == BytesContent(b"a\nbc\n" if is_verbatim else b"a\r\nbc\r\n")
