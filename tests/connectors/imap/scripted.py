@@ -62,9 +62,11 @@ class Peer:
         )
 
     async def gone(self) -> None:
-        """Wait until the client has closed the connection."""
-        while await self._reader.read(65536):
-            pass
+        """Wait until the client has closed the connection; let it log out."""
+        while data := await self._reader.read(65536):
+            tag, _, rest = data.rpartition(b"\r\n")[0].rpartition(b"\r\n")[2].partition(b" ")
+            if rest == b"LOGOUT":
+                await self.send(b"* BYE\r\n%b OK bye\r\n" % tag)
 
     def close(self) -> None:
         self._writer.close()
