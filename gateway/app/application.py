@@ -99,7 +99,7 @@ class Application:
 
     async def _start(self, stack: AsyncExitStack) -> None:
         config = self._config
-        await self._open_metrics(stack)
+        probe = await self._open_metrics(stack)
         self._vault = open_vault(config)
         self._store = await stack.enter_async_context(served_store(config))
         await reseal(self._store, self._vault)
@@ -118,15 +118,16 @@ class Application:
         if config.tls is not None:
             self._tls = ServerTls(config.tls.certificate, config.tls.key, minimum_version=config.tls.minimum_version)
         await self._open_doors(stack, self._store, self._mail)
+        # From now on there are clients that a delay would keep waiting.
+        probe.start()
+        stack.callback(probe.stop)
         await self._mail.start()
         log.info("ready", extra={"version": gateway.__version__})
 
-    async def _open_metrics(self, stack: AsyncExitStack) -> None:
+    async def _open_metrics(self, stack: AsyncExitStack) -> LoopDelayProbe:
         settings = self._config.metrics
         probe = LoopDelayProbe(settings.loop_delay_warning_s)
         self.metrics.add(probe.histogram, probe.worst)
-        probe.start()
-        stack.callback(probe.stop)
         if settings.address is not None:
             door = MetricsDoor(self.metrics)
             try:
@@ -135,6 +136,7 @@ class Application:
                 why = _why_not_listening(exc, settings.address[1])
                 raise OperatorError(why, key="metrics.bind", source=self._source) from exc
             stack.push_async_callback(door.close)
+        return probe
 
     async def _open_cache(self, vault: Vault) -> BodyCache:
         settings = self._config.cache
@@ -254,7 +256,6 @@ async def _serve(config: Config, source: str, on_ready: Callable[[], None] | Non
     application = Application(config, source)
     _settle_memory()
     await application.start()
-    _settle_memory()
     try:
         if on_ready is not None:
             on_ready()
