@@ -20,6 +20,7 @@ from gateway.imap.commands import (
     rights,
     search,
     select,
+    sort,
 )
 
 _PROTOCOL: Final = (
@@ -47,5 +48,6 @@ OFFER: Final = Offer(
         *copy_move.CAPABILITIES,
         *fetch.CAPABILITIES,
         *search.CAPABILITIES,
+        *sort.CAPABILITIES,
     )
 )

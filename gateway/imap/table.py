@@ -22,6 +22,7 @@ from gateway.imap.commands import (
     rights,
     search,
     select,
+    sort,
     store,
 )
 from gateway.imap.completion import Completion
@@ -30,6 +31,7 @@ from gateway.wire import commands as wire
 from gateway.wire import metadata as wire_metadata
 from gateway.wire import quota as wire_quota
 from gateway.wire import rights as wire_rights
+from gateway.wire import sort as wire_sort
 from gateway.wire import search as wire_search
 from gateway.wire.commands import Command
 
@@ -105,6 +107,8 @@ TABLE: Mapping[type[Command], CommandRule] = MappingProxyType(
         wire.Close: CommandRule(select.close, SELECTED, tells_news=False),
         wire.Expunge: CommandRule(expunge.expunge, SELECTED, reports_modseq=True),
         wire.Search: CommandRule(search.search, SELECTED, takes_numbers=True, holds_expunges=True),
+        wire_sort.Sort: CommandRule(sort.sort, SELECTED, takes_numbers=True, holds_expunges=True),
+        wire_sort.Thread: CommandRule(sort.thread, SELECTED, takes_numbers=True, holds_expunges=True),
         wire.Fetch: CommandRule(fetch.fetch, SELECTED, takes_numbers=True, holds_expunges=True),
         wire.Store: CommandRule(store.store, SELECTED, takes_numbers=True, holds_expunges=True),
         wire.StoreLabels: CommandRule(store.store_labels, SELECTED, takes_numbers=True, holds_expunges=True),

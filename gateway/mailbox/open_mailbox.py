@@ -12,6 +12,7 @@ from typing import Protocol
 
 from gateway.mailbox.columns import UNKNOWN, Columns, Entry
 from gateway.mailbox.flag_sets import FlagSets
+from gateway.mailbox.sorted_columns import SortedColumns
 from gateway.store import mailboxes, placements, tombstones
 from gateway.store.database import Store, Transaction
 from gateway.store.errors import StoreError
@@ -57,6 +58,7 @@ class OpenMailbox:
     def __init__(self, mailbox_id: int, store: Store, bus: ChangeBus, flag_sets: FlagSets) -> None:
         self.id = mailbox_id
         self.columns = Columns()
+        self.sorted_columns = SortedColumns()
         self.flag_sets = flag_sets
         self.modseq = 0
         self.row: MailboxRow

@@ -6,8 +6,11 @@ them need no object each.
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+
+from gateway.wire.write_sort import CLOSE, OPEN, SPACE
 
 Number = int
 NOBODY = -1
@@ -66,6 +69,32 @@ def by_references_only(columns: Columns, among: Sequence[Number]) -> list[Thread
     for thread in threads:
         order.sort_answers(thread)
     return sorted(threads, key=order.latest)
+
+
+def tokens(threads: Sequence[Thread]) -> array[int]:
+    """Return threads as what a THREAD response is made of: numbers, and the marks of `gateway.wire.write_sort`.
+
+    Without recursion, since a thread may be thousands deep.
+    """
+    found = array("i")
+    waiting: list[Thread | int] = []
+    for thread in reversed(threads):
+        waiting += (CLOSE, thread, OPEN)
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, int):
+            found.append(one)
+            continue
+        if one.number is not None:
+            found.append(one.number)
+            if one.answers:
+                found.append(SPACE)
+        if len(one.answers) == 1:
+            waiting.append(one.answers[0])
+        else:
+            for answer in reversed(one.answers):
+                waiting += (CLOSE, answer, OPEN)
+    return found
 
 
 class _Forest:

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from sqlalchemy import Executable, Table, and_, bindparam, case, delete, select, update
 from sqlalchemy.dialects import sqlite
 
-from gateway.store import tables
+from gateway.message.sort_keys import SortKeys
+from gateway.store import sort_keys, tables
 from gateway.store.messages import Hydration
 from gateway.store.statements import is_in, portable, upsert
 from gateway.store.tables import messages, placements
@@ -25,7 +26,7 @@ class OutlineValues:
 
     `header` is the block with its closing empty line, `envelope` and `body_structure` finished wire bytes,
     `part_index` the encoded part tree, `preview` at most 200 characters. Unless `header_is_exact`, the fields of the
-    header and their values are right, but its octets need not be the message's.
+    header and their values are right, but its octets need not be the message's. `keys` are those of SORT and THREAD.
     """
 
     message_id: int
@@ -36,6 +37,7 @@ class OutlineValues:
     preview: str | None = None
     hydration: Hydration = Hydration.HEADER
     header_is_exact: bool = True
+    keys: SortKeys | None = None
 
 
 MissingRow = tuple[int, int, str]
@@ -167,6 +169,7 @@ async def save_outlines(tx: Transaction, outlines: Iterable[OutlineValues]) -> N
             if outline.preview is not None
         ],
     )
+    await sort_keys.save(tx, [(outline.message_id, outline.keys) for outline in kept if outline.keys is not None])
     await tx.execute_many(
         _RAISE_HYDRATION,
         [{"message_id": outline.message_id, "level": int(outline.hydration)} for outline in kept],
@@ -178,6 +181,7 @@ async def copy_outlines(tx: Transaction, pairs: Sequence[tuple[int, int]]) -> No
     rows = [{"source_id": source, "target_id": target} for source, target in pairs if source != target]
     for statement in (*_COPY, _COPY_HYDRATION):
         await tx.execute_many(statement, rows)
+    await sort_keys.copy(tx, pairs)
 
 
 async def copy_envelopes(tx: Transaction, pairs: Sequence[tuple[int, int]]) -> None:
@@ -185,6 +189,7 @@ async def copy_envelopes(tx: Transaction, pairs: Sequence[tuple[int, int]]) -> N
     rows = [{"source_id": source, "target_id": target} for source, target in pairs if source != target]
     for statement in (*_COPY_VALUES, _COPY_OUTLINED):
         await tx.execute_many(statement, rows)
+    await sort_keys.copy(tx, pairs)
 
 
 async def envelopes(tx: Transaction, ids: Iterable[int]) -> dict[int, bytes]:

@@ -255,6 +255,23 @@ previews = Table(
     _text("text"),
 )
 
+sort_keys = Table(
+    "sort_keys",
+    metadata,
+    _message_key(),
+    Column("sent", _Big),
+    _integer("is_reply"),
+    _text("subject"),
+    _text("sender"),
+    _text("recipient"),
+    _text("copied"),
+    _text("shown_sender"),
+    _text("shown_recipient"),
+    _text("own_id"),
+    _text("ancestors"),
+)
+"""What SORT and THREAD compare (see `gateway.message.sort_keys`); `ancestors` are Message-Ids joined by spaces."""
+
 mailbox_annotations = Table(
     "mailbox_annotations",
     metadata,

@@ -13,6 +13,7 @@ from connectors.api import errors
 from connectors.api.priority import Priority, Turn, current_priority, current_turn, prioritised
 from connectors.api.types import MessageRef, MessageState, Outline
 from gateway.message.envelope import render_envelope
+from gateway.message.sort_keys import sort_keys
 from gateway.store import mailboxes, messages, outlines, set_aside
 from gateway.store.database import Transaction
 from gateway.store.mailboxes import MailboxRow
@@ -349,6 +350,7 @@ def _render(ids: dict[MessageRef, int], found: Sequence[Outline]) -> list[Outlin
             render_envelope(item.header),
             item.body_structure,
             header_is_exact=item.header_is_exact,
+            keys=sort_keys(item.header),
         )
         for item in found
         if item.ref in ids

@@ -13,6 +13,7 @@ from gateway.message.index import encode_index
 from gateway.message.octets import Buffer
 from gateway.message.preview import preview
 from gateway.message.scan import scan
+from gateway.message.sort_keys import sort_keys
 from gateway.message.structure import render_structure
 from gateway.store import messages, outlines
 from gateway.store.database import Store, Transaction
@@ -106,4 +107,5 @@ def _outline(message_id: int, buffer: Buffer) -> OutlineValues:
         encode_index(part),
         preview(buffer, part),
         Hydration.FULL,
+        keys=sort_keys(header),
     )

@@ -18,6 +18,7 @@ from gateway.wire.quota import GetQuota, GetQuotaRoot, SetQuota
 from gateway.wire.rights import GetAcl, ListRights, MyRights, SetAcl
 from gateway.wire.search import SearchKey, SearchReturn
 from gateway.wire.sequence_set import SequenceSet
+from gateway.wire.sort import Sort, Thread
 
 
 class Literal(Protocol):
@@ -363,6 +364,8 @@ Command = (
     | Close
     | Expunge
     | Search
+    | Sort
+    | Thread
     | Fetch
     | Store
     | StoreLabels

@@ -22,7 +22,7 @@ def in_progress(tag: str) -> bytes:
 
 def append_uid(uidvalidity: int, uids: Sequence[int]) -> bytes:
     """`APPENDUID 38505 3955`, with the UIDs in the order of the messages (RFC 4315 section 3)."""
-    return b"%b %d %b" % (Code.APPENDUID.value, uidvalidity, _in_order(uids))
+    return b"%b %d %b" % (Code.APPENDUID.value, uidvalidity, in_order(uids).to_bytes())
 
 
 def copy_uid(uidvalidity: int, pairs: Sequence[tuple[int, int]]) -> bytes | None:
@@ -34,8 +34,8 @@ def copy_uid(uidvalidity: int, pairs: Sequence[tuple[int, int]]) -> bytes | None
     if not pairs:
         return None
     ordered = sorted(pairs)
-    sources = _in_order(source for source, _ in ordered)
-    copies = _in_order(copy for _, copy in ordered)
+    sources = in_order(source for source, _ in ordered).to_bytes()
+    copies = in_order(copy for _, copy in ordered).to_bytes()
     return b"%b %d %b %b" % (Code.COPYUID.value, uidvalidity, sources, copies)
 
 
@@ -90,12 +90,12 @@ def atoms(names: Iterable[str]) -> list[bytes]:
     return [name for name in encoded if is_atom(name)]
 
 
-def _in_order(numbers: Iterable[int]) -> bytes:
-    """Return a `uid-set` that keeps the order of the numbers; only ascending runs are joined."""
+def in_order(numbers: Iterable[int]) -> SequenceSet:
+    """Return a set that keeps the order of the numbers when it is written; only ascending runs are joined."""
     runs: list[tuple[int, int]] = []
     for number in numbers:
         if runs and number == runs[-1][1] + 1:
             runs[-1] = (runs[-1][0], number)
         else:
             runs.append((number, number))
-    return SequenceSet(tuple(runs)).to_bytes()
+    return SequenceSet(tuple(runs))

@@ -26,7 +26,7 @@ CAPABILITIES = (
 )
 
 
-_REPORTED = frozenset({SearchReturn.MIN, SearchReturn.MAX, SearchReturn.ALL, SearchReturn.COUNT})
+REPORTED = frozenset({SearchReturn.MIN, SearchReturn.MAX, SearchReturn.ALL, SearchReturn.COUNT})
 
 
 async def search(session: Session, command: commands.Search) -> Completion:
@@ -35,8 +35,8 @@ async def search(session: Session, command: commands.Search) -> Completion:
         # RFC 6855 section 3: all strings are UTF-8 then.
         raise ClientError("CHARSET is not possible after ENABLE UTF8=ACCEPT")
     view = session.require_view()
-    asks_modseq = any(isinstance(key, ModSeqSince) for key in _keys(command.key))
-    if asks_modseq:
+    needs_modseq = asks_modseq(command.key)
+    if needs_modseq:
         session.enable_condstore()
     returns = command.returns
     saves = returns is not None and SearchReturn.SAVE in returns
@@ -48,17 +48,17 @@ async def search(session: Session, command: commands.Search) -> Completion:
         if saves:
             session.saved = ()
         raise
-    needs_uids = command.is_uid or asks_modseq or saves
+    needs_uids = command.is_uid or needs_modseq or saves
     found = outcome.uids() if needs_uids else []
     numbers = found if command.is_uid else outcome.sequence_numbers()
     if returns is None:
-        modseq = view.max_modseq(found) if asks_modseq and found else None
+        modseq = view.max_modseq(found) if needs_modseq and found else None
         session.write(write.search(numbers, modseq))
-    elif returns & _REPORTED:
-        session.write(_extended(session, command, returns, numbers, _modseq(view, found, returns, asks_modseq)))
+    elif returns & REPORTED:
+        session.write(_extended(session, command, returns, numbers, modseq_of(view, found, returns, needs_modseq)))
     if saves:
         assert returns is not None
-        session.saved = _to_save(found, returns)
+        session.saved = to_save(found, returns)
     return ok("Search completed")
 
 
@@ -81,7 +81,12 @@ def _extended(
     )
 
 
-def _modseq(view: View, found: Sequence[int], returns: frozenset[SearchReturn], is_asked: bool) -> int | None:
+def asks_modseq(key: SearchKey) -> bool:
+    """Tell whether a search is by mod-sequence, so that its answer has one (RFC 7162 section 3.1.5)."""
+    return any(isinstance(one, ModSeqSince) for one in _keys(key))
+
+
+def modseq_of(view: View, found: Sequence[int], returns: frozenset[SearchReturn], is_asked: bool) -> int | None:
     """Return the MODSEQ of an extended result: of the messages it names (RFC 4731 section 3.2)."""
     if not is_asked or not found:
         return None
@@ -89,7 +94,7 @@ def _modseq(view: View, found: Sequence[int], returns: frozenset[SearchReturn], 
     return view.max_modseq(ends)
 
 
-def _to_save(found: Sequence[int], returns: frozenset[SearchReturn]) -> Sequence[int]:
+def to_save(found: Sequence[int], returns: frozenset[SearchReturn]) -> Sequence[int]:
     """Return what `$` will stand for: only the ends, if only MIN or MAX were asked along (RFC 5182 section 2.4)."""
     if returns & {SearchReturn.ALL, SearchReturn.COUNT} or not returns & {SearchReturn.MIN, SearchReturn.MAX}:
         return found

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 
 from gateway.wire import commands
-from gateway.wire.parser import append, fetch, listing, mailboxes, metadata, quota, rights, search, session, store
+from gateway.wire.parser import append, fetch, listing, mailboxes, metadata, quota, rights, search, session, sort, store
 from gateway.wire.parser.cursor import Cursor, SyntaxFault
 
 # 1*<any ASTRING-CHAR except "+">, bounded, as it is sent back.
@@ -90,17 +90,21 @@ _COMMANDS: dict[str, Callable[[Cursor], commands.Command]] = {
     "SETACL": rights.read_set_acl,
     "SETMETADATA": metadata.read_set_metadata,
     "SETQUOTA": quota.read_set_quota,
+    "SORT": lambda cursor: sort.read_sort(cursor, is_uid=False),
     "STARTTLS": lambda cursor: commands.StartTls(),
     "STATUS": mailboxes.read_status,
     "STORE": lambda cursor: store.read_store(cursor, is_uid=False),
     "SUBSCRIBE": lambda cursor: commands.Subscribe(mailboxes.read_mailbox(cursor), is_subscribe=True),
+    "THREAD": lambda cursor: sort.read_thread(cursor, is_uid=False),
     "UID COPY": lambda cursor: store.read_copy(cursor, is_uid=True, is_move=False),
     "UID EXPUNGE": store.read_uid_expunge,
     "UID FETCH": lambda cursor: fetch.read_fetch(cursor, is_uid=True),
     "UID MOVE": lambda cursor: store.read_copy(cursor, is_uid=True, is_move=True),
     "UID REPLACE": lambda cursor: append.read_replace(cursor, is_uid=True),
     "UID SEARCH": lambda cursor: search.read_search(cursor, is_uid=True),
+    "UID SORT": lambda cursor: sort.read_sort(cursor, is_uid=True),
     "UID STORE": lambda cursor: store.read_store(cursor, is_uid=True),
+    "UID THREAD": lambda cursor: sort.read_thread(cursor, is_uid=True),
     "UNAUTHENTICATE": lambda cursor: commands.Unauthenticate(),
     "UNSELECT": lambda cursor: commands.Close(is_expunging=False),
     "UNSUBSCRIBE": lambda cursor: commands.Subscribe(mailboxes.read_mailbox(cursor), is_subscribe=False),

@@ -73,19 +73,29 @@ _ADDRESSES = {field.value.upper().encode("ascii"): field for field in AddressFie
 def read_search(cursor: Cursor, *, is_uid: bool) -> commands.Search:
     """Read `[SP "RETURN" SP options] SP ["CHARSET" SP charset SP] search-key *(SP search-key)`."""
     cursor.space()
-    returns: frozenset[SearchReturn] | None = None
-    if cursor.accept_word(b"RETURN"):
-        cursor.space()
-        options = cursor.in_parentheses(lambda: _read_return(cursor), is_empty_allowed=True)
-        # RFC 4731 section 3.1: no option is the same as ALL.
-        returns = frozenset(options) or frozenset({SearchReturn.ALL})
-        cursor.space()
+    returns = read_returns(cursor)
     charset: str | None = None
     if cursor.accept_word(b"CHARSET"):
         cursor.space()
-        charset = _read_charset(cursor)
+        charset = read_charset(cursor)
         cursor.space()
-    return commands.Search(_Keys(cursor, charset).read_all(), is_uid, returns, charset)
+    return commands.Search(read_keys(cursor, charset), is_uid, returns, charset)
+
+
+def read_returns(cursor: Cursor) -> frozenset[SearchReturn] | None:
+    """Read `"RETURN" SP options SP` if it comes next."""
+    if not cursor.accept_word(b"RETURN"):
+        return None
+    cursor.space()
+    options = cursor.in_parentheses(lambda: _read_return(cursor), is_empty_allowed=True)
+    cursor.space()
+    # RFC 4731 section 3.1: no option is the same as ALL.
+    return frozenset(options) or frozenset({SearchReturn.ALL})
+
+
+def read_keys(cursor: Cursor, charset: str | None) -> SearchKey:
+    """Read `search-key *(SP search-key)` up to the end of the command."""
+    return _Keys(cursor, charset).read_all()
 
 
 def _read_return(cursor: Cursor) -> SearchReturn:
@@ -95,7 +105,7 @@ def _read_return(cursor: Cursor) -> SearchReturn:
     return _RETURNS[name]
 
 
-def _read_charset(cursor: Cursor) -> str:
+def read_charset(cursor: Cursor) -> str:
     """Read `charset`.
 
     Laxer than RFC 6855 section 3: it is taken after ENABLE UTF8=ACCEPT too, as IMAP4rev2 has it.

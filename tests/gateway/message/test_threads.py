@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.message.threads import Columns, Thread, by_references, by_references_only, by_subject
+from gateway.message.threads import Columns, Thread, by_references, by_references_only, by_subject, tokens
+from gateway.wire.write_sort import thread as written
 
 
 def columns(*messages: tuple[int, str, str, str]) -> Columns:
@@ -133,3 +134,12 @@ def flat(threads: Sequence[Thread]) -> Iterator[int]:
         if thread.number is not None:
             yield thread.number
         yield from flat(thread.answers)
+
+
+def test_threads_are_written_as_in_the_rfc() -> None:
+    # RFC 5256 section 4.
+    deep = Thread(3, [Thread(6, [Thread(4, [Thread(23)]), Thread(44, [Thread(7, [Thread(96)])])])])
+    assert written(tokens([Thread(2), deep]), range(100)) == b"* THREAD (2)(3 6 (4 23)(44 7 96))\r\n"
+    assert written(tokens([Thread(None, [Thread(3), Thread(5)])]), range(100)) == b"* THREAD ((3)(5))\r\n"
+    assert written(tokens([]), []) == b"* THREAD\r\n"
+    assert written(tokens([Thread(0)]), [17]) == b"* THREAD (17)\r\n"
