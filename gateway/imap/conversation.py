@@ -110,7 +110,7 @@ class Conversation:
             self._count_bad_command()
         else:
             self._bad_commands = 0
-        completion = self._tell_news(rule, read.command, completion)
+        completion = await self._tell_news(rule, read.command, completion)
         self._write_tagged(read.tag, completion)
         if completion.after is not None:
             await completion.after()
@@ -144,7 +144,7 @@ class Conversation:
                 timer.cancel()
             _release(read.command)
 
-    def _tell_news(self, rule: CommandRule, command: Command, completion: Completion) -> Completion:
+    async def _tell_news(self, rule: CommandRule, command: Command, completion: Completion) -> Completion:
         """Tell what is new, as far as the rule allows, ahead of the tagged line; return the line to be written."""
         session = self._session
         if not rule.tells_news or session.user is None or session.state is State.LOGOUT:
@@ -154,6 +154,7 @@ class Conversation:
             session.say_bye("The selected mailbox was deleted or renewed. Please reconnect.")
             return completion
         expunged = session.tell_changes(allow_expunge=rule.may_expunge(command))
+        await session.tell_flags_left()
         session.tell_alert()
         if (
             expunged

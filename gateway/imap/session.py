@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import enum
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -51,6 +52,7 @@ class Session:
         self.tag = ""
         self.is_inside_line = False
         self._told_alert: str | None = None
+        self._has_untold_flags = False
 
     # -- what holds now ------------------------------------------------------------------------------------------------
 
@@ -206,6 +208,7 @@ class Session:
 
     def tell_changes(self, *, allow_expunge: bool) -> bool:
         """Write what happened in the selected mailbox since it was last told; return whether messages went."""
+        self._has_untold_flags = False
         if self.view is None:
             return False
         changes = self.view.catch_up(allow_expunge=allow_expunge)
@@ -219,7 +222,15 @@ class Session:
         if changes.recent is not None:
             self.write(write.recent(changes.recent))
         self.tell_flags(changes.flagged)
+        self._has_untold_flags = changes.has_more
         return bool(changes.expunged)
+
+    async def tell_flags_left(self) -> None:
+        """Write the changes of flags that `tell_changes` has left, where they are many, others having their turns."""
+        while self._has_untold_flags:
+            await self.drain()
+            await asyncio.sleep(0)
+            self.tell_changes(allow_expunge=False)
 
     def tell_alert(self) -> None:
         """Tell the user, once, that an account needs attention (RFC 9051 section 7.1, ALERT)."""

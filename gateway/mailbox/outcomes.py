@@ -22,13 +22,15 @@ class ViewChanges:
     """What a client is to be told, in this order.
 
     `expunged` are (sequence number, UID); each number is right at the moment its own line is sent. `exists` and
-    `recent` are set if they are to be sent. `flagged` hold for the numbering after the expunges.
+    `recent` are set if they are to be sent. `flagged` hold for the numbering after the expunges. With `has_more` there
+    are flags left to be told.
     """
 
     expunged: list[tuple[int, int]] = field(default_factory=list)
     exists: int | None = None
     recent: int | None = None
     flagged: list[FlagRow] = field(default_factory=list)
+    has_more: bool = False
 
     @property
     def is_empty(self) -> bool:

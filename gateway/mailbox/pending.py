@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from itertools import islice
 
 
 class Pending:
@@ -18,21 +19,25 @@ class Pending:
 
     def among(self, uids: Collection[int]) -> set[int]:
         """Return those of the UIDs that wait."""
-        if not self._shared and not self._uids:
-            return set()
-        return self._all().intersection(uids)
+        return set() if self.is_empty else self._all().intersection(uids)
 
     def discard(self, uids: Iterable[int]) -> None:
         """Take back what need not be told."""
         self._all().difference_update(uids)
 
-    def take(self) -> set[int]:
-        """Return all that wait, and let none wait any more."""
-        if not self._shared and not self._uids:
+    def take(self, limit: int) -> set[int]:
+        """Return some that wait, at most `limit`, and let them wait no more."""
+        if self.is_empty:
             return set()
-        taken = self._all()
-        self._uids = set()
+        waiting = self._all()
+        taken = waiting if len(waiting) <= limit else set(islice(waiting, limit))
+        self._uids = set() if taken is waiting else waiting
+        self._uids -= taken
         return taken
+
+    @property
+    def is_empty(self) -> bool:
+        return not self._shared and not self._uids
 
     def _all(self) -> set[int]:
         if self._shared:

@@ -21,7 +21,6 @@ from gateway.mailbox.read_ahead import ReadAhead
 from gateway.mailbox.search import Found, Searcher
 from gateway.mailbox.search_ground import Scope
 from gateway.mailbox.texts import TextReader
-from gateway.mailbox.sorting import Sorter
 from gateway.mailbox.transfer import CopyOutcome, Transfer
 from gateway.store import tombstones
 from gateway.sync.engine import AccountEngine
@@ -32,6 +31,9 @@ from gateway.wire.search import SearchKey
 from gateway.wire.sequence_set import SequenceSet, gaps
 
 __all__ = ["BadSequence", "ExpungeOutcome", "FlagRow", "StoreOutcome", "View", "ViewChanges"]
+
+FLAG_ROWS = 1000
+"""So many changes of flags are told before others have their turn: a few milliseconds' work."""
 
 USUAL_KEYWORDS = ("$Forwarded", "$Junk", "$MDNSent", "$NotJunk")
 """Always listed in FLAGS: Thunderbird uses $Forwarded only where it is announced (RFC 5788 registers them)."""
@@ -166,7 +168,8 @@ class View:
     def catch_up(self, *, allow_expunge: bool) -> ViewChanges:
         """Take over what has happened and return what the client is to be told. No I/O.
 
-        Without `allow_expunge` messages that are gone stay in the view, and keep their numbers.
+        Without `allow_expunge` messages that are gone stay in the view, and keep their numbers. Of changed flags at
+        most `FLAG_ROWS` are told at a time.
         """
         changes = ViewChanges()
         if allow_expunge and self._expunged:
@@ -178,10 +181,11 @@ class View:
             self._claim_recent(new)
             changes.exists = total + len(new)
             changes.recent = len(self._recent)
-        changed = self._changed.take()
+        changed = self._changed.take(FLAG_ROWS)
         if changed:
             changes.flagged = self.flag_rows(sorted(changed.difference(new, self._expunged)))
-        if not self._expunged:
+        changes.has_more = not self._changed.is_empty
+        if not self._expunged and not changes.has_more:
             self._told_modseq = self._mailbox.modseq
         return changes
 
@@ -272,11 +276,6 @@ class View:
         """
         scope = Scope(self.uids, self._recent, saved, self._engine.context.clock.now())
         return await Searcher(self._mailbox, self._engine, scope).run(key)
-
-    @property
-    def sorter(self) -> Sorter:
-        """What sorts and threads the messages that a search has found."""
-        return Sorter(self._mailbox, self._engine)
 
     async def search(self, key: SearchKey, *, saved: Sequence[int] = ()) -> list[int]:
         """Return the UIDs that match, ascending; see `find`."""

@@ -33,7 +33,7 @@ from gateway.sync.hydrate import Hydrator, Prefetch
 from gateway.sync.mailbox_sync import SyncOutcome, list_mailbox, read_changes
 from gateway.sync.polling import Polling
 from gateway.sync.progress import WATCH_TRUST_S, MailboxProgress
-from gateway.sync.retries import WRITE_PAUSE_S, Retries
+from gateway.sync.retries import Retries
 from gateway.sync.schedule import Backoff, Queue, Urgency
 from gateway.sync.sweep import SWEEP_INTERVAL_S, sweep
 from gateway.sync.tree import sync_tree
@@ -178,8 +178,8 @@ class AccountEngine(AccountWrites):
         """Whether the backend tells by itself what happens in the mailbox, and all that it has told is read."""
         progress, age_s, account = self._progress[row.id], self.age_s(row.id), self.context.account
         is_known = age_s is not None and age_s <= WATCH_TRUST_S and progress.error is None and account.is_open
-        is_due = row.id in self._queue or self._wants_tree.is_set() or not self._tree_progress.is_at_rest
-        is_at_rest = is_known and progress.is_at_rest and not is_due
+        is_due = row.id in self._queue or row.id in self._retries or self._wants_tree.is_set()
+        is_at_rest = is_known and not is_due and progress.is_at_rest and self._tree_progress.is_at_rest
         return is_at_rest and isinstance(account.connector, Push) and account.connector.is_watching(MailboxRef(row.ref))
 
     async def set_interest(self, mailbox_ids: frozenset[int]) -> None:
@@ -334,7 +334,7 @@ class AccountEngine(AccountWrites):
             if row is None:
                 self.request_tree()
             elif self.context.write_lock(row.id).locked():
-                self._retries.at_latest(row.id, WRITE_PAUSE_S, Urgency.PUSHED)
+                self._retries.after_write(row.id, self.context.guard)
             else:
                 self.request(row.id, Urgency.PUSHED)
         raise errors.Unavailable("the push channel ended")

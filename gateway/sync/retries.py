@@ -5,10 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+from gateway.sync.guard import WriteGuard
 from gateway.sync.schedule import Urgency
 
-WRITE_PAUSE_S = 0.25
-"""How long news of a mailbox wait while we write to it: most of what there is to read is what we write."""
+WRITE_PAUSE_S = 2.0
+"""How long news of a mailbox wait for a write to it to end.
+
+Most of what there is to read meanwhile is what we write, and it would be read again afterwards.
+"""
 
 
 class Retries:
@@ -23,11 +27,20 @@ class Retries:
         self.drop(mailbox_id)
         self._timers[mailbox_id] = asyncio.get_running_loop().call_later(pause_s, self._ring, mailbox_id, urgency)
 
-    def at_latest(self, mailbox_id: int, pause_s: float, urgency: Urgency) -> None:
-        """Have the mailbox read after the pause, unless it is planned for an earlier time."""
+    def after_write(self, mailbox_id: int, guard: WriteGuard) -> None:
+        """Have a mailbox read that is written to: after the next write, or after `WRITE_PAUSE_S` at the latest."""
         timer = self._timers.get(mailbox_id)
-        if timer is None or timer.when() > asyncio.get_running_loop().time() + pause_s:
-            self.later(mailbox_id, pause_s, urgency)
+        if timer is None or timer.when() > asyncio.get_running_loop().time() + WRITE_PAUSE_S:
+            self.later(mailbox_id, WRITE_PAUSE_S, Urgency.PUSHED)
+            guard.when_written(lambda: self._hurry(mailbox_id))
+
+    def __contains__(self, mailbox_id: int) -> bool:
+        return mailbox_id in self._timers
+
+    def _hurry(self, mailbox_id: int) -> None:
+        if mailbox_id in self._timers:
+            self.drop(mailbox_id)
+            self._request(mailbox_id, Urgency.PUSHED)
 
     def _ring(self, mailbox_id: int, urgency: Urgency) -> None:
         del self._timers[mailbox_id]

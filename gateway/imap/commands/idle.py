@@ -34,7 +34,7 @@ async def idle(session: Session, _: commands.Idle) -> Completion:
     next_heartbeat = loop_time() + session.settings.idle_heartbeat_s
     try:
         while True:
-            _tell(session)
+            await _tell(session)
             if session.state is State.LOGOUT:
                 return ok("Idle ended")
             await session.drain()
@@ -53,10 +53,11 @@ async def idle(session: Session, _: commands.Idle) -> Completion:
             session.view.set_bell(None)
 
 
-def _tell(session: Session) -> None:
+async def _tell(session: Session) -> None:
     if session.view is not None and session.view.is_defunct:
         session.unselect()
         session.say_bye("The selected mailbox was deleted or renewed. Please reconnect.")
         return
     session.tell_changes(allow_expunge=True)
+    await session.tell_flags_left()
     session.tell_alert()

@@ -399,3 +399,21 @@ async def test_storing_what_is_there_already_changes_nothing(stack: Stack) -> No
     outcome = await view.store([1, 2, 3], StoreAction.ADD, ["\\Seen"])
     assert outcome.error is None
     assert view.highestmodseq == before
+
+
+async def test_the_modseq_does_not_run_ahead_of_flags_that_are_left_to_be_told(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.mailbox.view.FLAG_ROWS", 4)
+    view, other = await opened(stack, 10), await stack.open()
+    before = view.highestmodseq
+    await other.store(list(other.uids), StoreAction.ADD, ["\\Flagged"])
+    told: list[int] = []
+    for has_more in (True, True, False):
+        assert view.highestmodseq == before
+        changes = view.catch_up(allow_expunge=True)
+        assert changes.has_more is has_more
+        told += [row.uid for row in changes.flagged]
+    assert sorted(told) == list(view.uids)
+    other.catch_up(allow_expunge=True)
+    assert view.highestmodseq == other.highestmodseq > before

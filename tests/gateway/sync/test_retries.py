@@ -2,6 +2,9 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
+from gateway.sync.guard import WriteGuard
 from gateway.sync.retries import Retries
 from gateway.sync.schedule import Urgency
 
@@ -26,21 +29,24 @@ async def test_what_is_planned_anew_or_dropped_is_not_done_as_planned_before() -
     retries.drop_all()
 
 
-async def test_of_two_plans_the_earlier_one_holds() -> None:
+async def test_news_of_a_mailbox_that_is_written_to_wait_for_the_write() -> None:
     done: list[tuple[int, Urgency]] = []
-    over = asyncio.Event()
+    retries, guard = Retries(lambda *asked: done.append(asked)), WriteGuard()
+    with guard.writing(["a"]):
+        retries.after_write(1, guard)
+        retries.after_write(1, guard)
+        assert done == []
+    assert done == [(1, Urgency.PUSHED)]
+    retries.after_write(2, guard)
+    assert done[1:] == [(2, Urgency.PUSHED)]
 
-    def request(mailbox_id: int, urgency: Urgency) -> None:
-        done.append((mailbox_id, urgency))
-        if len(done) == 2:
-            over.set()
 
-    retries = Retries(request)
+async def test_news_do_not_wait_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.sync.retries.WRITE_PAUSE_S", 0.001)
+    over, guard = asyncio.Event(), WriteGuard()
+    retries = Retries(lambda *_: over.set())
     retries.later(1, 3600.0)
-    retries.at_latest(1, 0.001, Urgency.PUSHED)
-    retries.later(2, 0.0)
-    retries.at_latest(2, 3600.0, Urgency.PUSHED)
-    await over.wait()
-    assert sorted(done) == [(1, Urgency.PUSHED), (2, Urgency.POLLED)]
-    retries.at_latest(2, 0.0, Urgency.PUSHED)
+    with guard.writing(["a"]):
+        retries.after_write(1, guard)
+        await over.wait()
     retries.drop_all()
