@@ -21,6 +21,7 @@ from gateway.mailbox.read_ahead import ReadAhead
 from gateway.mailbox.search import Found, Searcher
 from gateway.mailbox.search_ground import Scope
 from gateway.mailbox.texts import TextReader
+from gateway.mailbox.sorting import Sorter
 from gateway.mailbox.transfer import CopyOutcome, Transfer
 from gateway.store import tombstones
 from gateway.sync.engine import AccountEngine
@@ -276,6 +277,11 @@ class View:
         """
         scope = Scope(self.uids, self._recent, saved, self._engine.context.clock.now())
         return await Searcher(self._mailbox, self._engine, scope).run(key)
+
+    @property
+    def sorter(self) -> Sorter:
+        """What sorts and threads the messages that a search has found."""
+        return Sorter(self._mailbox, self._engine)
 
     async def search(self, key: SearchKey, *, saved: Sequence[int] = ()) -> list[int]:
         """Return the UIDs that match, ascending; see `find`."""
