@@ -55,6 +55,8 @@ class HostileGateway(GatewayProcess):
                 MaildirAccount(LOGIN, PASSWORD, directory / "attacker"),
                 MaildirAccount(VICTIM, PASSWORD, directory / "victim"),
             ],
+            # What is read in the background takes memory too, which would hide what an attack takes.
+            prefetch="none",
         )
 
     def _rendered(self) -> str:
@@ -73,7 +75,7 @@ class HostileGateway(GatewayProcess):
 
     def settle(self, messages: int) -> None:
         """Wait until the attacker's mail is known."""
-        with RawClient.logged_in(self.endpoint(LOGIN)) as client:
+        with RawClient.logged_in(self.endpoint(LOGIN), timeout_s=600) as client:
             eventually(lambda: client.status("INBOX", "MESSAGES"), equals({"MESSAGES": messages}), within_s=600)
 
     # -- connections ---------------------------------------------------------------------------------------------------

@@ -21,6 +21,8 @@ from tests.servers.imap_proxy import imap_proxy
 TIMEOUT_S = 1.0
 """How long the gateway waits for the server."""
 
+_NUMBERS = ("UIDVALIDITY", "UIDNEXT", "MESSAGES")
+
 
 class BlockingImapProxy:
     """A fault proxy in the loop of another thread; see `ImapProxy`."""
@@ -90,24 +92,30 @@ class ImapLine:
         with RawClient.logged_in(self.back) as back:
             return {mailbox: held(back, mailbox) for mailbox in mailboxes}
 
-    def settle(self, *mailboxes: str, within_s: float = 20.0) -> None:
+    def settle(self, *mailboxes: str, within_s: float = 60.0) -> None:
         """Wait until a client sees what the server holds, under the same UIDs."""
-        for mailbox in mailboxes:
-            with RawClient.logged_in(self.back) as back:
-                wanted = _seen(back, mailbox)
-            eventually(partial(self._seen, mailbox), equals(wanted), within_s=within_s)
+        with RawClient.logged_in(self.back) as back, self.client() as counting:
+            for mailbox in mailboxes:
+                wanted, numbers = _seen(back, mailbox), back.status(mailbox, *_NUMBERS)
+                # Cheap, and mostly enough to wait for.
+                eventually(partial(_numbers, counting, mailbox), equals(numbers), within_s=within_s)
+                eventually(partial(self._seen, mailbox), equals(wanted), within_s=within_s)
 
     def _seen(self, mailbox: str) -> object:
         with self.client() as client:
             return _seen(client, mailbox)
 
 
+def _numbers(client: RawClient, mailbox: str) -> dict[str, int] | None:
+    """Return what a client is told of a mailbox; None if that is nothing now."""
+    return client.status(mailbox, *_NUMBERS) if client.command(f'STATUS "{mailbox}" (UIDNEXT)').is_ok else None
+
+
 def _seen(client: RawClient, mailbox: str) -> object:
     """Return what a client sees of a mailbox; None if it cannot be opened or not all of it be read now."""
     if not client.command(f'SELECT "{mailbox}"').is_ok or not client.command("UID FETCH 1:* (BODY.PEEK[])").is_ok:
         return None
-    numbers = client.status(mailbox, "UIDVALIDITY", "UIDNEXT", "MESSAGES")
-    return numbers, held(client, mailbox), client.search()
+    return client.status(mailbox, *_NUMBERS), held(client, mailbox), client.search()
 
 
 class ImapLines:

@@ -45,7 +45,7 @@ KEPT = [message(1), message(2), message(3)]
 NEW = message(7)
 NEWS = message(8)
 LARGE = message(9, lines=4000)
-LINES = 60
+LINES = 50
 GARBAGE = b"\x00\xff\x16\x03\x01 {99999999}\r\n* 0x FETCH ((\r\n))\r\n{tag} MAYBE\r\n+++ATH\r\n"
 
 Outage = Callable[[BlockingImapProxy], AbstractContextManager[None]]
@@ -188,8 +188,9 @@ AFTER_THE_WORK: dict[str, Outage] = {
 UNAVAILABLE = frozenset({"UNAVAILABLE"})
 
 
-def go_through(line: ImapLine, outage: Outage, codes: frozenset[str], *, is_undone: bool) -> None:
+def go_through(fresh: ImapLine, outage: Outage, codes: frozenset[str], *, is_undone: bool) -> None:
     """See that known mail is read during the outage and writes are refused, and that all is well again afterwards."""
+    line = prepared(fresh)
     with line.client() as front, line.client() as idler:
         idler.select("INBOX")
         idling = idler.idle()
@@ -234,7 +235,7 @@ def outcomes(lines: ImapLines) -> Iterator[dict[str, Future[None]]]:
     with ThreadPoolExecutor(len(REFUSALS) + len(UNREACHABLE) + len(AFTER_THE_WORK)) as pool:
 
         def begin(outage: Outage, codes: frozenset[str] = UNAVAILABLE, *, is_undone: bool) -> Future[None]:
-            return pool.submit(go_through, prepared(lines.take()), outage, codes, is_undone=is_undone)
+            return pool.submit(go_through, lines.take(), outage, codes, is_undone=is_undone)
 
         yield {
             **{name: begin(outage, codes, is_undone=True) for name, (outage, codes) in REFUSALS.items()},
