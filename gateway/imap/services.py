@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from gateway.auth.users import UserDirectory
+from gateway.imap.bells import Bells
 from gateway.imap.capability import Offer
 from gateway.imap.limits import ConnectionLimits
 from gateway.imap.settings import ImapSettings
@@ -25,3 +26,4 @@ class ImapServices:
     limits: ConnectionLimits
     tls: ServerTls | None
     version: str
+    bells: Bells = field(default_factory=Bells)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from gateway.imap.capability import Capability
 from gateway.imap.completion import Completion, bad, ok
 from gateway.imap.connection import ShuttingDown
@@ -28,7 +30,7 @@ async def idle(session: Session, _: commands.Idle) -> Completion:
     """
     connection = session.connection
     if session.view is not None:
-        session.view.set_bell(connection.ring)
+        session.view.set_bell(partial(session.services.bells.ring, connection.ring))
     session.write(write.continuation("idling"))
     loop_time = connection.time
     next_heartbeat = loop_time() + session.settings.idle_heartbeat_s
