@@ -29,6 +29,7 @@ LARGE_OCTETS = 25_000_000
 _START_S = 60.0
 _WARM_S = 3600.0
 _IDLE_TICKS = 3
+_QUIET_SECONDS = 5
 _APPENDS_AT_ONCE = 100
 _LISTENERS = 2
 
@@ -268,16 +269,18 @@ def _wait_until_listening(process: subprocess.Popen[bytes], log: Path) -> None:
 
 
 def wait_until_idle(pid: int, ticks_per_s: int = _IDLE_TICKS) -> None:
-    """Wait until the gateway has read what it wants to have read: until it uses next to no CPU for a second.
+    """Wait until the gateway has read what it wants to have read: until it uses next to no CPU for some seconds.
 
-    With many accounts there is always something to look at: then `ticks_per_s` hundredths of a second count as nothing.
+    One second is not enough on a machine with much else to do: it may not have had its turn. With many accounts there
+    is always something to look at: then `ticks_per_s` hundredths of a second count as nothing.
     """
     deadline = time.monotonic() + _WARM_S
-    before = -ticks_per_s - 1
+    before, quiet = -ticks_per_s - 1, 0
     while time.monotonic() < deadline:
         fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
         ticks = int(fields[11]) + int(fields[12])
-        if ticks - before <= ticks_per_s:
+        quiet = quiet + 1 if ticks - before <= ticks_per_s else 0
+        if quiet == _QUIET_SECONDS:
             return
         before = ticks
         time.sleep(1.0)
