@@ -404,7 +404,7 @@ def test_readers_that_stop_in_the_middle_of_a_hundred_thousand_messages(tmp_path
     with gateway.intrude(), unharmed(gateway) as look, ExitStack() as stack:
         socks = [stack.enter_context(gateway.intrude(window=4096)) for _ in range(10)]
         for sock in socks:
-            sock.sendall(b"a FETCH 1:* (FLAGS UID INTERNALDATE RFC822.SIZE)\r\n" * 5)
+            sock.sendall(b"a FETCH 1:* (FLAGS UID INTERNALDATE)\r\n" * 5)
         for sock in socks:
             assert sock.recv(100).startswith(b"* 1 FETCH ")
         for _ in range(100):
