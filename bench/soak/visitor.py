@@ -115,11 +115,14 @@ class Visitor:
         doomed = [copy for copy in here if copy.is_marked]
         live = [copy for copy in here if copy.is_usable]
         deeds = [*_ALWAYS]
+        has_room = len(self._own) < _KEPT
         if live:
             deeds += _WITH_OWN
+            deeds += [(Visitor._copy, 4)] if has_room else [(Visitor._doom, 16)]
         if doomed:
             deeds += [(Visitor._expunge, 20)]
-        deeds += [(Visitor._append, 16)] if len(self._own) < _KEPT else [(Visitor._doom, 16)] if live else []
+        if has_room:
+            deeds += [(Visitor._append, 16)]
         (deed,) = self._random.choices([deed for deed, _ in deeds], [weight for _, weight in deeds])
         await deed(self, doomed if deed is Visitor._expunge else live)
 
@@ -337,7 +340,6 @@ _WITH_OWN: list[tuple[Callable[[Visitor, Sequence[Copy]], Awaitable[None]], int]
     (Visitor._look_at_own, 8),
     (Visitor._store, 14),
     (Visitor._doom, 3),
-    (Visitor._copy, 4),
     (Visitor._move, 7),
 ]
 
