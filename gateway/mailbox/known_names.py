@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from cachetools import LRUCache
 
-from gateway.store.mailboxes import MailboxRow
+from gateway.store.database import Store
+from gateway.store.mailboxes import MailboxRow, mailbox_by_id
 
 _KEPT = 10_000
 
@@ -17,6 +18,14 @@ class KnownNames:
 
     def __init__(self) -> None:
         self._ids: LRUCache[tuple[Owner, str], tuple[int, tuple[str, ...]]] = LRUCache(_KEPT)
+
+    async def row(self, store: Store, owner: Owner, name: str) -> MailboxRow | None:
+        """Return what the store says now of the mailbox of that name; None if the tree has to be looked at."""
+        mailbox_id = self.find(owner, name)
+        if mailbox_id is None:
+            return None
+        fresh = await store.read(lambda tx: mailbox_by_id(tx, mailbox_id))
+        return fresh if self.is_still(owner, name, fresh) else None
 
     def find(self, owner: Owner, name: str) -> int | None:
         """Return the id of the mailbox that had the name."""

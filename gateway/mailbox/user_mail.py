@@ -16,9 +16,10 @@ from gateway.mailbox import names
 from gateway.mailbox.completer import Completer, Needs
 from gateway.mailbox.fetch import BLOCK_ROWS
 from gateway.mailbox.namespace import AccountTree, MailboxEntry, MailboxStatus, Tree
+from gateway.mailbox.statuses import read_statuses
 from gateway.mailbox.transfer import CopyOutcome, Transfer, copy_across, copy_within
 from gateway.mailbox.view import View
-from gateway.store import accounts, mailboxes, placements, totals
+from gateway.store import accounts, mailboxes, placements
 from gateway.store.accounts import AccountRow, AccountState
 from gateway.store.database import Store, Transaction
 from gateway.store.mailboxes import MailboxRow
@@ -176,17 +177,14 @@ class UserMail(Transfer):
         await asyncio.gather(*(engine.freshen_tree(settings.fresh_age_s, settings.fresh_wait_s) for engine in engines))
 
     async def _find(self, name: str, kind: ErrorKind = ErrorKind.NOT_FOUND) -> MailboxRow:
-        known = self._service.names
         owner = tuple([(row.id, row.name, row.is_primary) for row in self._accounts])
-        mailbox_id = known.find(owner, name)
-        if mailbox_id is not None:
-            fresh = await self._service.store.read(lambda tx: mailboxes.mailbox_by_id(tx, mailbox_id))
-            if fresh is not None and known.is_still(owner, name, fresh):
-                return fresh
+        known = await self._service.names.row(self._service.store, owner, name)
+        if known is not None:
+            return known
         row = (await self._tree_with(name)).find(name)
         if row is None or not row.is_selectable:
             raise MailError(kind, "There is no such mailbox.")
-        known.note(owner, name, row)
+        self._service.names.note(owner, name, row)
         return row
 
     # -- looking ------------------------------------------------------------------------------------------------------
@@ -207,8 +205,7 @@ class UserMail(Transfer):
         await self._have_listed([row], self._service.settings.first_listing_wait_s)
         if needs_size:
             await self._find_out_sizes(row)
-        statuses = await self._statuses([row.id], needs_size=needs_size)
-        return statuses[row.id]
+        return (await self._statuses([row.id], needs_size=needs_size))[row.id]
 
     async def statuses(self, wanted: Sequence[str], *, needs_size: bool = False) -> dict[str, MailboxStatus]:
         """Return the counters of many mailboxes as known now, in one read; mailboxes that are gone are left out.
@@ -228,41 +225,7 @@ class UserMail(Transfer):
 
     async def _statuses(self, ids: Sequence[int], *, needs_size: bool) -> dict[int, MailboxStatus]:
         claimed = {mailbox_id: self._service.claimed_uid(mailbox_id) for mailbox_id in ids}
-
-        async def read(tx: Transaction) -> dict[int, tuple[MailboxRow, int, int]]:
-            found = {}
-            for mailbox_id in ids:
-                row = await mailboxes.mailbox_by_id(tx, mailbox_id)
-                if row is not None:
-                    recent = 0
-                    first = max(row.recent_uid, claimed[mailbox_id])
-                    if first < row.uidnext:
-                        recent = await placements.count_from(tx, mailbox_id, first)
-                    found[mailbox_id] = (row, recent, 0)
-            if needs_size and any(row.deleted for row, _, _ in found.values()):
-                for mailbox_id, octets in (await totals.deleted_octets(tx, list(found))).items():
-                    row, recent, _ = found[mailbox_id]
-                    found[mailbox_id] = (row, recent, octets)
-            return found
-
-        # The counters of one mailbox are one row, and a thread would take much longer than reading that.
-        read_rows = self._service.store.read if len(ids) == 1 and not needs_size else self._service.store.read_bulk
-        return {
-            mailbox_id: MailboxStatus(
-                messages=row.messages,
-                recent=recent,
-                uidnext=row.uidnext,
-                uidvalidity=row.uidvalidity,
-                unseen=row.unseen,
-                deleted=row.deleted,
-                size=row.octets,
-                deleted_octets=octets,
-                highestmodseq=row.highestmodseq,
-                append_limit=self._limit_of(row.account_id),
-                mailbox_id=row.object_id,
-            )
-            for mailbox_id, (row, recent, octets) in (await read_rows(read)).items()
-        }
+        return await read_statuses(self._service.store, claimed, self._limit_of, needs_size=needs_size)
 
     async def _find_out_sizes(self, row: MailboxRow) -> None:
         """Make the sum of sizes right: it must not be below that of RFC822.SIZE (RFC 8438 section 2)."""
