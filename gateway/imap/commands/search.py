@@ -13,6 +13,7 @@ from gateway.mailbox.view import View
 from gateway.wire import commands, write
 from gateway.wire.search import And, ModSeqSince, Not, Or, SearchKey, SearchReturn
 from gateway.wire.sequence_set import SequenceSet
+from gateway.wire.write_search import search_marked
 
 CAPABILITIES = (
     Capability(
@@ -50,11 +51,11 @@ async def search(session: Session, command: commands.Search) -> Completion:
         raise
     needs_uids = command.is_uid or needs_modseq or saves
     found = outcome.uids() if needs_uids else []
-    numbers = found if command.is_uid else outcome.sequence_numbers()
     if returns is None:
         modseq = view.max_modseq(found) if needs_modseq and found else None
-        session.write(write.search(numbers, modseq))
+        session.write(write.search(found, modseq) if command.is_uid else search_marked(outcome.marks.octets, modseq))
     elif returns & REPORTED:
+        numbers = found if command.is_uid else outcome.sequence_numbers()
         session.write(_extended(session, command, returns, numbers, modseq_of(view, found, returns, needs_modseq)))
     if saves:
         assert returns is not None

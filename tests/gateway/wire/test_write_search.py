@@ -1,0 +1,31 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.wire import write
+from gateway.wire.write_search import search_marked
+
+
+def numbers_of(marks: bytes) -> list[int]:
+    return [number for number, octet in enumerate(marks, 1) if octet]
+
+
+@given(st.lists(st.booleans(), max_size=40).map(bytes), st.sampled_from([None, 7]))
+def test_marks_are_written_as_the_numbers_are(marks: bytes, modseq: int | None) -> None:
+    assert search_marked(marks, modseq) == write.search(numbers_of(marks), modseq)
+
+
+@pytest.mark.parametrize("marks", [b"\1" * 9000, b"\0" * 9000, bytes(4096) + b"\1" + bytes(4095) + b"\1\0"])
+def test_blocks_join_without_a_seam(marks: bytes) -> None:
+    assert search_marked(marks) == write.search(numbers_of(marks))
+
+
+def test_long_results_are_split_into_lines() -> None:
+    marks = b"\1" * 200_000
+    lines = search_marked(marks, 5).split(b"\r\n")
+    assert max(map(len, lines)) < 1_000_000
+    assert lines.pop() == b""
+    assert [int(word) for line in lines for word in line.split() if word.isdigit()] == numbers_of(marks)
+    assert lines[-1].endswith(b"(MODSEQ 5)")
