@@ -12,6 +12,8 @@ class SortedColumns:
 
     def __init__(self) -> None:
         self.uids = array("I")
+        self.has_keys = False
+        """Whether the keys of all of them are in the store."""
         self.ranks: dict[SortField, array[int]] = {}
         self.orders: dict[tuple[SortCriterion, ...], array[int]] = {}
         self.threads: dict[ThreadAlgorithm, array[int]] = {}
@@ -20,6 +22,7 @@ class SortedColumns:
         """Return itself, emptied if the messages are others now."""
         if self.uids != uids:
             self.uids = uids[:]
+            self.has_keys = False
             self.ranks.clear()
             self.orders.clear()
             self.threads.clear()

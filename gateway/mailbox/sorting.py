@@ -52,13 +52,10 @@ class Sorter:
             MailError: headers have to be read, and the backend cannot give them now.
         """
         fields = {criterion.field for criterion in criteria}
-        if fields - _FROM_LISTING:
-            await self._have_keys()
         if fields & _FROM_LISTING:
             await self._have_listed(date=SortField.ARRIVAL in fields, size=SortField.SIZE in fields)
-        columns = self._mailbox.columns
-        found = self._mailbox.sorted_columns.of(columns.uids)
-        uids = found.uids
+        found = await self._with_keys() if fields - _FROM_LISTING else self._present()
+        columns, uids = self._mailbox.columns, found.uids
         if criteria not in found.orders:
             ranks = {SortField.ARRIVAL: columns.internal_dates[:], SortField.SIZE: columns.sizes[:]}
             for field in fields - _FROM_LISTING:
@@ -95,8 +92,7 @@ class Sorter:
         Raises:
             MailError: headers have to be read, and the backend cannot give them now.
         """
-        await self._have_keys()
-        found = self._mailbox.sorted_columns.of(self._mailbox.columns.uids)
+        found = await self._with_keys()
         uids = found.uids
         if hits.known == uids:
             chosen = list(hits.marks.select(range(len(uids))))
@@ -139,6 +135,20 @@ class Sorter:
                 await completer.complete(entries, Needs(date=date, size=size))
             except errors.ConnectorError as error:
                 raise from_connector(error) from error
+
+    def _present(self) -> SortedColumns:
+        return self._mailbox.sorted_columns.of(self._mailbox.columns.uids)
+
+    async def _with_keys(self) -> SortedColumns:
+        """Return the columns of what is there, once the keys of all of it are known."""
+        found = self._present()
+        if not found.has_keys:
+            uids = found.uids
+            await self._have_keys()
+            found = self._present()
+            # Of what came meanwhile they may be missing: it is sorted as if it had none, and looked at the next time.
+            found.has_keys = found.uids is uids
+        return found
 
     async def _have_keys(self) -> None:
         """See to it that the keys of every message are known, those of mail read by an earlier version too."""
