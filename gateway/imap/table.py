@@ -31,8 +31,8 @@ from gateway.wire import commands as wire
 from gateway.wire import metadata as wire_metadata
 from gateway.wire import quota as wire_quota
 from gateway.wire import rights as wire_rights
-from gateway.wire import sort as wire_sort
 from gateway.wire import search as wire_search
+from gateway.wire import sort as wire_sort
 from gateway.wire.commands import Command
 
 ANY = frozenset({State.NOT_AUTHENTICATED, State.AUTHENTICATED, State.SELECTED})

@@ -26,8 +26,8 @@ from gateway.store.search_index import SearchIndex
 from gateway.sync.bus import ChangeBus
 from gateway.sync.context import AccountContext
 from gateway.sync.engine import AccountEngine, SyncSettings
-from gateway.sync.start_gate import StartGate
 from gateway.sync.hydrate import Prefetch
+from gateway.sync.start_gate import StartGate
 
 log = logging.getLogger(__name__)
 

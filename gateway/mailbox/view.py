@@ -20,8 +20,8 @@ from gateway.mailbox.pending import Pending
 from gateway.mailbox.read_ahead import ReadAhead
 from gateway.mailbox.search import Found, Searcher
 from gateway.mailbox.search_ground import Scope
-from gateway.mailbox.texts import TextReader
 from gateway.mailbox.sorting import Sorter
+from gateway.mailbox.texts import TextReader
 from gateway.mailbox.transfer import CopyOutcome, Transfer
 from gateway.store import tombstones
 from gateway.sync.engine import AccountEngine

@@ -15,7 +15,7 @@ from gateway.store import mailboxes, messages
 from gateway.store.database import Transaction
 from gateway.store.mailboxes import MailboxRow
 from gateway.sync import tree_writer
-from gateway.sync.appender import AppendGroup, Appender, Upload
+from gateway.sync.appender import Appender, AppendGroup, Upload
 from gateway.sync.apply import known_by_refs
 from gateway.sync.bodies import Bodies
 from gateway.sync.context import AccountContext

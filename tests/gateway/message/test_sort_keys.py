@@ -10,7 +10,7 @@ from gateway.message.sort_keys import MAX_KEY_CHARACTERS, MAX_REFERENCES, sort_k
 
 
 def moment(*numbers: int) -> int:
-    return int(datetime(*numbers, tzinfo=UTC).timestamp())  # type: ignore[arg-type]
+    return int(datetime(*numbers, tzinfo=UTC).timestamp())  # type: ignore[arg-type, misc]
 
 
 def test_keys_of_a_reply() -> None:
