@@ -21,8 +21,6 @@ async def known_by_refs(tx: Transaction, mailbox_id: int, refs: Iterable[Message
     return _known(await placements.by_refs(tx, mailbox_id, list(refs)))
 
 
-
-
 def _known(rows: Sequence[tuple[str, int, int, int, str]]) -> dict[MessageRef, Known]:
     return {
         MessageRef(ref): Known(uid, message_id, FlagSet(bits, keywords))
