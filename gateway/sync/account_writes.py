@@ -76,7 +76,8 @@ class AccountWrites(ABC):
         """Carry out a write even if whoever asked for it goes away: the store must learn what the backend has done."""
         task = self._begin(write)
         try:
-            return await asyncio.shield(task)
+            with self.context.lull.writing():
+                return await asyncio.shield(task)
         except asyncio.CancelledError:
             if task.cancelled() and self._is_stopping:
                 raise errors.OutcomeUnknown("the gateway was stopped during a write") from None
@@ -98,8 +99,9 @@ class AccountWrites(ABC):
         group = AppendGroup() if len(uploads) > 1 else None
         uids: list[int] = []
         try:
-            for upload in uploads:
-                uids.append(await self.appender.append(await self.context.fresh(row), upload, group))
+            with self.context.lull.writing():
+                for upload in uploads:
+                    uids.append(await self.appender.append(await self.context.fresh(row), upload, group))
         except asyncio.CancelledError:
             if not self._is_stopping:
                 self._begin(self._settle()).add_done_callback(_log_failure)

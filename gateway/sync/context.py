@@ -18,6 +18,7 @@ from gateway.store.mailboxes import MailboxRow
 from gateway.store.search_index import AccountIndex
 from gateway.sync.bus import ChangeBus, FlagsChanged, MailboxChanged
 from gateway.sync.guard import WriteGuard
+from gateway.sync.lull import Lull
 from gateway.sync.reconcile import FlagPolicy
 from gateway.sync.start_gate import StartGate
 
@@ -30,7 +31,7 @@ class AccountContext:
     older must not be applied last. `listed_uidnext` is what the last listing said of mailboxes whose UIDs pass through.
     `listed_at` is when messages were last listed in full, by the monotonic clock. `spared` are messages in no mailbox
     that the last sweep left for the next. `search` is its part of the search index, if there is one; `on_learned`
-    is told which messages have been read.
+    is told which messages have been read. `lull` says when sessions have stopped writing for a moment.
     """
 
     account: Account
@@ -49,6 +50,10 @@ class AccountContext:
     read_mailbox: Callable[[int], Awaitable[bool]] | None = None
     search: AccountIndex | None = None
     on_learned: Callable[[Collection[int]], None] | None = None
+    lull: Lull = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.lull = Lull(self.clock)
 
     @property
     def account_id(self) -> int:

@@ -107,6 +107,7 @@ class Hydrator:
             for row in await self._listed_mailboxes():
                 await self._nobody_waits.wait()
                 await self._listings_settled()
+                await self._context.lull.wait()
                 if is_busy():
                     break
                 # In a turn of its own: a session may come to wait for just this.

@@ -185,6 +185,7 @@ class Indexer:
 
     async def _fill_some(self, row: MailboxRow, rows: Sequence[IndexableRow]) -> None:
         for step in _steps(await self._tasks(rows)):
+            await self._context.lull.wait()
             began = perf_counter()
             await self._index_step(row, step)
             # As long as the work was: whoever else wants the interpreter or the disk has it half of the time.

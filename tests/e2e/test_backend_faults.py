@@ -362,7 +362,9 @@ def is_read_whole(front: RawClient, uid: int) -> bool:
 
 
 @pytest.mark.parametrize("section", [b"BODY.PEEK[HEADER]", b"FLAGS"])
-@pytest.mark.parametrize("fault", [Cut(10, in_literal=True), lengths_off_by(-7), lengths_off_by(7)], ids=["cut", "shorter", "longer"])
+@pytest.mark.parametrize(
+    "fault", [Cut(10, in_literal=True), lengths_off_by(-7), lengths_off_by(7)], ids=["cut", "shorter", "longer"]
+)
 def test_a_first_reading_that_breaks_is_made_again(line: ImapLine, section: bytes, fault: ImapFault) -> None:
     line.proxy.fail(fault, when=fetches(section), times=2)
     for number in (11, 12, 13):
