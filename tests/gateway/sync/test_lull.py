@@ -39,6 +39,7 @@ def test_a_burst_that_does_not_end_is_not_waited_for_for_ever() -> None:
                     await asyncio.sleep(QUIET_S / 10)
 
         writing = asyncio.create_task(write())
+        await asyncio.sleep(QUIET_S)
         began = clock.monotonic()
         await lull.wait()
         assert PATIENCE_S - QUIET_S < clock.monotonic() - began < PATIENCE_S + QUIET_S
