@@ -9,7 +9,6 @@ from itertools import chain
 from operator import attrgetter
 from typing import Any
 
-from gateway.imap.errors import ClientError
 from gateway.mailbox.column_block import Column, ColumnBlock
 from gateway.mailbox.fetch import FetchRow, Needs
 from gateway.message.headers import field_selector
@@ -71,13 +70,31 @@ class BodyItem:
 
 
 @dataclass(frozen=True, slots=True)
+class BinaryItem:
+    """A part with its transfer encoding undone (RFC 3516), or if `is_size` the number of its octets then."""
+
+    name: bytes
+    part: tuple[int, ...]
+    partial: tuple[int, int] | None
+    is_size: bool
+    column: None = None
+
+    @property
+    def template(self) -> bytes:
+        return self.name + b" %b"
+
+
+PlannedItem = RowItem | BodyItem | BinaryItem
+
+
+@dataclass(frozen=True, slots=True)
 class FetchPlan:
     """A FETCH, made ready: the items in the order asked, as clients that split answers by position expect.
 
     `marks_seen`: one of the items sets \\Seen.
     """
 
-    items: tuple[RowItem | BodyItem, ...]
+    items: tuple[PlannedItem, ...]
     needs: Needs
     marks_seen: bool
     line: bytes
@@ -103,7 +120,7 @@ class FetchPlan:
 
     def block_writer(self) -> Callable[[ColumnBlock], bytes]:
         """Return what writes the lines of a whole block by one template; only if there are `columns`."""
-        items, line = self.items, self.line
+        items, line = [item for item in self.items if not isinstance(item, BinaryItem)], self.line
         # All blocks but the last are of one length.
         lines: dict[int, bytes] = {}
 
@@ -122,9 +139,6 @@ def plan(items: tuple[FetchItem, ...], *, with_uid: bool, with_modseq: bool) -> 
     """Make a plan, or give the one made before: clients ask for few different things.
 
     UID and MODSEQ are added where the command implies them and does not ask for them.
-
-    Raises:
-        ClientError: an item that is not offered.
     """
     asked = list(items)
     if with_uid and FetchAttribute.UID not in asked:
@@ -146,15 +160,17 @@ _IN_BODY = {
 }
 
 
-def _planned(item: FetchItem) -> RowItem | BodyItem:
+def _planned(item: FetchItem) -> PlannedItem:
     name = write_fetch.item_name(item)
     match item:
         case BodySection(section, partial):
             if not section.part and section.text in _OF_HEADER:
                 return _header_item(name, section, partial)
             return BodyItem(name, section, partial)
-        case BinarySection() | BinarySize():
-            raise ClientError("BINARY is not offered")
+        case BinarySection(part, partial):
+            return BinaryItem(name, part, partial, is_size=False)
+        case BinarySize(part):
+            return BinaryItem(name, part, None, is_size=True)
         case FetchAttribute():
             if item in _IN_BODY:
                 return BodyItem(name, _IN_BODY[item], None)
@@ -225,7 +241,7 @@ def _header_item(name: bytes, section: Section, partial: tuple[int, int] | None)
     return RowItem(name + b" %b", value, Column.HEADER, literal)
 
 
-def _needs(asked: Iterable[FetchItem], planned: Iterable[RowItem | BodyItem]) -> Needs:
+def _needs(asked: Iterable[FetchItem], planned: Iterable[PlannedItem]) -> Needs:
     attributes = {item for item in asked if isinstance(item, FetchAttribute)}
     return Needs(
         date=FetchAttribute.INTERNALDATE in attributes,
@@ -233,7 +249,7 @@ def _needs(asked: Iterable[FetchItem], planned: Iterable[RowItem | BodyItem]) ->
         envelope=FetchAttribute.ENVELOPE in attributes,
         structure=bool(attributes & {FetchAttribute.BODY, FetchAttribute.BODYSTRUCTURE}),
         header=FetchAttribute.RFC822_HEADER in attributes or any(map(_is_of_header, asked)),
-        body=any(isinstance(item, BodyItem) for item in planned),
+        body=any(isinstance(item, BodyItem | BinaryItem) for item in planned),
         object_ids=bool(attributes & {FetchAttribute.EMAILID, FetchAttribute.THREADID}),
         gmail_ids=bool(attributes & {FetchAttribute.X_GM_MSGID, FetchAttribute.X_GM_THRID}),
         labels=FetchAttribute.X_GM_LABELS in attributes,

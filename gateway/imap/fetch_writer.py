@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 from gateway.errors import ErrorKind, MailError
 from gateway.imap.connection import BLOCK, ConnectionLost
-from gateway.imap.fetch_plan import WHOLE, BodyItem, FetchPlan, RowItem
+from gateway.imap.decoded import Decoded
+from gateway.imap.fetch_plan import WHOLE, BinaryItem, BodyItem, FetchPlan, RowItem
 from gateway.imap.session import Session
 from gateway.mailbox.column_block import Column
 from gateway.mailbox.fetch import Body, FetchRow
+from gateway.message.binary import UnknownEncoding
 from gateway.message.sections import Span, locate
 from gateway.wire import write_fetch
 from gateway.wire.commands import StoreAction
@@ -36,8 +38,9 @@ _HOPELESS = frozenset({ErrorKind.UNAVAILABLE, ErrorKind.RATE_LIMITED, ErrorKind.
 
 
 class FetchWriter:
-    """Writes what one FETCH asks for. Afterwards `missing` says how many messages had nothing to show any more, and
-    `error` what went wrong with the first of those that could not be shown."""
+    """Writes what one FETCH asks for. Afterwards `missing` says how many messages had nothing to show any more, `error`
+    what went wrong with the first of those that could not be shown, and `has_unknown_encoding` whether something was
+    to be decoded that could not be."""
 
     def __init__(self, session: Session, plan: FetchPlan) -> None:
         self._session = session
@@ -45,6 +48,7 @@ class FetchWriter:
         self._view = session.require_view()
         self.missing = 0
         self.error: MailError | None = None
+        self.has_unknown_encoding = False
 
     async def write(self, uids: Sequence[int]) -> None:
         """Write the messages, ascending.
@@ -126,16 +130,16 @@ class FetchWriter:
                 self.error = self.error or error
             return False
         try:
+            # This too is found out before the line is begun.
+            decoded = [
+                Decoded(body, item.part, item.partial) for item in self._plan.items if isinstance(item, BinaryItem)
+            ]
             with self._session.inside_line():
-                self._session.write(write_fetch.open_line(row.sequence_number))
-                for position, item in enumerate(self._plan.items):
-                    if position:
-                        self._session.write(b" ")
-                    if isinstance(item, RowItem):
-                        self._session.write(item.render(row))
-                    else:
-                        await self._write_item(item, body)
-                self._session.write(write_fetch.CLOSE_LINE)
+                await self._write_line(row, body, decoded)
+        except UnknownEncoding as error:
+            log.info("UID %d of %s: %s", row.uid, self._view.name, error)
+            self.has_unknown_encoding = True
+            return False
         except ConnectionLost:
             raise
         except Exception as error:
@@ -147,6 +151,35 @@ class FetchWriter:
             await row.body.__aexit__(None, None, None)
         await self._session.drain()
         return True
+
+    async def _write_line(self, row: FetchRow, body: Body, decoded: Iterable[Decoded]) -> None:
+        self._session.write(write_fetch.open_line(row.sequence_number))
+        rest = iter(decoded)
+        for position, item in enumerate(self._plan.items):
+            if position:
+                self._session.write(b" ")
+            if isinstance(item, RowItem):
+                self._session.write(item.render(row))
+            elif isinstance(item, BinaryItem):
+                await self._write_decoded(item, next(rest))
+            else:
+                await self._write_item(item, body)
+        self._session.write(write_fetch.CLOSE_LINE)
+
+    async def _write_decoded(self, item: BinaryItem, content: Decoded) -> None:
+        if content.is_missing:
+            # The grammar has no NIL for a size (RFC 9051 section 9, `msg-att-static`).
+            self._session.write(item.name + (b" 0" if item.is_size else b" NIL"))
+            return
+        await content.measure()
+        if item.is_size:
+            self._session.write(b"%b %d" % (item.name, content.size))
+            return
+        start = write_fetch.literal_start(content.length, is_binary=content.has_nul)
+        self._session.write(b"%b %b" % (item.name, start))
+        async for piece in content.wanted():
+            self._session.write(piece)
+            await self._session.drain()
 
     async def _write_item(self, item: BodyItem, body: Body) -> None:
         place = Span(0, body.size) if item.section == WHOLE else locate(body.part, item.section, body.buffer)

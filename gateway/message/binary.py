@@ -27,20 +27,13 @@ class UnknownEncoding(Exception):
 
 
 def decode_part(root: Part, numbers: tuple[int, ...], buffer: Buffer) -> bytes | None:
-    """Return the content of a part as BINARY shows it; None (NIL) if there is no such part.
-
-    No numbers mean the whole message. Multiparts and messages come as they are: they are never encoded (RFC 2045
-    section 6.4). The result may hold NUL.
+    """Return the content of a part as BINARY shows it (see `iter_section`); None (NIL) if there is no such part.
 
     Raises:
         UnknownEncoding: see there.
     """
-    part = root.child(numbers)
-    if part is None:
-        return None
-    if not numbers:
-        return take(buffer, part.header_start, part.end)
-    return b"".join(iter_decoded(part, buffer))
+    pieces = iter_section(root, numbers, buffer)
+    return None if pieces is None else b"".join(pieces)
 
 
 def decoded_size(root: Part, numbers: tuple[int, ...], buffer: Buffer) -> int | None:
@@ -49,12 +42,25 @@ def decoded_size(root: Part, numbers: tuple[int, ...], buffer: Buffer) -> int | 
     Raises:
         UnknownEncoding: see there.
     """
+    pieces = iter_section(root, numbers, buffer)
+    return None if pieces is None else sum(map(len, pieces))
+
+
+def iter_section(root: Part, numbers: tuple[int, ...], buffer: Buffer) -> Iterator[bytes] | None:
+    """Return what yields the content of a part as BINARY shows it, in pieces of about 256 KiB at most.
+
+    No numbers mean the whole message. Multiparts and messages come as they are: they are never encoded (RFC 2045
+    section 6.4). The content may hold NUL. None (NIL) if there is no such part.
+
+    Raises:
+        UnknownEncoding: see there; before anything is yielded.
+    """
     part = root.child(numbers)
     if part is None:
         return None
     if not numbers:
-        return part.end - part.header_start
-    return sum(map(len, iter_decoded(part, buffer)))
+        return _lines(buffer, part.header_start, part.end)
+    return iter_decoded(part, buffer)
 
 
 def iter_decoded(part: Part, buffer: Buffer) -> Iterator[bytes]:

@@ -1,17 +1,17 @@
-"""FETCH (RFC 9051 section 6.4.5, RFC 3501 section 6.4.5, RFC 7162 sections 3.1.4 and 3.2.6)."""
+"""FETCH (RFC 9051 section 6.4.5, RFC 3501 section 6.4.5, RFC 7162 sections 3.1.4 and 3.2.6, RFC 3516)."""
 
 from __future__ import annotations
 
 from gateway.imap import errors
 from gateway.imap.capability import Capability, Situation
-from gateway.imap.completion import Completion, ok
+from gateway.imap.completion import Completion, no, ok
 from gateway.imap.errors import ClientError
 from gateway.imap.fetch_plan import plan
 from gateway.imap.fetch_writer import FetchWriter
 from gateway.imap.session import Session
 from gateway.wire import commands, write
 from gateway.wire.codes import Code
-from gateway.wire.fetch import FetchAttribute
+from gateway.wire.fetch import BinarySection, BinarySize, FetchAttribute
 from gateway.wire.sequence_set import SequenceSet
 
 
@@ -19,8 +19,20 @@ def _labels_exist(situation: Situation) -> bool:
     return situation.is_authenticated and situation.has_gmail_ids
 
 
+def _asks_decoded(command: commands.Command) -> bool:
+    return isinstance(command, commands.Fetch) and any(
+        isinstance(item, BinarySection | BinarySize) for item in command.items
+    )
+
+
 CAPABILITIES = (
     Capability("OBJECTID", "RFC 8474", "MAILBOXID, EMAILID and THREADID; see below"),
+    Capability(
+        "BINARY",
+        "RFC 3516",
+        "Base64 and quoted-printable undone; messages with parts in other encodings are left out, with UNKNOWN-CTE",
+        is_used_by=_asks_decoded,
+    ),
     Capability(
         "X-GM-EXT-1",
         "Gmail's IMAP extensions",
@@ -53,6 +65,8 @@ async def fetch(session: Session, command: commands.Fetch) -> Completion:
         await writer.write(uids)
     if writer.error is not None:
         return errors.completion_of(writer.error)
+    if writer.has_unknown_encoding:
+        return no("A part is encoded in a way that is not known here", Code.UNKNOWN_CTE.value)
     if writer.missing:
         return ok("Fetch completed, some messages are gone", Code.EXPUNGEISSUED.value)
     return ok("Fetch completed")

@@ -21,6 +21,7 @@ def test_these_are_offered_to_a_user() -> None:
     assert set(OFFER.names(USER)) == {
         "ACL",
         "APPENDLIMIT=1000",
+        "BINARY",
         "CATENATE",
         "CHILDREN",
         "CONDSTORE",

@@ -6,12 +6,11 @@ from typing import cast
 
 import pytest
 
-from gateway.imap.errors import ClientError
-from gateway.imap.fetch_plan import BodyItem, RowItem, plan
+from gateway.imap.fetch_plan import BinaryItem, BodyItem, RowItem, plan
 from gateway.mailbox.column_block import Column, ColumnBlock, Texts
 from gateway.mailbox.fetch import FetchRow, Needs
 from gateway.mailbox.open_mailbox import OpenMailbox
-from gateway.wire.fetch import BinarySection, BodySection, FetchAttribute, FetchItem, Section, SectionText
+from gateway.wire.fetch import BinarySection, BinarySize, BodySection, FetchAttribute, FetchItem, Section, SectionText
 
 HEADER = b"From: a@example.org\r\nSubject: Hi\r\n there\r\nTo: b@example.org\r\n\r\n"
 ROW = FetchRow(
@@ -127,9 +126,15 @@ def test_a_plan_with_a_body_has_no_row_writer() -> None:
     assert made.items[0].render(ROW) == b"UID 77"
 
 
-def test_binary_is_refused_as_it_is_not_advertised() -> None:
-    with pytest.raises(ClientError):
-        plan((BinarySection((1,)),), with_uid=False, with_modseq=False)
+def test_what_is_to_be_decoded_is_cut_out_of_the_body() -> None:
+    made = plan((BinarySection((1,), (2, 3)), BinarySize((4,))), with_uid=False, with_modseq=False)
+    assert made.items == (
+        BinaryItem(b"BINARY[1]<2>", (1,), (2, 3), is_size=False),
+        BinaryItem(b"BINARY.SIZE[4]", (4,), None, is_size=True),
+    )
+    assert made.needs.body
+    assert made.columns() is None
+    assert made.row_writer() is None
 
 
 def test_what_was_asked_before_has_the_same_plan() -> None:
