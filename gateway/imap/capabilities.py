@@ -17,6 +17,7 @@ from gateway.imap.commands import (
     metadata,
     misc,
     quota,
+    multisearch,
     rights,
     search,
     select,
@@ -50,4 +51,5 @@ OFFER: Final = Offer(
         *search.CAPABILITIES,
         *sort.CAPABILITIES,
     )
+        *multisearch.CAPABILITIES,
 )

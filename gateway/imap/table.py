@@ -19,6 +19,7 @@ from gateway.imap.commands import (
     metadata,
     misc,
     quota,
+    multisearch,
     rights,
     search,
     select,
@@ -35,6 +36,7 @@ from gateway.wire import search as wire_search
 from gateway.wire import sort as wire_sort
 from gateway.wire.commands import Command
 
+from gateway.wire.multisearch import MultiSearch
 ANY = frozenset({State.NOT_AUTHENTICATED, State.AUTHENTICATED, State.SELECTED})
 STRANGER = frozenset({State.NOT_AUTHENTICATED})
 LOGGED_IN = frozenset({State.AUTHENTICATED, State.SELECTED})
@@ -68,7 +70,7 @@ class CommandRule:
 
     def may_expunge(self, command: Command) -> bool:
         """Say whether EXPUNGE or VANISHED may be sent at the end of this very command."""
-        has_numbers = isinstance(command, wire.Search) and wire_search.has_numbers(command.key)
+        has_numbers = isinstance(command, wire.Search | MultiSearch) and wire_search.has_numbers(command.key)
         return not (self.holds_expunges and (has_numbers or self.uses_sequence_numbers(command)))
 
 
@@ -109,6 +111,7 @@ TABLE: Mapping[type[Command], CommandRule] = MappingProxyType(
         wire.Search: CommandRule(search.search, SELECTED, takes_numbers=True, holds_expunges=True),
         wire_sort.Sort: CommandRule(sort.sort, SELECTED, takes_numbers=True, holds_expunges=True),
         wire_sort.Thread: CommandRule(sort.thread, SELECTED, takes_numbers=True, holds_expunges=True),
+        MultiSearch: CommandRule(multisearch.multisearch, LOGGED_IN, holds_expunges=True),
         wire.Fetch: CommandRule(fetch.fetch, SELECTED, takes_numbers=True, holds_expunges=True),
         wire.Store: CommandRule(store.store, SELECTED, takes_numbers=True, holds_expunges=True),
         wire.StoreLabels: CommandRule(store.store_labels, SELECTED, takes_numbers=True, holds_expunges=True),

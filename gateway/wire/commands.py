@@ -14,6 +14,7 @@ from typing import Protocol
 from gateway.wire.fetch import FetchItem
 from gateway.wire.gmail import Label
 from gateway.wire.metadata import GetMetadata, SetMetadata
+from gateway.wire.multisearch import MultiSearch
 from gateway.wire.quota import GetQuota, GetQuotaRoot, SetQuota
 from gateway.wire.rights import GetAcl, ListRights, MyRights, SetAcl
 from gateway.wire.search import SearchKey, SearchReturn
@@ -370,6 +371,7 @@ Command = (
     | Store
     | StoreLabels
     | Copy
+    | MultiSearch
     | GetQuota
     | GetQuotaRoot
     | SetQuota

@@ -5,7 +5,8 @@ from __future__ import annotations
 from functools import lru_cache
 from itertools import chain, compress
 
-from gateway.wire.write import SEARCH_NUMBERS_PER_LINE
+from gateway.wire.strings import quote
+from gateway.wire.write import SEARCH_NUMBERS_PER_LINE, mailbox
 
 _BLOCK = 4096
 _KEPT_BLOCKS = 64
@@ -36,3 +37,9 @@ def search_marked(marks: bytes, modseq: int | None = None) -> bytes:
 def _written(block: int) -> tuple[bytes, ...]:
     """Return the numbers of a block, each with a space before it; some 170 KB."""
     return tuple(b" %d" % number for number in range(block * _BLOCK + 1, (block + 1) * _BLOCK + 1))
+
+
+def of_mailbox(esearch: bytes, tag: str, name: str, uidvalidity: int, *, utf8: bool = False) -> bytes:
+    """`* ESEARCH (TAG "a1" MAILBOX "name" UIDVALIDITY 7) UID ...` from what `write.esearch` gave (RFC 7377)."""
+    head = b"* ESEARCH (TAG %b" % quote(tag.encode("ascii"))
+    return b"%b MAILBOX %b UIDVALIDITY %d%b" % (head, mailbox(name, utf8=utf8), uidvalidity, esearch[len(head) :])

@@ -6,7 +6,20 @@ import re
 from collections.abc import Callable
 
 from gateway.wire import commands
-from gateway.wire.parser import append, fetch, listing, mailboxes, metadata, quota, rights, search, session, sort, store
+from gateway.wire.parser import (
+    append,
+    fetch,
+    listing,
+    mailboxes,
+    metadata,
+    multisearch,
+    quota,
+    rights,
+    search,
+    session,
+    sort,
+    store,
+)
 from gateway.wire.parser.cursor import Cursor, SyntaxFault
 
 # 1*<any ASTRING-CHAR except "+">, bounded, as it is sent back.
@@ -66,6 +79,7 @@ _COMMANDS: dict[str, Callable[[Cursor], commands.Command]] = {
     "DELETEACL": rights.read_delete_acl,
     "ENABLE": session.read_enable,
     "EXAMINE": lambda cursor: mailboxes.read_select(cursor, is_examine=True),
+    "ESEARCH": multisearch.read_multisearch,
     "EXPUNGE": lambda cursor: commands.Expunge(),
     "FETCH": lambda cursor: fetch.read_fetch(cursor, is_uid=False),
     "GETACL": rights.read_get_acl,

@@ -43,6 +43,7 @@ def test_these_are_offered_to_a_user() -> None:
         "MOVE",
         "MULTIAPPEND",
         "NAMESPACE",
+        "MULTISEARCH",
         "OBJECTID",
         "QRESYNC",
         "QUOTA",

@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.wire import write
-from gateway.wire.write_search import search_marked
+from gateway.wire.sequence_set import SequenceSet
+from gateway.wire.write_search import of_mailbox, search_marked
 
 
 def numbers_of(marks: bytes) -> list[int]:
@@ -29,3 +30,18 @@ def test_long_results_are_split_into_lines() -> None:
     assert lines.pop() == b""
     assert [int(word) for line in lines for word in line.split() if word.isdigit()] == numbers_of(marks)
     assert lines[-1].endswith(b"(MODSEQ 5)")
+
+
+def test_a_result_is_told_with_its_mailbox() -> None:
+    # RFC 7377 section 3
+    response = write.esearch("tag1", is_uid=True, found=SequenceSet(((3002, 3002), (4004, 4004))))
+    assert of_mailbox(response, "tag1", "folder2/banana", 503) == (
+        b'* ESEARCH (TAG "tag1" MAILBOX "folder2/banana" UIDVALIDITY 503) UID ALL 3002,4004\r\n'
+    )
+
+
+def test_names_are_written_as_the_client_reads_them() -> None:
+    response = write.esearch("a)", is_uid=True, count=2)
+    assert of_mailbox(response, "a)", "Ü", 1) == b'* ESEARCH (TAG "a)" MAILBOX "&ANw-" UIDVALIDITY 1) UID COUNT 2\r\n'
+    told = of_mailbox(response, "a)", "Ü", 1, utf8=True)
+    assert told == '* ESEARCH (TAG "a)" MAILBOX "Ü" UIDVALIDITY 1) UID COUNT 2\r\n'.encode()

@@ -1,0 +1,28 @@
+"""Searching several mailboxes with one command (RFC 7377)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gateway.wire.mailbox_filter import FilterKind, MailboxFilter
+from gateway.wire.search import SearchKey, SearchReturn
+
+
+@dataclass(frozen=True, slots=True)
+class MultiSearch:
+    """ESEARCH. `sources` is never empty: without them the selected mailbox is meant. `RETURN ()` has become {ALL}."""
+
+    key: SearchKey
+    sources: tuple[MailboxFilter, ...] = (MailboxFilter(FilterKind.SELECTED),)
+    returns: frozenset[SearchReturn] = frozenset({SearchReturn.ALL})
+    charset: str | None = None
+
+    @property
+    def wants_selected(self) -> bool:
+        """Whether the selected mailbox is named as such, so that one has to be selected."""
+        return any(source.kind is FilterKind.SELECTED for source in self.sources)
+
+    @property
+    def wants_others(self) -> bool:
+        """Whether other mailboxes than the selected one may be meant."""
+        return any(source.kind is not FilterKind.SELECTED for source in self.sources)
