@@ -49,7 +49,7 @@ OFFER: Final = Offer(
         *copy_move.CAPABILITIES,
         *fetch.CAPABILITIES,
         *search.CAPABILITIES,
+        *multisearch.CAPABILITIES,
         *sort.CAPABILITIES,
     )
-        *multisearch.CAPABILITIES,
 )

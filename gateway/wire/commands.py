@@ -365,13 +365,13 @@ Command = (
     | Close
     | Expunge
     | Search
+    | MultiSearch
     | Sort
     | Thread
     | Fetch
     | Store
     | StoreLabels
     | Copy
-    | MultiSearch
     | GetQuota
     | GetQuotaRoot
     | SetQuota
