@@ -14,6 +14,7 @@ from gateway.mailbox.fetch import FetchRow, Needs
 from gateway.message.headers import field_selector
 from gateway.message.structure import render_plain_body
 from gateway.wire import gmail, write_fetch
+from gateway.wire.dates import format_save_dates
 from gateway.wire.fetch import BinarySection, BinarySize, BodySection, FetchAttribute, FetchItem, Section, SectionText
 
 WHOLE = Section()
@@ -195,6 +196,7 @@ _VALUES: dict[FetchAttribute, Callable[[FetchRow], Any]] = {
     FetchAttribute.MODSEQ: attrgetter("modseq"),
     FetchAttribute.EMAILID: lambda row: write_fetch.object_id(row.email_id),
     FetchAttribute.THREADID: lambda row: write_fetch.object_id(row.thread_id),
+    FetchAttribute.SAVEDATE: lambda row: format_save_dates((row.save_date,))[0],
     FetchAttribute.X_GM_MSGID: lambda row: gmail.number(row.gmail_message_id),
     FetchAttribute.X_GM_THRID: lambda row: gmail.number(row.gmail_thread_id),
     FetchAttribute.X_GM_LABELS: lambda row: gmail.label_list(row.labels),
@@ -211,6 +213,7 @@ _COLUMNS = {
     FetchAttribute.FLAGS: Column.FLAGS,
     FetchAttribute.MODSEQ: Column.MODSEQ,
     FetchAttribute.INTERNALDATE: Column.INTERNAL_DATE,
+    FetchAttribute.SAVEDATE: Column.SAVE_DATE,
     FetchAttribute.RFC822_SIZE: Column.SIZE,
     FetchAttribute.ENVELOPE: Column.ENVELOPE,
     FetchAttribute.BODYSTRUCTURE: Column.STRUCTURE,

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from gateway.mailbox.columns import UNKNOWN
-from gateway.wire.dates import format_internal_dates
+from gateway.wire.dates import format_internal_dates, format_save_dates
 
 if TYPE_CHECKING:
     from gateway.mailbox.open_mailbox import OpenMailbox
@@ -29,6 +29,7 @@ class Column(enum.Enum):
     FLAGS = "flags"
     MODSEQ = "modseq"
     INTERNAL_DATE = "internal date"
+    SAVE_DATE = "save date"
     SIZE = "size"
     ENVELOPE = "envelope"
     STRUCTURE = "structure"
@@ -84,6 +85,8 @@ class ColumnBlock:
                 return columns.sizes[place]
             case Column.INTERNAL_DATE:
                 return format_internal_dates(columns.internal_dates[place], columns.zones[place])
+            case Column.SAVE_DATE:
+                return format_save_dates(columns.save_dates[place])
             case Column.FLAGS:
                 return self._flags()
             case _:

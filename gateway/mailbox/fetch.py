@@ -46,7 +46,7 @@ class FetchRow:
     `size` is the exact number of octets, or `UNKNOWN` where it was not asked for. `internal_date` is empty where it was
     not asked for. `header` is the raw header block.
     `email_id` and `thread_id` are the ids of RFC 8474, `gmail_message_id` and `gmail_thread_id` those of X-GM-EXT-1;
-    None where they were not asked for or there is none.
+    None where they were not asked for or there is none. `save_date` is in Unix seconds, or `UNKNOWN`.
     """
 
     sequence_number: int
@@ -64,6 +64,7 @@ class FetchRow:
     gmail_message_id: int | None = None
     gmail_thread_id: int | None = None
     labels: Sequence[Label] = ()
+    save_date: int = UNKNOWN
 
 
 class Body:
@@ -177,6 +178,7 @@ class FetchReader:
                     gmail_message_id,
                     gmail_thread_id,
                     values.labels.get(key, ()),
+                    entry.save_date,
                 )
             )
         return rows

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime, timedelta, timezone
 from functools import lru_cache
+from itertools import repeat
 
 _MONTHS = (b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec")
 _MONTH_NUMBERS = {month.lower(): number for number, month in enumerate(_MONTHS, start=1)}
@@ -83,6 +84,15 @@ def format_internal_dates(seconds: Iterable[int], zones: Iterable[int]) -> list[
         minute, second = divmod(second, 60)
         dates.append(b"%b%b%02d%b" % (_day(day), _minute(minute), second, _zone(zone)))
     return dates
+
+
+def format_save_dates(seconds: Sequence[int]) -> list[bytes]:
+    """Return `date-time` with its quotes, in UTC, for many moments in Unix seconds; NIL for negative ones, which stand
+    for what is not known (RFC 8514 section 4.2)."""
+    dates = format_internal_dates(seconds, repeat(0, len(seconds)))
+    if min(seconds, default=0) >= 0:
+        return dates
+    return [b"NIL" if moment < 0 else shown for moment, shown in zip(seconds, dates, strict=True)]
 
 
 @lru_cache(maxsize=20_000)

@@ -1,4 +1,4 @@
-"""What a client can ask of FETCH (RFC 9051 section 6.4.5, RFC 3501 section 6.4.5, RFC 7162, 3516, 8474, X-GM-EXT-1)."""
+"""What a client can ask of FETCH (RFC 9051 and RFC 3501 section 6.4.5, RFC 7162, 3516, 8474, 8514, X-GM-EXT-1)."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ class FetchAttribute(enum.Enum):
     MODSEQ = b"MODSEQ"
     EMAILID = b"EMAILID"
     THREADID = b"THREADID"
+    SAVEDATE = b"SAVEDATE"
     X_GM_MSGID = b"X-GM-MSGID"
     X_GM_THRID = b"X-GM-THRID"
     X_GM_LABELS = b"X-GM-LABELS"

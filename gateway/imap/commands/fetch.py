@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from gateway.imap import errors
 from gateway.imap.capability import Capability, Situation
+from gateway.imap.commands.search import keys_in
 from gateway.imap.completion import Completion, no, ok
 from gateway.imap.errors import ClientError
 from gateway.imap.fetch_plan import plan
@@ -12,7 +13,9 @@ from gateway.imap.session import Session
 from gateway.wire import commands, write
 from gateway.wire.codes import Code
 from gateway.wire.fetch import BinarySection, BinarySize, FetchAttribute
+from gateway.wire.search import DateIs, DateOf
 from gateway.wire.sequence_set import SequenceSet
+from gateway.wire.sort import Sort, Thread
 
 
 def _labels_exist(situation: Situation) -> bool:
@@ -25,6 +28,14 @@ def _asks_decoded(command: commands.Command) -> bool:
     )
 
 
+def _asks_save_date(command: commands.Command) -> bool:
+    if isinstance(command, commands.Fetch):
+        return FetchAttribute.SAVEDATE in command.items
+    return isinstance(command, commands.Search | Sort | Thread) and any(
+        isinstance(key, DateIs) and key.which is DateOf.SAVED for key in keys_in(command.key)
+    )
+
+
 CAPABILITIES = (
     Capability("OBJECTID", "RFC 8474", "MAILBOXID, EMAILID and THREADID; see below"),
     Capability(
@@ -32,6 +43,12 @@ CAPABILITIES = (
         "RFC 3516",
         "Base64 and quoted-printable undone; messages with parts in other encodings are left out, with UNKNOWN-CTE",
         is_used_by=_asks_decoded,
+    ),
+    Capability(
+        "SAVEDATE",
+        "RFC 8514",
+        "When the gateway found the message in the mailbox, of messages older than the account: when it was first read",
+        is_used_by=_asks_save_date,
     ),
     Capability(
         "X-GM-EXT-1",

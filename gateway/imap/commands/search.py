@@ -84,7 +84,7 @@ def _extended(
 
 def asks_modseq(key: SearchKey) -> bool:
     """Tell whether a search is by mod-sequence, so that its answer has one (RFC 7162 section 3.1.5)."""
-    return any(isinstance(one, ModSeqSince) for one in _keys(key))
+    return any(isinstance(one, ModSeqSince) for one in keys_in(key))
 
 
 def modseq_of(view: View, found: Sequence[int], returns: frozenset[SearchReturn], is_asked: bool) -> int | None:
@@ -111,7 +111,7 @@ def _ends(found: Sequence[int], returns: frozenset[SearchReturn]) -> list[int]:
     return sorted(set(ends))
 
 
-def _keys(key: SearchKey) -> Iterator[SearchKey]:
+def keys_in(key: SearchKey) -> Iterator[SearchKey]:
     """Yield the key and all keys in it."""
     pending = [key]
     while pending:

@@ -52,6 +52,8 @@ _SIMPLE: dict[bytes, SearchKey] = {
     b"DELETED": HasFlag(flags.DELETED),
     b"DRAFT": HasFlag(flags.DRAFT),
     b"FLAGGED": HasFlag(flags.FLAGGED),
+    # We know a save date of every message (RFC 8514 section 4.3).
+    b"SAVEDATESUPPORTED": All(),
     b"SEEN": HasFlag(flags.SEEN),
     b"RECENT": HasFlag(flags.RECENT),
     b"UNANSWERED": HasFlag(flags.ANSWERED, is_set=False),

@@ -52,6 +52,7 @@ def test_these_are_offered_to_a_user() -> None:
         "REPLACE",
         "RIGHTS=kxte",
         "SEARCHRES",
+        "SAVEDATE",
         "SORT",
         "SORT=DISPLAY",
         "SPECIAL-USE",

@@ -44,6 +44,13 @@ def test_neighbours_are_one_block(mailbox: OpenMailbox) -> None:
     assert block.values(Column.INTERNAL_DATE)[0] == b'"16-Jul-2025 19:44:25 -0700"'
 
 
+def test_save_dates_need_not_be_known(mailbox: OpenMailbox) -> None:
+    mailbox.columns.save_dates[1] = 1_420_138_253
+    block = column_block(mailbox, array("I", UIDS), frozenset(), (5, 8), (Column.SAVE_DATE,), NONE)
+    assert block is not None
+    assert block.values(Column.SAVE_DATE) == [b'" 1-Jan-2015 18:50:53 +0000"', b"NIL"]
+
+
 def test_recent_is_shown_of_those_that_are(mailbox: OpenMailbox) -> None:
     block = column_block(mailbox, array("I", UIDS), {8}, (5, 8), (Column.FLAGS,), NONE)
     assert block is not None

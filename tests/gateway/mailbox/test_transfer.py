@@ -12,6 +12,7 @@ from connectors.memory.faults import Operation
 from gateway.mailbox.fetch import Needs
 from gateway.mailbox.view import View
 from gateway.wire.search import EmailIdIs
+from tests.manual_clock import ManualClock
 from tests.stack import INBOX, LAYOUTS, Stack, message, running_stack, until_held
 
 
@@ -20,6 +21,11 @@ async def email_ids(view: View) -> dict[int, str | None]:
     return {
         row.uid: row.email_id async for block in view.fetch(list(view.uids), Needs(object_ids=True)) for row in block
     }
+
+
+async def save_dates(view: View) -> list[int]:
+    """Return SAVEDATE by UID."""
+    return [row.save_date async for block in view.fetch(list(view.uids), Needs()) for row in block]
 
 
 @pytest.mark.parametrize("is_move", [False, True])
@@ -37,6 +43,25 @@ async def test_a_copy_has_the_email_id_of_its_original(stack: Stack, settings: d
     assert [(before[source], after[copy]) for source, copy in outcome.pairs] == [(before[1],) * 2, (before[3],) * 2]
     for source, copy in outcome.pairs:
         assert await archive.search(EmailIdIs(before[source] or "")) == [copy]
+
+
+@pytest.mark.parametrize("is_move", [False, True])
+@pytest.mark.parametrize("settings", LAYOUTS)
+async def test_a_copy_has_a_save_date_of_its_own(tmp_path: Path, settings: dict[str, Any], is_move: bool) -> None:
+    clock = ManualClock()
+    start = int(clock.now().timestamp())
+    async with running_stack(tmp_path, clock=clock) as stack:
+        backend = await stack.add_account(**settings)
+        backend.deliver(INBOX, message(1))
+        backend.deliver(INBOX, message(2))
+        view, archive = await stack.open(), await stack.open("Archive")
+        clock.advance(3600)
+        await view.copy([1], "Archive", is_move=is_move)
+        await until_held(archive, 1)
+        assert await save_dates(archive) == [start + 3600]
+        # RFC 8514 section 3: the original keeps its own.
+        view.catch_up(allow_expunge=True)
+        assert await save_dates(view) == [start] * len(view.uids)
 
 
 async def test_a_copy_that_only_a_reading_finds_has_the_email_id_of_its_original(stack: Stack) -> None:

@@ -68,6 +68,12 @@ def test_every_date_time_survives(when: datetime) -> None:
     assert dates.parse_date_time(wire[1:-1]) == when.replace(microsecond=0)
 
 
+def test_save_dates_are_nil_where_they_are_not_known() -> None:
+    assert dates.format_save_dates([]) == []
+    assert dates.format_save_dates([1420138253]) == [b'" 1-Jan-2015 18:50:53 +0000"']
+    assert dates.format_save_dates([-1, 1420138253]) == [b"NIL", b'" 1-Jan-2015 18:50:53 +0000"']
+
+
 def test_dates_both_ways() -> None:
     assert dates.parse_date(b"1-Feb-1994") == date(1994, 2, 1)
     assert dates.parse_date(b"01-FEB-1994") == date(1994, 2, 1)

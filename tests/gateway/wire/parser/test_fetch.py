@@ -55,6 +55,7 @@ def body(
         ),
         (b"BINARY[1.2]", (BinarySection((1, 2)),)),
         (b"BINARY.PEEK[]<10.20>", (BinarySection((), (10, 20), is_peek=True),)),
+        (b"(SAVEDATE)", (A.SAVEDATE,)),  # RFC 8514 section 4.2
         (b"(BINARY.SIZE[3])", (BinarySize((3,)),)),
     ],
 )
@@ -124,6 +125,7 @@ def test_forms(line: bytes, command: Fetch) -> None:
         b"FETCH 1 BODY[]<-1.5>",
         b"FETCH 1 BODY[]<9223372036854775808.1>",
         b"FETCH 1 BODY.PEEK",
+        b"FETCH 1 SAVEDATE[]",
         b"FETCH 1 BINARY",
         b"FETCH 1 BINARY[HEADER]",
         b"FETCH 1 BINARY.SIZE[1]<0.1>",

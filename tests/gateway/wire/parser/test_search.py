@@ -75,7 +75,10 @@ FIRST = date(1994, 2, 1)
         (b"SENTBEFORE 1-Feb-1994", DateIs(DateOf.SENT, Comparison.BEFORE, FIRST)),
         (b"SENTON 1-Feb-1994", DateIs(DateOf.SENT, Comparison.ON, FIRST)),
         (b"SENTSINCE 1-Feb-1994", DateIs(DateOf.SENT, Comparison.SINCE, FIRST)),
-        (b"SAVEDSINCE 1-Feb-1994", DateIs(DateOf.SAVED, Comparison.SINCE, FIRST)),
+        (b"SAVEDSINCE 1-Feb-1994", DateIs(DateOf.SAVED, Comparison.SINCE, FIRST)),  # RFC 8514 section 4.3
+        (b"SAVEDON 01-Feb-1994", DateIs(DateOf.SAVED, Comparison.ON, FIRST)),
+        (b"savedbefore 1-Feb-1994", DateIs(DateOf.SAVED, Comparison.BEFORE, FIRST)),
+        (b"SAVEDATESUPPORTED", All()),
         (b"LARGER 0", LargerThan(0)),
         (b"SMALLER 9223372036854775807", SmallerThan((1 << 63) - 1)),
         (b"YOUNGER 259200", Within(259200, is_younger=True)),
