@@ -7,6 +7,7 @@ from typing import Final
 from gateway.imap.capability import Capability, Offer
 from gateway.imap.commands import (
     append,
+    compress,
     copy_move,
     expunge,
     fetch,
@@ -37,6 +38,7 @@ OFFER: Final = Offer(
         *_PROTOCOL,
         *login.CAPABILITIES,
         *misc.CAPABILITIES,
+        *compress.CAPABILITIES,
         *idle.CAPABILITIES,
         *list.CAPABILITIES,
         *mailbox_admin.CAPABILITIES,

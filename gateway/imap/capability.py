@@ -15,12 +15,14 @@ class Situation:
     `can_log_in`: a password would be accepted on this connection as it is now. `append_limit` is in octets.
     `has_gmail_ids`: one of the user's accounts is like Gmail. `added` and `disabled` are names in capitals, as the
     operator has set them for this client and these accounts.
+    `is_compressed`: COMPRESS is active.
     """
 
     is_authenticated: bool
     can_start_tls: bool
     can_log_in: bool
     append_limit: int
+    is_compressed: bool = False
     has_gmail_ids: bool = False
     added: frozenset[str] = frozenset()
     disabled: frozenset[str] = frozenset()
@@ -54,6 +56,11 @@ def while_tls_can_start(situation: Situation) -> bool:
 def while_passwords_are_refused(situation: Situation) -> bool:
     """Before login, where a password would not be accepted."""
     return not situation.is_authenticated and not situation.can_log_in
+
+
+def while_not_compressed(situation: Situation) -> bool:
+    """In every state, until COMPRESS is active."""
+    return not situation.is_compressed
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ import ssl
 from collections.abc import Callable, Coroutine
 from typing import Any, cast
 
+from gateway.imap.deflate import DeflateError, DeflateLayer
 from gateway.imap.settings import ImapSettings
 from gateway.imap.spool import AppendSpool
 from gateway.wire.reader import (
@@ -45,7 +46,8 @@ class Connection(asyncio.Protocol):
 
     Input is kept until it is asked for, so what is pipelined behind DONE or AUTHENTICATE is read by whoever comes
     next. Reading stops while more than `input_high_water` octets wait. Output written in one turn of the loop leaves
-    together; `drain` waits while the client is slower than we are.
+    together; `drain` waits while the client is slower than we are. Under COMPRESS what waits is counted as it came, and
+    is expanded a piece at a time, when it is asked for.
 
     One task, made of `serve`, uses a connection; only that task calls the methods below "for the session".
     """
@@ -78,6 +80,7 @@ class Connection(asyncio.Protocol):
         self._login_timer: asyncio.TimerHandle | None = None
         self._is_login_overdue = False
         self._is_rung = False
+        self._layer: DeflateLayer | None = None
         self._waiter: asyncio.Future[bool] | None = None
         self._writable_waiter: asyncio.Future[bool] | None = None
         self.reader = CommandReader(
@@ -112,8 +115,13 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self.octets_received += len(data)
-        self.reader.feed(data)
-        if self._is_reading and self.reader.buffered_octets > self._settings.input_high_water:
+        if self._layer is None:
+            self.reader.feed(data)
+            waiting = self.reader.buffered_octets
+        else:
+            self._layer.feed(data)
+            waiting = self._layer.received_octets
+        if self._is_reading and waiting > self._settings.input_high_water:
             self._is_reading = False
             self._require_transport().pause_reading()
         self.ring()
@@ -305,6 +313,28 @@ class Connection(asyncio.Protocol):
         upgraded.set_write_buffer_limits(high=self._settings.output_high_water)
         self.is_tls = True
 
+    @property
+    def is_compressed(self) -> bool:
+        """Whether COMPRESS is active."""
+        return self._layer is not None
+
+    def begin_compression(self) -> None:
+        """Compress from here on, in both directions; nothing may be compressed yet (RFC 4978 section 3)."""
+        assert self._layer is None, "compressed already"
+        self._flush()
+        self._layer = DeflateLayer()
+        # The client is to wait for our answer. If it has not done so, this is of its compressed stream.
+        self._layer.feed(self.reader.take_input())
+
+    def end_compression(self) -> None:
+        """Send what waits as the last of the compressed stream; from here on nothing is (RFC 8437 section 3)."""
+        layer = self._layer
+        if layer is None:
+            return
+        self._flush(is_last=True)
+        self._layer = None
+        self.reader.feed(layer.take_rest())
+
     # -- inside --------------------------------------------------------------------------------------------------------
 
     async def _run(self) -> None:
@@ -334,7 +364,12 @@ class Connection(asyncio.Protocol):
             raise InputTimeout
 
     def _check_input(self) -> None:
-        if self._is_lost or self._is_input_ended:
+        if self._is_lost:
+            raise ConnectionLost
+        if self._layer is not None and self._expand_input(self._layer):
+            self._is_rung = True
+            return
+        if self._is_input_ended:
             raise ConnectionLost
         if self._is_draining:
             raise ShuttingDown
@@ -342,9 +377,25 @@ class Connection(asyncio.Protocol):
             self._is_reading = True
             self._require_transport().resume_reading()
 
+    def _expand_input(self, layer: DeflateLayer) -> bool:
+        """Give the reader the next piece of what came compressed; False if there is none."""
+        try:
+            expanded = layer.expand(self._settings.input_high_water)
+        except DeflateError as error:
+            log.info("dropped %s: what it sends cannot be expanded: %s", self.address, error)
+            raise ConnectionLost from error
+        if not expanded and layer.is_ended:
+            self._is_input_ended = True
+        self.reader.feed(expanded)
+        return bool(expanded)
+
     async def _wait(self, timeout_s: float) -> bool:
         """Wait until rung; False if the time is over first. A ring since the last wait counts."""
-        if not self._is_rung:
+        if self._is_rung:
+            if self._layer is not None:
+                # Much may come of few octets, and the others have their turn meanwhile.
+                await asyncio.sleep(0)
+        else:
             # Now rather than at the end of the turn, behind whatever the others do in it.
             self._flush()
             self._waiter = self._loop.create_future()
@@ -374,13 +425,15 @@ class Connection(asyncio.Protocol):
         self._is_flush_due = False
         self._flush()
 
-    def _flush(self) -> None:
-        if not self._output:
+    def _flush(self, *, is_last: bool = False) -> None:
+        if not self._output and not is_last:
             return
         data = b"".join(self._output)
         self._output.clear()
         self._output_size = 0
         if not self._is_lost and self._transport is not None:
+            if self._layer is not None:
+                data = self._layer.finish(data) if is_last else self._layer.compress(data)
             self.octets_sent += len(data)
             self._transport.write(data)
 

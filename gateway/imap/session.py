@@ -78,6 +78,7 @@ class Session:
             can_start_tls=self.can_start_tls,
             can_log_in=self.can_log_in,
             append_limit=self.append_limit,
+            is_compressed=self.connection.is_compressed,
             has_gmail_ids=self.user is not None and self.user.has_gmail_ids(),
             added=self.settings.switches.added,
             disabled=self.disabled,

@@ -9,6 +9,7 @@ from typing import Any
 
 from gateway.imap.commands import (
     append,
+    compress,
     copy_move,
     expunge,
     fetch,
@@ -84,6 +85,7 @@ TABLE: Mapping[type[Command], CommandRule] = MappingProxyType(
         wire.Login: CommandRule(login.log_in, STRANGER),
         wire.Authenticate: CommandRule(login.authenticate, STRANGER, waits_for_client=True),
         wire.Unauthenticate: CommandRule(login.unauthenticate, LOGGED_IN, tells_news=False),
+        wire.Compress: CommandRule(compress.compress, LOGGED_IN),
         wire.Enable: CommandRule(misc.enable, LOGGED_IN),
         wire.Select: CommandRule(select.select, LOGGED_IN, tells_news=False),
         wire.Create: CommandRule(mailbox_admin.create, LOGGED_IN),

@@ -1,4 +1,4 @@
-"""Response codes (RFC 9051 section 7.1, RFC 4315, 5182, 5530, 5464, 7162, 7889, 8474) and statuses."""
+"""Response codes (RFC 9051 section 7.1, RFC 4315, 4978, 5182, 5530, 5464, 7162, 7889, 8474) and statuses."""
 
 from __future__ import annotations
 
@@ -29,6 +29,7 @@ class Code(enum.Enum):
     CAPABILITY = b"CAPABILITY"
     CLIENTBUG = b"CLIENTBUG"
     CLOSED = b"CLOSED"
+    COMPRESSIONACTIVE = b"COMPRESSIONACTIVE"
     CONTACTADMIN = b"CONTACTADMIN"
     COPYUID = b"COPYUID"
     CORRUPTION = b"CORRUPTION"

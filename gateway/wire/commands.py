@@ -88,6 +88,11 @@ class Unauthenticate:
     """RFC 8437; only for those who have authenticated."""
 
 
+@dataclass(frozen=True, slots=True)
+class Compress:
+    """RFC 4978; DEFLATE is the only algorithm there is. Only for those who have authenticated."""
+
+
 # -- authenticated -----------------------------------------------------------------------------------------------------
 
 
@@ -349,6 +354,7 @@ Command = (
     | Login
     | Authenticate
     | Unauthenticate
+    | Compress
     | Enable
     | Select
     | Create

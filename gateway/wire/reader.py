@@ -215,6 +215,12 @@ class CommandReader:
         if not self._is_dead:
             self._buffer += data
 
+    def take_input(self) -> bytes:
+        """Return every octet that was fed and not read yet, and forget it. To be called only between commands."""
+        data = bytes(self._buffer[self._offset :])
+        self._advance(len(self._buffer))
+        return data
+
     def discard_input(self) -> None:
         """Forget every octet and any half-read command.
 

@@ -113,7 +113,11 @@ async def unauthenticate(session: Session, _: commands.Unauthenticate) -> Comple
     """Be as after the greeting, but for TLS and what ID has told (RFC 8437 section 3). There is no NO."""
     log.info("%s logged out from %s and stays connected", session.login, session.connection.address)
     await session.forget_user()
-    return ok("Unauthenticate completed")
+
+    async def end_compression() -> None:
+        session.connection.end_compression()
+
+    return Completion(Status.OK, "Unauthenticate completed", after=end_compression)
 
 
 def _privacy_required() -> Completion:

@@ -73,6 +73,7 @@ _COMMANDS: dict[str, Callable[[Cursor], commands.Command]] = {
     "CAPABILITY": lambda cursor: commands.Capability(),
     "CHECK": lambda cursor: commands.Check(),
     "CLOSE": lambda cursor: commands.Close(is_expunging=True),
+    "COMPRESS": session.read_compress,
     "COPY": lambda cursor: store.read_copy(cursor, is_uid=False, is_move=False),
     "CREATE": mailboxes.read_create,
     "DELETE": lambda cursor: commands.Delete(mailboxes.read_mailbox(cursor)),

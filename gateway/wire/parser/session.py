@@ -73,6 +73,14 @@ def read_enable(cursor: Cursor) -> commands.Enable:
             return commands.Enable(tuple(names))
 
 
+def read_compress(cursor: Cursor) -> commands.Compress:
+    """Read `SP algorithm` (RFC 4978 section 5)."""
+    cursor.space()
+    if not cursor.accept_word(b"DEFLATE"):
+        raise cursor.fault("DEFLATE is the only algorithm")
+    return commands.Compress()
+
+
 def _id_field(name: bytes | None, value: bytes | None) -> tuple[str, str | None]:
     if name is None or len(name) > MAX_ID_NAME_OCTETS:
         raise SyntaxFault("Invalid ID field name")

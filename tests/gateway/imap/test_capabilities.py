@@ -24,6 +24,7 @@ def test_these_are_offered_to_a_user() -> None:
         "BINARY",
         "CATENATE",
         "CHILDREN",
+        "COMPRESS=DEFLATE",
         "CONDSTORE",
         "CREATE-SPECIAL-USE",
         "ENABLE",

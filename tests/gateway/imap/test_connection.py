@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import asyncio
+import zlib
 from collections.abc import Awaitable, Callable
+from random import Random
 
 import pytest
 
@@ -335,3 +337,28 @@ async def test_garbage_is_told_as_such() -> None:
     rig.connection.data_received(b"\x16\x03\x01\x02\x00\r\n")
     await rig.end()
     assert isinstance(seen[0], BadCommand)
+
+
+async def test_what_comes_compressed_is_expanded_a_piece_at_a_time() -> None:
+    gate = asyncio.Event()
+    waiting: list[int] = []
+
+    async def serve(connection: Connection) -> None:
+        connection.begin_compression()
+        await gate.wait()
+        while name_of(await connection.read_event(LONG_S)) != "LOGOUT":
+            waiting.append(connection.reader.buffered_octets)
+
+    rig = Rig(serve, ImapSettings(input_high_water=1000))
+    await asyncio.sleep(0)
+    client = zlib.compressobj(6, zlib.DEFLATED, -15)
+    rig.connection.data_received(client.compress(b"a NOOP\r\n" * 5000) + client.flush(zlib.Z_SYNC_FLUSH))
+    # It is counted as it came.
+    assert rig.wire.is_reading()
+    rig.connection.data_received(client.compress(Random(1).randbytes(2000) + b"\r\n") + client.flush(zlib.Z_SYNC_FLUSH))
+    assert not rig.wire.is_reading()
+    rig.connection.data_received(client.compress(b"z LOGOUT\r\n") + client.flush(zlib.Z_SYNC_FLUSH))
+    gate.set()
+    await rig.end()
+    assert len(waiting) > 5000
+    assert max(waiting) <= 1000 + 8

@@ -9,6 +9,7 @@ from gateway.wire.commands import (
     Check,
     Close,
     Command,
+    Compress,
     Enable,
     Expunge,
     Id,
@@ -41,6 +42,12 @@ from tests.gateway.wire.reading import parse, refusal
 def test_commands_without_arguments(line: bytes, command: Command) -> None:
     assert parse(line) == command
     assert refusal(line + b" x").status is Status.BAD
+
+
+def test_compress() -> None:
+    assert parse(b"compress deflate") == Compress()  # RFC 4978 section 3
+    for line in (b"COMPRESS", b"COMPRESS ", b"COMPRESS GZIP", b"COMPRESS DEFLATES", b"COMPRESS DEFLATE x"):
+        assert refusal(line).status is Status.BAD
 
 
 @pytest.mark.parametrize(
