@@ -15,7 +15,16 @@ from gateway.message.headers import field_selector
 from gateway.message.structure import render_plain_body
 from gateway.wire import gmail, write_fetch
 from gateway.wire.dates import format_save_dates
-from gateway.wire.fetch import BinarySection, BinarySize, BodySection, FetchAttribute, FetchItem, Section, SectionText
+from gateway.wire.fetch import (
+    BinarySection,
+    BinarySize,
+    BodySection,
+    FetchAttribute,
+    FetchItem,
+    Preview,
+    Section,
+    SectionText,
+)
 
 WHOLE = Section()
 
@@ -170,6 +179,8 @@ def _planned(item: FetchItem) -> PlannedItem:
             return BodyItem(name, section, partial)
         case BinarySection(part, partial):
             return BinaryItem(name, part, partial, is_size=False)
+        case Preview(is_lazy):
+            return RowItem(name + b" %b", _lazy_preview if is_lazy else _preview)
         case BinarySize(part):
             return BinaryItem(name, part, None, is_size=True)
         case FetchAttribute():
@@ -178,6 +189,15 @@ def _planned(item: FetchItem) -> PlannedItem:
             if item is FetchAttribute.RFC822_HEADER:
                 return _header_item(name, _HEADER, None)
             return RowItem(name + _FORMATS.get(item, b" %b"), _VALUES[item], _COLUMNS.get(item), _CONVERSIONS.get(item))
+
+
+def _lazy_preview(row: FetchRow) -> bytes:
+    return write_fetch.preview(row.preview)
+
+
+def _preview(row: FetchRow) -> bytes:
+    # RFC 8970 section 3.2: of what cannot be had there is no text, but NIL is only for those who asked for no delay.
+    return write_fetch.preview(row.preview or "")
 
 
 def _plain_body(row: FetchRow) -> bytes:
@@ -256,6 +276,8 @@ def _needs(asked: Iterable[FetchItem], planned: Iterable[PlannedItem]) -> Needs:
         object_ids=bool(attributes & {FetchAttribute.EMAILID, FetchAttribute.THREADID}),
         gmail_ids=bool(attributes & {FetchAttribute.X_GM_MSGID, FetchAttribute.X_GM_THRID}),
         labels=FetchAttribute.X_GM_LABELS in attributes,
+        preview=any(isinstance(item, Preview) for item in asked),
+        makes_previews=Preview() in asked,
     )
 
 

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 class Needs:
     """What has to be at hand besides UID, flags and mod-sequence.
 
-    `object_ids` are EMAILID and THREADID, `gmail_ids` X-GM-MSGID and X-GM-THRID, `labels` X-GM-LABELS.
+    `object_ids` are EMAILID and THREADID, `gmail_ids` X-GM-MSGID and X-GM-THRID, `labels` X-GM-LABELS. `preview` is the
+    preview where it is at hand; with `makes_previews`, messages are read to have it.
     """
 
     date: bool = False
@@ -33,6 +34,8 @@ class Needs:
     object_ids: bool = False
     gmail_ids: bool = False
     labels: bool = False
+    preview: bool = False
+    makes_previews: bool = False
 
     @property
     def outline(self) -> bool:
@@ -62,6 +65,8 @@ class Completer:
         """
         sizeless = [entry for entry in entries if entry.size == UNKNOWN]
         dateless = [entry for entry in entries if entry.internal_date == UNKNOWN]
+        if needs.makes_previews:
+            await self._have_previews(entries)
         if needs.size and sizeless:
             # Only the whole message tells its exact size where the listing does not; it tells the rest too.
             await self._hydrate(sizeless, structure=True)
@@ -81,6 +86,13 @@ class Completer:
             return True
         return False
 
+    async def _have_previews(self, entries: Sequence[Entry]) -> None:
+        ids = [entry.message_id for entry in entries]
+        known = await self._store.read_bulk(lambda tx: outlines.previews(tx, ids))
+        lacking = [entry for entry in entries if entry.message_id not in known]
+        if lacking:
+            await self._engine.hydrator.previews(self._mailbox.row, await self._wanted(lacking))
+
     async def _lacking(self, tx: Transaction, ids: list[int], needs: Needs) -> set[int]:
         have = set(ids)
         if needs.structure:
@@ -96,13 +108,16 @@ class Completer:
     ) -> None:
         if not entries:
             return
+        wanted = await self._wanted(entries)
+        await self._engine.hydrator.outlines(self._mailbox.row, wanted, structure=structure, header=header, date=date)
+
+    async def _wanted(self, entries: Sequence[Entry]) -> list[Wanted]:
         refs = await self.refs(entries)
-        wanted = [
+        return [
             Wanted(entry.message_id, MessageRef(refs[entry.message_id]))
             for entry in entries
             if entry.message_id in refs
         ]
-        await self._engine.hydrator.outlines(self._mailbox.row, wanted, structure=structure, header=header, date=date)
 
     async def _learn(self, entries: Sequence[Entry]) -> None:
         ids = [entry.message_id for entry in entries]

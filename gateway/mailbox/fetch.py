@@ -46,7 +46,8 @@ class FetchRow:
     `size` is the exact number of octets, or `UNKNOWN` where it was not asked for. `internal_date` is empty where it was
     not asked for. `header` is the raw header block.
     `email_id` and `thread_id` are the ids of RFC 8474, `gmail_message_id` and `gmail_thread_id` those of X-GM-EXT-1;
-    None where they were not asked for or there is none. `save_date` is in Unix seconds, or `UNKNOWN`.
+    None where they were not asked for or there is none. `save_date` is in Unix seconds, or `UNKNOWN`. `preview` is
+    None where it is not at hand.
     """
 
     sequence_number: int
@@ -65,6 +66,7 @@ class FetchRow:
     gmail_thread_id: int | None = None
     labels: Sequence[Label] = ()
     save_date: int = UNKNOWN
+    preview: str | None = None
 
 
 class Body:
@@ -179,6 +181,7 @@ class FetchReader:
                     gmail_thread_id,
                     values.labels.get(key, ()),
                     entry.save_date,
+                    values.previews.get(key),
                 )
             )
         return rows
@@ -199,12 +202,15 @@ class FetchReader:
                 values.object_ids = await messages.object_ids(tx, ids)
             if needs.gmail_ids and self._has_gmail_ids:
                 values.gmail_ids = await labelling.gmail_ids(tx, ids)
+            if needs.preview:
+                values.previews = await outlines.previews(tx, ids)
             if needs.labels and self._has_gmail_ids:
                 values.labels = await labelling.labels_of(tx, self._mailbox.row, ids)
             if needs.body:
                 self._part_indexes = await outlines.part_index(tx, ids)
 
-        if needs.outline or needs.body or needs.object_ids or needs.gmail_ids or needs.labels:
+        is_stored = needs.outline or needs.body or needs.object_ids or needs.gmail_ids or needs.labels or needs.preview
+        if is_stored:
             await self._store.read_bulk(read)
         return values
 
@@ -247,6 +253,7 @@ class _Values:
     object_ids: dict[int, ObjectIds] = field(default_factory=dict)
     gmail_ids: dict[int, GmailIds] = field(default_factory=dict)
     labels: dict[int, list[Label]] = field(default_factory=dict)
+    previews: dict[int, str] = field(default_factory=dict)
 
     def have(self, message_id: int, needs: Needs) -> bool:
         """Whether there is all that a line cannot do without."""
@@ -263,6 +270,8 @@ def _is_lacking(entries: Sequence[Entry], values: _Values, needs: Needs) -> bool
     if needs.size and any(entry.size == UNKNOWN for entry in entries):
         return True
     if needs.date and any(entry.internal_date == UNKNOWN for entry in entries):
+        return True
+    if needs.makes_previews and not all(entry.message_id in values.previews for entry in entries):
         return True
     return needs.outline and not all(values.have(entry.message_id, needs) for entry in entries)
 

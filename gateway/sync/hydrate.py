@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import enum
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from connectors.api import errors
@@ -79,10 +79,7 @@ class Hydrator:
         """
         # Of those that got other octets, and are gone, the backend knows nothing by this name.
         wanted = [item for item in wanted if not messages.is_retired(item.ref)]
-        self._waiting_sessions += 1
-        self._nobody_waits.clear()
-        self._bodies.hurry(wanted)
-        try:
+        with self._waiting_for(wanted):
             if not (self._varies and (structure or header)):
                 await self._outlines(row, wanted)
             if structure:
@@ -91,6 +88,25 @@ class Hydrator:
                 await self._headers(row, wanted)
             if date:
                 await self._dates(row, wanted)
+
+    async def previews(self, row: MailboxRow, wanted: Sequence[Wanted]) -> None:
+        """Read messages whole, so that their previews are in the store; what is gone or cannot be had is passed over.
+
+        Raises:
+            ConnectorError: the backend cannot give them now; some may have been read.
+        """
+        wanted = [item for item in wanted if not messages.is_retired(item.ref)]
+        with self._waiting_for(wanted):
+            await self._bodies_of(row, wanted)
+
+    @contextlib.contextmanager
+    def _waiting_for(self, wanted: Sequence[Wanted]) -> Iterator[None]:
+        """Hold the background back while a session waits for messages."""
+        self._waiting_sessions += 1
+        self._nobody_waits.clear()
+        self._bodies.hurry(wanted)
+        try:
+            yield
         finally:
             self._waiting_sessions -= 1
             if not self._waiting_sessions:

@@ -1,4 +1,4 @@
-"""What a client can ask of FETCH (RFC 9051 and RFC 3501 section 6.4.5, RFC 7162, 3516, 8474, 8514, X-GM-EXT-1)."""
+"""What a client can ask of FETCH (RFC 9051, RFC 3501 section 6.4.5, RFC 7162, 3516, 8474, 8514, 8970, X-GM-EXT-1)."""
 
 from __future__ import annotations
 
@@ -78,4 +78,11 @@ class BinarySize:
     part: tuple[int, ...]
 
 
-FetchItem = FetchAttribute | BodySection | BinarySection | BinarySize
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """`PREVIEW`, or `PREVIEW (LAZY)` if only what is at hand is asked for (RFC 8970)."""
+
+    is_lazy: bool = False
+
+
+FetchItem = FetchAttribute | BodySection | BinarySection | BinarySize | Preview

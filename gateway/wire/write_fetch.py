@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from gateway.wire.fetch import BinarySection, BinarySize, BodySection, FetchAttribute, FetchItem, Section
-from gateway.wire.strings import astring
+from gateway.wire.fetch import BinarySection, BinarySize, BodySection, FetchAttribute, FetchItem, Preview, Section
+from gateway.wire.strings import astring, nstring
 
 CLOSE_LINE = b")\r\n"
 
@@ -42,6 +42,11 @@ def modseq(value: int) -> bytes:
 def object_id(value: str | None) -> bytes:
     """`(M6d99ac3275bb4e)`, what stands behind EMAILID or THREADID; NIL where there is none (RFC 8474 section 5.3)."""
     return b"NIL" if value is None else b"(%b)" % value.encode("ascii", "replace")
+
+
+def preview(text: str | None) -> bytes:
+    """What stands behind PREVIEW: the text in UTF-8, NIL where it is not at hand (RFC 8970 section 3.2)."""
+    return nstring(None if text is None else text.encode("utf-8", "replace"))
 
 
 def literal_start(size: int, *, is_binary: bool = False) -> bytes:
@@ -79,6 +84,8 @@ def item_name(item: FetchItem) -> bytes:
             return b"BODY[%b]%b" % (section_text(item.section), _origin(item.partial))
         case BinarySection():
             return b"BINARY[%b]%b" % (_part(item.part), _origin(item.partial))
+        case Preview():
+            return b"PREVIEW"
         case BinarySize():
             return b"BINARY.SIZE[%b]" % _part(item.part)
 

@@ -12,7 +12,7 @@ from gateway.imap.fetch_writer import FetchWriter
 from gateway.imap.session import Session
 from gateway.wire import commands, write
 from gateway.wire.codes import Code
-from gateway.wire.fetch import BinarySection, BinarySize, FetchAttribute
+from gateway.wire.fetch import BinarySection, BinarySize, FetchAttribute, Preview
 from gateway.wire.search import DateIs, DateOf
 from gateway.wire.sequence_set import SequenceSet
 from gateway.wire.sort import Sort, Thread
@@ -26,6 +26,10 @@ def _asks_decoded(command: commands.Command) -> bool:
     return isinstance(command, commands.Fetch) and any(
         isinstance(item, BinarySection | BinarySize) for item in command.items
     )
+
+
+def _asks_preview(command: commands.Command) -> bool:
+    return isinstance(command, commands.Fetch) and any(isinstance(item, Preview) for item in command.items)
 
 
 def _asks_save_date(command: commands.Command) -> bool:
@@ -49,6 +53,12 @@ CAPABILITIES = (
         "RFC 8514",
         "When the gateway found the message in the mailbox, of messages older than the account: when it was first read",
         is_used_by=_asks_save_date,
+    ),
+    Capability(
+        "PREVIEW",
+        "RFC 8970",
+        "The first 200 characters of the text, kept when a message is read whole; under LAZY of no others",
+        is_used_by=_asks_preview,
     ),
     Capability(
         "X-GM-EXT-1",

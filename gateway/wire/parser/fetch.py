@@ -1,4 +1,4 @@
-"""FETCH (RFC 9051 sections 6.4.5 and 9: `fetch`, `fetch-att`, `section`; RFC 7162 section 7; RFC 3516 section 5)."""
+"""FETCH (RFC 9051 sections 6.4.5 and 9: `fetch`, `fetch-att`, `section`; RFC 7162 section 7; RFC 3516, 8970)."""
 
 from __future__ import annotations
 
@@ -11,12 +11,16 @@ from gateway.wire.fetch import (
     BodySection,
     FetchAttribute,
     FetchItem,
+    Preview,
     Section,
     SectionText,
 )
 from gateway.wire.parser.cursor import MAX_NUMBER64, Cursor, SyntaxFault
 
 _NAME = re.compile(rb"[A-Za-z0-9.\-]+")
+
+# Told apart from the modifiers of the command, which look alike, by the word (RFC 8970 section 6).
+_LAZY = re.compile(rb" +\( *LAZY(?: +LAZY)* *\)", re.IGNORECASE)
 
 _FAST = (FetchAttribute.FLAGS, FetchAttribute.INTERNALDATE, FetchAttribute.RFC822_SIZE)
 _MACROS: dict[bytes, tuple[FetchAttribute, ...]] = {
@@ -63,6 +67,8 @@ def _read_item(cursor: Cursor) -> tuple[FetchItem, ...]:
     # Laxer than RFC 9051 section 9 `fetch`: a macro is taken inside parentheses too.
     if name in _MACROS:
         return _MACROS[name]
+    if name == b"PREVIEW":
+        return (Preview(is_lazy=cursor.match(_LAZY) is not None),)
     if name not in _ATTRIBUTES:
         raise SyntaxFault(f"Unknown FETCH item {name[:40].decode('ascii')}")
     return (_ATTRIBUTES[name],)

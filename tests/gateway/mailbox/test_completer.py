@@ -48,6 +48,19 @@ async def test_what_was_found_out_is_not_asked_for_again(stack: Stack, needs: Ne
     assert (calls[Operation.OUTLINES], calls[Operation.FETCH]) == before
 
 
+async def test_previews_are_made_only_if_that_is_asked_for_and_once(stack: Stack) -> None:
+    view = await opened(stack)
+    calls = stack.backends["work"].faults.calls
+    assert [row.preview for row in await rows(view, Needs(preview=True))] == [None] * 3
+    assert (calls[Operation.FETCH], calls[Operation.FETCH_MANY]) == (0, 0)
+    made = [row.preview for row in await rows(view, Needs(preview=True, makes_previews=True))]
+    assert None not in made
+    before = calls[Operation.FETCH], calls[Operation.FETCH_MANY]
+    assert sum(before) > 0
+    assert [row.preview for row in await rows(view, Needs(preview=True, makes_previews=True))] == made
+    assert (calls[Operation.FETCH], calls[Operation.FETCH_MANY]) == before
+
+
 async def test_nothing_is_read_for_flags(stack: Stack) -> None:
     view = await opened(stack)
     assert len(await rows(view, Needs())) == 3

@@ -26,6 +26,8 @@ from tests.gateway.wire.reading import parse
         (b'BODY[2.HEADER.FIELDS.NOT ("a b" x)]', b'BODY[2.HEADER.FIELDS.NOT ("a b" x)]'),
         (b"BINARY.PEEK[1.2]<0.9>", b"BINARY[1.2]<0>"),
         (b"BINARY[]", b"BINARY[]"),
+        (b"preview", b"PREVIEW"),
+        (b"PREVIEW (LAZY)", b"PREVIEW"),
         (b"binary.size[4]", b"BINARY.SIZE[4]"),
     ],
 )
@@ -52,6 +54,14 @@ def test_lines() -> None:
 def test_object_ids() -> None:
     assert write_fetch.object_id("M6d99ac3275bb4e") == b"(M6d99ac3275bb4e)"  # RFC 8474 section 5.3
     assert write_fetch.object_id(None) == b"NIL"
+
+
+def test_previews() -> None:
+    # RFC 8970 section 5.
+    assert write_fetch.preview("Preview text!") == b'"Preview text!"'
+    assert write_fetch.preview("") == b'""'
+    assert write_fetch.preview(None) == b"NIL"
+    assert write_fetch.preview("Grüße") == b"{7}\r\nGr\xc3\xbc\xc3\x9fe"
 
 
 def test_binary_value_is_literal8_only_where_there_is_a_nul() -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from connectors.memory.backend import INBOX
+from connectors.memory.faults import Operation
 from tests.scenarios.line_client import LineClient
 from tests.scenarios.outside import OutsideMemory
 from tests.scenarios.serving import Served, serving
@@ -117,3 +118,32 @@ async def test_nul_goes_in_and_comes_out(served: Served, outside: OutsideMemory)
     data = part(b"binary", b"a\0b")
     await client.ask(b"a APPEND INBOX ~{%d+}\r\n%b" % (len(data), data))
     assert await answer(client, b"FETCH 1 BINARY.PEEK[1]") == b"* 1 FETCH (BINARY[1] ~{5}\r\na\0b\r\n)"
+
+
+async def test_a_preview_is_made_when_it_is_asked_for_and_not_before(served: Served, outside: OutsideMemory) -> None:
+    client = await selecting(served, outside, MIXED, b"Subject: no text\r\n\r\n", b"Subject: x\r\n\r\nHello\r\nthere")
+    lines = await client.ask(b"a FETCH 1:3 (PREVIEW (LAZY))")
+    assert lines[:-1] == [b"* %d FETCH (PREVIEW NIL)" % number for number in (1, 2, 3)]
+    assert outside.backend.faults.calls[Operation.FETCH] == outside.backend.faults.calls[Operation.FETCH_MANY] == 0
+    text = b"PREVIEW {8}\r\n" + "grüße!".encode()
+    assert await answer(client, b"FETCH 1 (FLAGS PREVIEW)") == b"* 1 FETCH (FLAGS (\\Recent) " + text + b")"
+    assert await answer(client, b"UID FETCH 2:3 (PREVIEW)") == (
+        b'* 2 FETCH (UID 2 PREVIEW "")\r\n* 3 FETCH (UID 3 PREVIEW "Hello there")'
+    )
+    # Now they are at hand, with and without LAZY.
+    outside.set_offline(True)
+    assert await answer(client, b"FETCH 1 PREVIEW (LAZY)") == b"* 1 FETCH (" + text + b")"
+    assert await answer(client, b"FETCH 3 (PREVIEW PREVIEW (LAZY))") == (
+        b'* 3 FETCH (PREVIEW "Hello there" PREVIEW "Hello there")'
+    )
+
+
+async def test_a_preview_that_cannot_be_made_now_is_an_error_and_never_nil(
+    served: Served, outside: OutsideMemory
+) -> None:
+    client = await selecting(served, outside, MIXED)
+    outside.set_offline(True)
+    assert await answer(client, b"FETCH 1 PREVIEW (LAZY)") == b"* 1 FETCH (PREVIEW NIL)"
+    lines = await client.ask(b"a FETCH 1 PREVIEW")
+    assert len(lines) == 1
+    assert lines[0].startswith(b"a NO [UNAVAILABLE] ")

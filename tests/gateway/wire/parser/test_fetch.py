@@ -4,7 +4,16 @@ import pytest
 
 from gateway.wire.codes import Status
 from gateway.wire.commands import Fetch
-from gateway.wire.fetch import BinarySection, BinarySize, BodySection, FetchAttribute, FetchItem, Section, SectionText
+from gateway.wire.fetch import (
+    BinarySection,
+    BinarySize,
+    BodySection,
+    FetchAttribute,
+    FetchItem,
+    Preview,
+    Section,
+    SectionText,
+)
 from gateway.wire.sequence_set import SequenceSet
 from tests.gateway.wire.reading import parse, refusal
 
@@ -56,6 +65,10 @@ def body(
         (b"BINARY[1.2]", (BinarySection((1, 2)),)),
         (b"BINARY.PEEK[]<10.20>", (BinarySection((), (10, 20), is_peek=True),)),
         (b"(SAVEDATE)", (A.SAVEDATE,)),  # RFC 8514 section 4.2
+        (b"(RFC822.SIZE PREVIEW)", (A.RFC822_SIZE, Preview())),  # RFC 8970 section 5
+        (b"(ENVELOPE PREVIEW (LAZY))", (A.ENVELOPE, Preview(is_lazy=True))),
+        (b"preview (lazy)", (Preview(is_lazy=True),)),
+        (b"(PREVIEW (LAZY LAZY) UID PREVIEW)", (Preview(is_lazy=True), A.UID, Preview())),
         (b"(BINARY.SIZE[3])", (BinarySize((3,)),)),
     ],
 )
@@ -80,6 +93,14 @@ def test_items(asked: bytes, items: tuple[FetchItem, ...]) -> None:
         (
             b"UID FETCH 1:* FLAGS (vanished changedsince 0)",
             Fetch(SequenceSet.parse(b"1:*"), True, (A.FLAGS,), changed_since=0, vanished=True),
+        ),
+        (
+            b"FETCH 1 PREVIEW (CHANGEDSINCE 7)",
+            Fetch(SequenceSet.parse(b"1"), False, (Preview(),), changed_since=7),
+        ),
+        (
+            b"FETCH 1 PREVIEW (LAZY) (CHANGEDSINCE 7)",
+            Fetch(SequenceSet.parse(b"1"), False, (Preview(is_lazy=True),), changed_since=7),
         ),
         (
             b"FETCH 1 FLAGS (CHANGEDSINCE 9223372036854775807) ",
@@ -126,6 +147,12 @@ def test_forms(line: bytes, command: Fetch) -> None:
         b"FETCH 1 BODY[]<9223372036854775808.1>",
         b"FETCH 1 BODY.PEEK",
         b"FETCH 1 SAVEDATE[]",
+        b"FETCH 1 PREVIEW[]",
+        b"FETCH 1 PREVIEW ()",
+        b"FETCH 1 (PREVIEW ())",
+        b"FETCH 1 (PREVIEW (FUZZY))",
+        b"FETCH 1 (PREVIEW(LAZY))",
+        b"FETCH 1 (FLAGS (LAZY))",
         b"FETCH 1 BINARY",
         b"FETCH 1 BINARY[HEADER]",
         b"FETCH 1 BINARY.SIZE[1]<0.1>",
