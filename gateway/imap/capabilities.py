@@ -30,6 +30,13 @@ _PROTOCOL: Final = (
     Capability(
         "LITERAL+", "RFC 7888", "Literals without waiting for the server, up to the size of the largest message"
     ),
+    Capability(
+        "LITERAL-",
+        "RFC 7888",
+        "In place of LITERAL+: only literals up to 4096 octets come without waiting, so a large one can be declined",
+        is_unasked=False,
+        replaces="LITERAL+",
+    ),
     Capability("INPROGRESS", "RFC 9585", "A sign of life every half minute while a command waits for the backend"),
 )
 

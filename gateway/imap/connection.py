@@ -88,6 +88,7 @@ class Connection(asyncio.Protocol):
                 line_octets=settings.line_limit,
                 literal_octets=settings.literal_limit,
                 append_octets=settings.append_limit,
+                unasked_octets=settings.unasked_literal_limit,
             ),
             self._make_spool,
         )

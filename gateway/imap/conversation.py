@@ -76,7 +76,7 @@ class Conversation:
         elif isinstance(event, BadCommand):
             self._reject(event)
         elif isinstance(event, FatalError):
-            session.say_bye(event.text)
+            session.say_bye(event.text, event.code)
         await session.drain()
         self._turns += 1
         if self._turns % COMMANDS_PER_TURN == 0:

@@ -8,6 +8,9 @@ from gateway.imap.switches import Switches
 
 MEBIBYTE = 1 << 20
 
+UNASKED_LITERAL_OCTETS = 4096
+"""What clients may send at a time without waiting where LITERAL- is offered (RFC 7888 section 5)."""
+
 
 @dataclass(frozen=True, slots=True)
 class ImapSettings:
@@ -42,3 +45,8 @@ class ImapSettings:
     bad_commands_after_login: int = 1000
     allow_plaintext_login: bool = False
     switches: Switches = field(default_factory=Switches)
+
+    @property
+    def unasked_literal_limit(self) -> int | None:
+        """The largest literal that is taken without `+` from us; None: as large as any other (RFC 7888 section 5)."""
+        return UNASKED_LITERAL_OCTETS if "LITERAL-" in self.switches.added - self.switches.disabled else None

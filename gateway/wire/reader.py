@@ -94,6 +94,7 @@ class FatalError:
     """The stream cannot be brought back in step: answer `* BYE` with `text` and close. Nothing more will be read."""
 
     text: str
+    code: Code | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -329,6 +330,8 @@ class CommandReader:
         if command.refusal is None:
             command.texts.append(text)
             refusal = self._prepare(command, size, is_binary)
+            if refusal is None and not is_synchronising:
+                refusal = self._check_unasked(command, size)
             if refusal is not None:
                 command.refuse(refusal)
         if command.refusal is None:
@@ -342,7 +345,7 @@ class CommandReader:
         if command.drained > _DRAIN_FACTOR * max(self._limits.append_octets, self._limits.literal_octets):
             self.discard_input()
             self._is_dead = True
-            return FatalError("Literal too large")
+            return FatalError("Literal too large", Code.TOOBIG)
         self._begin_literal(size, is_binary)
         return None
 
@@ -365,6 +368,14 @@ class CommandReader:
         if command.octets > self._limits.literal_octets:
             return BadCommand(tag, "Literal too large", Code.LIMIT, Status.NO)
         return None
+
+    def _check_unasked(self, command: _Command, size: int) -> BadCommand | None:
+        """Return the refusal of a literal that is too large to be sent without waiting for us."""
+        largest = self._limits.unasked_octets
+        if largest is None or size <= largest:
+            return None
+        code = Code.TOOBIG if command.name in append.NAMES else None
+        return BadCommand(_tag_of(command.texts[0]), f"Literals above {largest} octets wait for the server", code)
 
     def _name_of(self, text: bytes) -> str:
         cursor = self._cursor([text], [])

@@ -123,6 +123,12 @@ def test_what_is_offered_only_if_added_takes_the_place_of_another() -> None:
     assert offer.names(replace(USER, added=frozenset({"MINUS"}), disabled=frozenset({"MINUS"}))) == []
 
 
+def test_small_literals_take_the_place_of_large_ones() -> None:
+    told = OFFER.names(replace(USER, added=frozenset({"LITERAL-"})))
+    assert "LITERAL-" in told
+    assert "LITERAL+" not in told
+
+
 def test_what_needs_another_goes_with_it() -> None:
     told = OFFER.names(replace(USER, disabled=frozenset({"CONDSTORE"})))
     assert not {"CONDSTORE", "QRESYNC"} & set(told)

@@ -172,10 +172,31 @@ def test_literals_of_one_command_are_limited_together() -> None:
 def test_non_synchronising_literal_beyond_the_hard_cap_ends_the_connection(announced: bytes) -> None:
     data = b"a1 LOGIN {" + announced + b"+}\r\na2 NOOP\r\n"
     reader = make_reader(SMALL)
-    assert events(reader, [data]) == [FatalError("Literal too large")]
+    assert events(reader, [data]) == [FatalError("Literal too large", Code.TOOBIG)]
     reader.feed(b"a3 NOOP\r\n")
     assert reader.next_command() is None
     assert reader.buffered_octets == 0
+
+
+def test_a_large_literal_that_did_not_wait_is_refused_where_they_have_to() -> None:
+    small = Limits(literal_octets=100, append_octets=1000, unasked_octets=10)
+    text = "Literals above 10 octets wait for the server"
+    data = b"a1 LOGIN {11+}\r\na2 LOGOUT\r\n x\r\na3 LOGIN {10+}\r\n0123456789 x\r\na4 NOOP\r\n"
+    assert read_all(data, small) == [
+        BadCommand("a1", text),
+        ReadCommand("a3", Login("0123456789", b"x"), "LOGIN"),
+        ReadCommand("a4", Noop(), "NOOP"),
+    ]
+    # RFC 7888 section 5: TOOBIG is told of an APPEND.
+    message = b"x" * 11
+    assert read_all(b"a1 APPEND INBOX {11+}\r\n" + message + b"\r\na2 NOOP\r\n", small) == [
+        BadCommand("a1", text, Code.TOOBIG),
+        ReadCommand("a2", Noop(), "NOOP"),
+    ]
+    assert read_all(b"a1 APPEND INBOX {11}\r\n" + message + b"\r\n", small) == [
+        ContinuationNeeded(),
+        ReadCommand("a1", Append("INBOX", (AppendMessage(Stored(message)),)), "APPEND"),
+    ]
 
 
 def test_literal_of_an_unknown_command_is_refused_before_it_is_sent() -> None:
