@@ -19,8 +19,8 @@ from gateway.imap.commands import (
     mailbox_admin,
     metadata,
     misc,
-    quota,
     multisearch,
+    quota,
     rights,
     search,
     select,
@@ -36,8 +36,8 @@ from gateway.wire import rights as wire_rights
 from gateway.wire import search as wire_search
 from gateway.wire import sort as wire_sort
 from gateway.wire.commands import Command
-
 from gateway.wire.multisearch import MultiSearch
+
 ANY = frozenset({State.NOT_AUTHENTICATED, State.AUTHENTICATED, State.SELECTED})
 STRANGER = frozenset({State.NOT_AUTHENTICATED})
 LOGGED_IN = frozenset({State.AUTHENTICATED, State.SELECTED})
