@@ -95,14 +95,10 @@ class Conversation:
         session = self._session
         session.tag = read.tag
         rule = TABLE[type(read.command)]
-        if session.state not in rule.states:
+        refusal = self._refusal(rule, read)
+        if refusal is not None:
             _release(read.command)
-            self._write_tagged(read.tag, bad(f"{read.name} is not possible when {session.state.value}"))
-            self._count_bad_command()
-            return
-        if session.disabled and (name := session.services.offer.missing(read.command, session.situation)) is not None:
-            _release(read.command)
-            self._write_tagged(read.tag, bad(f"{read.name} needs {name}, which is not offered"))
+            self._write_tagged(read.tag, refusal)
             self._count_bad_command()
             return
         completion = await self._run_handler(rule, read)
@@ -114,6 +110,17 @@ class Conversation:
         self._write_tagged(read.tag, completion)
         if completion.after is not None:
             await completion.after()
+
+    def _refusal(self, rule: CommandRule, read: ReadCommand) -> Completion | None:
+        """Return the BAD for a command that is not possible now, whatever its handler would say; None if it is."""
+        session = self._session
+        if session.state not in rule.states:
+            return bad(f"{read.name} is not possible when {session.state.value}")
+        if session.disabled and (name := session.services.offer.missing(read.command, session.situation)) is not None:
+            return bad(f"{read.name} needs {name}, which is not offered")
+        if session.uid_only and rule.has_sequence_numbers(read.command):
+            return bad("Sequence numbers are not possible after ENABLE UIDONLY", Code.UIDREQUIRED.value)
+        return None
 
     async def _run_handler(self, rule: CommandRule, read: ReadCommand) -> Completion:
         """Run the handler; whatever goes wrong becomes a tagged answer, except for the loss of the client."""

@@ -101,14 +101,21 @@ PlannedItem = RowItem | BodyItem | BinaryItem
 class FetchPlan:
     """A FETCH, made ready: the items in the order asked, as clients that split answers by position expect.
 
-    `marks_seen`: one of the items sets \\Seen.
+    `marks_seen`: one of the items sets \\Seen. `is_uid_only`: the lines begin with the UID, not the sequence number.
     """
 
     items: tuple[PlannedItem, ...]
     needs: Needs
     marks_seen: bool
     line: bytes
-    """The template of a whole line: sequence number and items."""
+    """The template of a whole line: number and items."""
+    is_uid_only: bool = False
+
+    def open_line(self, row: FetchRow) -> bytes:
+        """Return what stands before the first item."""
+        if self.is_uid_only:
+            return write_fetch.open_uid_line(row.uid)
+        return write_fetch.open_line(row.sequence_number)
 
     def row_writer(self) -> Callable[[FetchRow], bytes] | None:
         """Return what writes a whole line from a row, by one template; None if bodies are needed."""
@@ -116,10 +123,11 @@ class FetchPlan:
         if len(items) != len(self.items):
             return None
         template = self.line
-        values = [item.value for item in items]
+        number: Callable[[FetchRow], Any] = attrgetter("uid" if self.is_uid_only else "sequence_number")
+        values = [number, *(item.value for item in items)]
 
         def write_row(row: FetchRow) -> bytes:
-            return template % (row.sequence_number, *[value(row) for value in values])
+            return template % tuple([value(row) for value in values])
 
         return write_row
 
@@ -138,26 +146,29 @@ class FetchPlan:
             template = lines.get(len(block))
             if template is None:
                 template = lines[len(block)] = line * len(block)
-            values = zip(block.sequence_numbers, *(item.values(block) for item in items), strict=True)
+            numbers = block.values(Column.UID) if self.is_uid_only else block.sequence_numbers
+            values = zip(numbers, *(item.values(block) for item in items), strict=True)
             return template % tuple(chain.from_iterable(values))
 
         return write_block
 
 
 @lru_cache(maxsize=256)
-def plan(items: tuple[FetchItem, ...], *, with_uid: bool, with_modseq: bool) -> FetchPlan:
+def plan(items: tuple[FetchItem, ...], *, with_uid: bool, with_modseq: bool, is_uid_only: bool = False) -> FetchPlan:
     """Make a plan, or give the one made before: clients ask for few different things.
 
-    UID and MODSEQ are added where the command implies them and does not ask for them.
+    UID and MODSEQ are added where the command implies them and does not ask for them; UID not where `is_uid_only`, as
+    every line begins with it then.
     """
     asked = list(items)
-    if with_uid and FetchAttribute.UID not in asked:
+    if with_uid and not is_uid_only and FetchAttribute.UID not in asked:
         asked.insert(0, FetchAttribute.UID)
     if with_modseq and FetchAttribute.MODSEQ not in asked:
         asked.append(FetchAttribute.MODSEQ)
     planned = tuple(_planned(item) for item in asked)
-    line = b"* %d FETCH (" + b" ".join(item.template for item in planned) + write_fetch.CLOSE_LINE
-    return FetchPlan(planned, _needs(asked, planned), any(map(_marks_seen, asked)), line)
+    start = write_fetch.UID_LINE_START if is_uid_only else write_fetch.LINE_START
+    line = start + b" ".join(item.template for item in planned) + write_fetch.CLOSE_LINE
+    return FetchPlan(planned, _needs(asked, planned), any(map(_marks_seen, asked)), line, is_uid_only)
 
 
 _HEADER = Section(text=SectionText.HEADER)

@@ -153,7 +153,7 @@ class FetchWriter:
         return True
 
     async def _write_line(self, row: FetchRow, body: Body, decoded: Iterable[Decoded]) -> None:
-        self._session.write(write_fetch.open_line(row.sequence_number))
+        self._session.write(self._plan.open_line(row))
         rest = iter(decoded)
         for position, item in enumerate(self._plan.items):
             if position:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import enum
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 from gateway.imap.capability import Situation
@@ -12,7 +12,7 @@ from gateway.imap.connection import Connection
 from gateway.imap.services import ImapServices
 from gateway.mailbox.user_mail import UserMail
 from gateway.mailbox.view import FlagRow, View
-from gateway.wire import write, write_code
+from gateway.wire import write, write_code, write_fetch
 from gateway.wire.codes import Code, Status
 from gateway.wire.sequence_set import SequenceSet
 
@@ -47,6 +47,7 @@ class Session:
         self.has_condstore = False
         self.has_qresync = False
         self.utf8 = False
+        self.uid_only = False  # UIDONLY is enabled
         self.login_failures = 0
         self.stranger_since = connection.time()
         self.tag = ""
@@ -117,7 +118,7 @@ class Session:
         self.unselect()
         user, login = self.user, self.login
         self.user = self.login = self._told_alert = None
-        self.has_condstore = self.has_qresync = False
+        self.has_condstore = self.has_qresync = self.uid_only = False
         self.utf8 = self.connection.reader.utf8 = False
         self.state = State.NOT_AUTHENTICATED
         self.stranger_since = self.connection.time()
@@ -195,9 +196,21 @@ class Session:
         """Speak UTF-8 from now on: in names, and in quoted strings (RFC 6855 section 3)."""
         self.utf8 = self.connection.reader.utf8 = True
 
+    def fetch_line(self, sequence_number: int, uid: int, items: Iterable[bytes]) -> bytes:
+        """Return a FETCH response with the UID ahead of `items`, or where UIDONLY is enabled a UIDFETCH response."""
+        if self.uid_only:
+            return write_fetch.uid_line(uid, items)
+        return write_fetch.line(sequence_number, (write_fetch.uid(uid), *items))
+
     def tell_flags(self, rows: Sequence[FlagRow]) -> None:
         """Write FETCH responses with the flags of `rows`, with UID always and MODSEQ once the client knows of it."""
-        if self.has_condstore:
+        if self.uid_only:
+            modseqs = [b" MODSEQ (%d)" % row.modseq if self.has_condstore else b"" for row in rows]
+            lines = [
+                b"* %d UIDFETCH (FLAGS %b%b)\r\n" % (row.uid, row.flags, modseq)
+                for row, modseq in zip(rows, modseqs, strict=True)
+            ]
+        elif self.has_condstore:
             lines = [
                 b"* %d FETCH (UID %d FLAGS %b MODSEQ (%d))\r\n" % (row.sequence_number, row.uid, row.flags, row.modseq)
                 for row in rows
@@ -214,7 +227,7 @@ class Session:
             return False
         changes = self.view.catch_up(allow_expunge=allow_expunge)
         if changes.expunged:
-            if self.has_qresync:
+            if self.has_qresync or self.uid_only:
                 self.write(write.vanished(SequenceSet.from_numbers(uid for _, uid in changes.expunged)))
             else:
                 self.write(b"".join(write.expunge(number) for number, _ in changes.expunged))

@@ -69,6 +69,16 @@ class CommandRule:
         """Say whether this very command names messages by sequence number."""
         return self.takes_numbers and not getattr(command, "is_uid", False)
 
+    def has_sequence_numbers(self, command: Command) -> bool:
+        """Say whether there are sequence numbers in this very command, or would be in the answer to it."""
+        match command:
+            case wire.Search(key=key) | wire_sort.Sort(key=key) | wire_sort.Thread(key=key) | MultiSearch(key=key):
+                return self.uses_sequence_numbers(command) or wire_search.has_numbers(key)
+            case wire.Select(qresync=qresync):
+                return qresync is not None and qresync.match_sequence is not None
+            case _:
+                return self.uses_sequence_numbers(command)
+
     def may_expunge(self, command: Command) -> bool:
         """Say whether EXPUNGE or VANISHED may be sent at the end of this very command."""
         has_numbers = isinstance(command, wire.Search | MultiSearch) and wire_search.has_numbers(command.key)

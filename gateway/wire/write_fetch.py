@@ -14,14 +14,31 @@ from gateway.wire.strings import astring, nstring
 CLOSE_LINE = b")\r\n"
 
 
+LINE_START = b"* %d FETCH ("
+"""To be filled with the sequence number."""
+
+UID_LINE_START = b"* %d UIDFETCH ("
+"""To be filled with the UID; once UIDONLY is enabled (RFC 9586)."""
+
+
 def line(sequence_number: int, items: Iterable[bytes]) -> bytes:
     """`* n FETCH (item item ...)`; each item is a name, a space and a value."""
     return b"* %d FETCH (%b)\r\n" % (sequence_number, b" ".join(items))
 
 
+def uid_line(value: int, items: Iterable[bytes]) -> bytes:
+    """`* n UIDFETCH (item item ...)`."""
+    return b"* %d UIDFETCH (%b)\r\n" % (value, b" ".join(items))
+
+
 def open_line(sequence_number: int) -> bytes:
     """`* n FETCH (`."""
-    return b"* %d FETCH (" % sequence_number
+    return LINE_START % sequence_number
+
+
+def open_uid_line(value: int) -> bytes:
+    """`* n UIDFETCH (`."""
+    return UID_LINE_START % value
 
 
 def uid(value: int) -> bytes:

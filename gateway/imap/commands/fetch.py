@@ -78,7 +78,9 @@ async def fetch(session: Session, command: commands.Fetch) -> Completion:
     if command.vanished and not session.has_qresync:
         raise ClientError("QRESYNC has not been enabled")
     has_changed_since = command.changed_since is not None
-    fetch_plan = plan(command.items, with_uid=command.is_uid, with_modseq=has_changed_since)
+    fetch_plan = plan(
+        command.items, with_uid=command.is_uid, with_modseq=has_changed_since, is_uid_only=session.uid_only
+    )
     if has_changed_since or FetchAttribute.MODSEQ in command.items:
         session.enable_condstore()
     view = session.require_view()

@@ -23,7 +23,7 @@ CAPABILITIES = (
     Capability(
         "ENABLE",
         "RFC 5161",
-        "For CONDSTORE, QRESYNC and UTF8=ACCEPT",
+        "For CONDSTORE, QRESYNC, UTF8=ACCEPT and UIDONLY",
         is_used_by=lambda command: isinstance(command, commands.Enable),
     ),
     Capability(
@@ -37,6 +37,14 @@ CAPABILITIES = (
         "RFC 6855, RFC 9755",
         "Names in UTF-8 once it is enabled. Messages with UTF-8 in their header fields are taken in any case",
         can_be_enabled=True,
+        needs=("ENABLE",),
+    ),
+    Capability(
+        "UIDONLY",
+        "RFC 9586",
+        "Messages are named by UID alone once it is enabled. Some clients enable it and then use sequence numbers",
+        can_be_enabled=True,
+        is_unasked=False,
         needs=("ENABLE",),
     ),
 )
@@ -90,6 +98,9 @@ async def enable(session: Session, command: commands.Enable) -> Completion:
     if "UTF8=ACCEPT" in asked and not session.utf8:
         enabled.append("UTF8=ACCEPT")
         session.enable_utf8()
+    if "UIDONLY" in asked and not session.uid_only:
+        enabled.append("UIDONLY")
+        session.uid_only = True
     session.write(write.enabled(enabled))
     return ok("Enabled")
 

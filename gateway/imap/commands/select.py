@@ -101,7 +101,8 @@ def _describe(session: Session, view: View) -> None:
         view.allows_new_keywords and not view.is_read_only,
         len(view.uids),
         view.recent,
-        view.first_unseen,
+        # It is a sequence number.
+        None if session.uid_only else view.first_unseen,
         view.uidvalidity,
         view.uidnext,
         view.object_id,

@@ -58,9 +58,7 @@ async def _tell_labels(session: Session, uids: Sequence[int]) -> None:
     async for block in view.fetch(present, Needs(labels=True)):
         session.write(
             b"".join(
-                write_fetch.line(
-                    row.sequence_number, (write_fetch.uid(row.uid), b"X-GM-LABELS " + gmail.label_list(row.labels))
-                )
+                session.fetch_line(row.sequence_number, row.uid, (b"X-GM-LABELS " + gmail.label_list(row.labels),))
                 for row in block
             )
         )
@@ -77,8 +75,7 @@ async def _echo(session: Session, uids: Sequence[int], *, is_silent: bool) -> No
         if is_silent:
             session.write(
                 b"".join(
-                    write_fetch.line(row.sequence_number, (write_fetch.uid(row.uid), write_fetch.modseq(row.modseq)))
-                    for row in rows
+                    session.fetch_line(row.sequence_number, row.uid, (write_fetch.modseq(row.modseq),)) for row in rows
                 )
             )
         else:

@@ -190,3 +190,11 @@ def test_whole_messages_are_written_in_blocks(item: FetchItem, written: bytes) -
     mailbox = cast(OpenMailbox, SimpleNamespace(columns=None))
     block = ColumnBlock(mailbox, frozenset(), 3, 0, 1, Texts([1], {Column.BODY: [b"a\0bc"]}))
     assert made.block_writer()(block) == b"* 3 FETCH (" + written + b")\r\n"
+
+
+def test_lines_begin_with_the_uid_where_there_are_no_sequence_numbers() -> None:
+    asked = (FetchAttribute.UID, FetchAttribute.FLAGS)
+    by_uid = plan(asked, with_uid=True, with_modseq=False, is_uid_only=True)
+    assert by_uid.line == b"* %d UIDFETCH (UID %d FLAGS %b)\r\n"
+    # It is not told twice unasked.
+    assert plan(asked[1:], with_uid=True, with_modseq=False, is_uid_only=True).line == b"* %d UIDFETCH (FLAGS %b)\r\n"

@@ -6,8 +6,10 @@ from gateway.imap.table import ANY, LOGGED_IN, SELECTED, STRANGER, TABLE
 from gateway.wire import commands
 from gateway.wire.commands import Command
 from gateway.wire.fetch import FetchAttribute
+from gateway.wire.multisearch import MultiSearch
 from gateway.wire.search import All, And, InSequence, InUids, Not, Or
 from gateway.wire.sequence_set import SequenceSet
+from gateway.wire.sort import Sort, Thread
 
 ONE = SequenceSet(((1, 1),))
 
@@ -50,7 +52,8 @@ def test_expunge_is_held_back_where_numbers_stand_among_the_criteria_of_uid_sear
 
 def test_every_other_command_may_be_answered_with_expunge() -> None:
     held = {kind for kind, rule in TABLE.items() if rule.holds_expunges}
-    assert held == {commands.Fetch, commands.Store, commands.StoreLabels, commands.Search}
+    by_number = {commands.Fetch, commands.Store, commands.StoreLabels, commands.Search, Sort, Thread}
+    assert held == {*by_number, MultiSearch}
     copy = commands.Copy(ONE, False, "Archive", False)
     assert TABLE[commands.Copy].uses_sequence_numbers(copy)
     assert TABLE[commands.Copy].may_expunge(copy)
@@ -63,5 +66,6 @@ def test_each_state_admits_what_the_rfc_lists() -> None:
     }
     assert by_states[ANY] == {"Capability", "Noop", "Logout", "Id"}
     assert by_states[STRANGER] == {"StartTls", "Login", "Authenticate"}
-    assert by_states[SELECTED] == {"Check", "Close", "Expunge", "Search", "Fetch", "Store", "StoreLabels", "Copy"}
+    on_messages = {"Search", "Sort", "Thread", "Fetch", "Store", "StoreLabels", "Copy", "Replace"}
+    assert by_states[SELECTED] == {"Check", "Close", "Expunge", *on_messages}
     assert sum(map(len, by_states.values())) == len(TABLE)

@@ -82,3 +82,9 @@ def test_any_echo_is_a_section_again(fields: list[bytes], part: list[int]) -> No
     command = parse(b"FETCH 1 " + write_fetch.item_name(item))
     assert isinstance(command, Fetch)
     assert command.items == (item,)
+
+
+def test_lines_that_begin_with_the_uid() -> None:
+    # RFC 9586
+    assert write_fetch.uid_line(25996, [b"FLAGS (\\Seen)"]) == b"* 25996 UIDFETCH (FLAGS (\\Seen))\r\n"
+    assert write_fetch.open_uid_line(7) == b"* 7 UIDFETCH ("
