@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
@@ -26,7 +27,11 @@ _VERSIONS = {
 
 
 class ServerTls:
-    """A server's TLS set-up. `context` stays the same object through `reload`, so listeners need not be restarted."""
+    """A server's TLS set-up. `context` stays the same object through `reload`, so listeners need not be restarted.
+
+    `end_point` is the channel binding tls-server-end-point of the certificate in use (RFC 5929 section 4), None if its
+    signature has no hash that would define one.
+    """
 
     def __init__(self, certificate: Path, key: Path, *, minimum_version: str = "1.2", key_prefix: str = "tls") -> None:
         """Read the certificate chain and its private key, both PEM.
@@ -45,6 +50,7 @@ class ServerTls:
                 f"unknown TLS version {minimum_version!r}, expected one of {', '.join(_VERSIONS)}",
                 key=f"{key_prefix}.minimum_version",
             )
+        self.end_point: bytes | None = None
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         _set_minimum_version(self.context, _VERSIONS[minimum_version])
         self.reload()
@@ -66,6 +72,23 @@ class ServerTls:
                 key=f"{self._key_prefix}.certificate",
             ) from exc
         self.context.load_cert_chain(self._certificate, self._key, _no_password)
+        self.end_point = end_point(self._certificate.read_bytes())
+
+
+def end_point(chain: bytes) -> bytes | None:
+    """Return the channel binding tls-server-end-point of the first certificate in a PEM file (RFC 5929 section 4.1).
+
+    It is the certificate's hash, by the function that its signature is made with; MD5 and SHA-1 give way to SHA-256.
+    None if the signature is made with none.
+    """
+    certificate = x509.load_pem_x509_certificates(chain)[0]
+    try:
+        algorithm = certificate.signature_hash_algorithm
+    except UnsupportedAlgorithm:
+        algorithm = None
+    if algorithm is None:
+        return None
+    return certificate.fingerprint(hashes.SHA256() if algorithm.name in ("md5", "sha1") else algorithm)
 
 
 def _set_minimum_version(context: ssl.SSLContext, version: ssl.TLSVersion) -> None:

@@ -21,11 +21,13 @@ from gateway.app.event_loop import new_event_loop
 from gateway.app.loop_delay import LoopDelayProbe
 from gateway.app.metrics_door import MetricsDoor
 from gateway.app.open_files import connections_within, raise_file_limit
-from gateway.app.resealing import reseal
+from gateway.app.resealing import reseal, reseal_scram_keys
 from gateway.app.search import opened_search_index
 from gateway.app.settings import imap_settings, mail_settings, sync_settings
 from gateway.app.storage import CACHE_KEY_PURPOSE, kept_bodies, open_vault, served_store
 from gateway.auth.errors import VaultError
+from gateway.auth.scram_users import ScramUsers
+from gateway.auth.throttle import Throttle
 from gateway.auth.users import UserDirectory
 from gateway.auth.vault import Vault
 from gateway.clock import SystemClock
@@ -103,6 +105,7 @@ class Application:
         self._vault = open_vault(config)
         self._store = await stack.enter_async_context(served_store(config))
         await reseal(self._store, self._vault)
+        await reseal_scram_keys(self._store, self._vault)
         await apply_declared(self._store, self._vault, config, self._source)
         search_index = await stack.enter_async_context(opened_search_index(config))
         self._mail = MailService(
@@ -117,7 +120,7 @@ class Application:
         stack.push_async_callback(self._mail.close)
         if config.tls is not None:
             self._tls = ServerTls(config.tls.certificate, config.tls.key, minimum_version=config.tls.minimum_version)
-        await self._open_doors(stack, self._store, self._mail)
+        await self._open_doors(stack, self._store, self._mail, self._vault)
         # From now on there are clients that a delay would keep waiting.
         probe.start()
         stack.callback(probe.stop)
@@ -150,15 +153,27 @@ class Application:
             raise OperatorError(text, key="cache.directory", source=self._source) from exc
         return cache
 
-    async def _open_doors(self, stack: AsyncExitStack, store: Store, mail: MailService) -> None:
+    async def _open_doors(self, stack: AsyncExitStack, store: Store, mail: MailService, vault: Vault) -> None:
         settings = imap_settings(self._config)
         limits = ConnectionLimits(
             total=connections_within(raise_file_limit(), settings.connections_total),
             per_address=settings.connections_per_address,
             per_user=settings.connections_per_user,
         )
-        quotas, directory = Quotas(SystemClock()), UserDirectory(store)
-        services = ImapServices(settings, OFFER, mail, quotas, directory, limits, self._tls, gateway.__version__)
+        throttle = Throttle(SystemClock())
+        scram = ScramUsers(store, vault, throttle=throttle)
+        await scram.refresh()
+        services = ImapServices(
+            settings,
+            OFFER,
+            mail,
+            Quotas(SystemClock()),
+            UserDirectory(store, throttle=throttle, learner=scram),
+            limits,
+            self._tls,
+            gateway.__version__,
+            scram,
+        )
         door = ImapDoor(services)
         self.metrics.add(
             Gauge("imap_gateway_connections", "Connections of mail clients.", lambda: limits.connections),

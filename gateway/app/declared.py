@@ -10,11 +10,13 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 
+from connectors.api.credentials import Secret
 from gateway.accounts.credentials import AccountCredentials, seal_credentials, unseal_credentials
 from gateway.app.backends import check_settings, find_connector
 from gateway.app.credentials import given_credentials
 from gateway.auth.errors import VaultError
 from gateway.auth.passwords import hash_password, verify_password
+from gateway.auth.scram_users import keep_keys
 from gateway.auth.vault import Vault
 from gateway.config import AccountConfig, Config, UserConfig, read_secret
 from gateway.errors import OperatorError
@@ -36,6 +38,15 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
+class _DeclaredPassword:
+    """The password of a user who is declared; its text where the configuration has that."""
+
+    login: str
+    hash: str
+    text: Secret[str] | None
+
+
+@dataclass(frozen=True, slots=True)
 class _DeclaredAccount:
     """An account as it is declared: settings checked, secrets read."""
 
@@ -54,12 +65,14 @@ async def apply_declared(store: Store, vault: Vault, config: Config, source: str
         OperatorError: a secret cannot be read, or a name is taken by what was made on the command line.
     """
     known = await store.read(lambda tx: _known_users(tx, config))
-    users = [(user.login, _password_hash(user, known[user.login], source)) for user in config.users]
+    passwords = [_password(user, known[user.login], source) for user in config.users]
     accounts = [_declared(account, source) for account in config.accounts]
 
     async def body(tx: Transaction) -> None:
-        for user in await replace_declared(tx, users):
+        for user in await replace_declared(tx, [(password.login, password.hash) for password in passwords]):
             log.warning("user %s is no longer declared and cannot log in any more", user.login)
+        for password in passwords:
+            await _keep_keys(tx, vault, password)
         await _replace_accounts(tx, vault, accounts, source)
 
     await store.write(body)
@@ -69,19 +82,27 @@ async def _known_users(tx: Transaction, config: Config) -> dict[str, UserRow | N
     return {user.login: await user_by_login(tx, user.login) for user in config.users}
 
 
-def _password_hash(user: UserConfig, known: UserRow | None, source: str) -> str:
+async def _keep_keys(tx: Transaction, vault: Vault, password: _DeclaredPassword) -> None:
+    """Make what SCRAM needs, where the configuration has more than a hash."""
+    user = await user_by_login(tx, password.login)
+    assert user is not None, "declared users are in the store already"
+    if password.text is not None:
+        await keep_keys(tx, vault, user.id, password.hash, password.text.reveal())
+
+
+def _password(user: UserConfig, known: UserRow | None, source: str) -> _DeclaredPassword:
     key = f"users[{user.login}]"
     # Without a password it was declared before, and may be so again.
     if known is not None and not known.is_declared and known.password_hash is not None:
         text = "there is a user of that login made on the command line; remove one of the two"
         raise OperatorError(text, key=key, source=source)
     if user.password_hash is not None:
-        return user.password_hash
-    password = read_secret(user.password_file, user.password_env, key=f"{key}.password").reveal()
+        return _DeclaredPassword(user.login, user.password_hash, None)
+    secret = read_secret(user.password_file, user.password_env, key=f"{key}.password")
     # The same password keeps its hash: a new salt would say that something changed at every start.
-    if known is not None and known.password_hash is not None and verify_password(known.password_hash, password):
-        return known.password_hash
-    return hash_password(password)
+    if known is not None and known.password_hash is not None and verify_password(known.password_hash, secret.reveal()):
+        return _DeclaredPassword(user.login, known.password_hash, secret)
+    return _DeclaredPassword(user.login, hash_password(secret.reveal()), secret)
 
 
 def _declared(account: AccountConfig, source: str) -> _DeclaredAccount:

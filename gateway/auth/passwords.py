@@ -26,14 +26,14 @@ def default_hasher() -> PasswordHasher:
     return PasswordHasher(time_cost=3, memory_cost=64 * 1024, parallelism=4)
 
 
-def _prepared(password: str) -> bytes:
-    # RFC 8265 section 4.2 (OpaqueString): the same password typed on two machines has the same octets.
+def prepared(password: str) -> bytes:
+    """Return the octets of a password (RFC 8265 section 4.2, OpaqueString): the same, typed on whatever machine."""
     return unicodedata.normalize("NFC", password).encode("utf-8", "surrogatepass")
 
 
 def hash_password(password: str, hasher: PasswordHasher | None = None) -> str:
     """Return the argon2id hash of a password in the usual text form. Takes tens of milliseconds and 64 MiB."""
-    return (hasher or default_hasher()).hash(_prepared(password))
+    return (hasher or default_hasher()).hash(prepared(password))
 
 
 def verify_password(stored: str, password: str, hasher: PasswordHasher | None = None) -> bool:
@@ -42,7 +42,7 @@ def verify_password(stored: str, password: str, hasher: PasswordHasher | None = 
     A text that is no argon2 hash fits no password.
     """
     try:
-        return (hasher or default_hasher()).verify(stored, _prepared(password))
+        return (hasher or default_hasher()).verify(stored, prepared(password))
     except (VerificationError, InvalidHashError):
         return False
 
@@ -81,6 +81,20 @@ def verify_app_password(stored: str, password: str) -> bool:
     return hmac.compare_digest(expected.encode(), digest.encode())
 
 
+def is_app_hash(stored: str) -> bool:
+    """Say whether it is the hash of a generated app password."""
+    return stored.startswith(f"{_APP_PREFIX}$")
+
+
+def printed_app_password(password: str) -> str:
+    """Return a generated app password as it was printed, however it was typed."""
+    plain = _plain(password)
+    return "-".join(plain[start : start + _APP_GROUP_LETTERS] for start in range(0, len(plain), _APP_GROUP_LETTERS))
+
+
+def _plain(password: str) -> str:
+    return "".join(password.split()).replace("-", "").lower()
+
+
 def _app_digest(salt: bytes, password: str) -> str:
-    plain = "".join(password.split()).replace("-", "").lower()
-    return hashlib.sha256(salt + _prepared(plain)).hexdigest()
+    return hashlib.sha256(salt + prepared(_plain(password))).hexdigest()

@@ -34,10 +34,14 @@ class Credentials:
 
 
 class FailureKind(enum.Enum):
-    """MALFORMED: not in the mechanism's syntax. DENIED: asks to act as somebody else."""
+    """MALFORMED: not in the mechanism's syntax. DENIED: asks to act as somebody else.
+
+    MISMATCH: what it says of the channel is not true of this one.
+    """
 
     MALFORMED = "malformed"
     DENIED = "denied"
+    MISMATCH = "mismatch"
 
 
 @dataclass(frozen=True, slots=True)

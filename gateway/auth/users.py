@@ -17,6 +17,7 @@ import hmac
 import os
 import secrets
 from dataclasses import dataclass
+from typing import Protocol
 
 from argon2 import PasswordHasher
 from cachetools import TTLCache
@@ -27,9 +28,9 @@ from gateway.auth.throttle import Throttle
 from gateway.clock import Clock, SystemClock
 from gateway.store import users
 from gateway.store.database import Store, Transaction
-from gateway.store.users import fold_login
+from gateway.store.users import UserRow, fold_login
 
-__all__ = ["AuthFailed", "Throttled", "User", "UserDirectory"]
+__all__ = ["AuthFailed", "Learner", "Throttled", "User", "UserDirectory", "find_user"]
 
 _REMEMBER_S = 300.0
 _REMEMBERED = 4096
@@ -58,6 +59,33 @@ class _Stored:
 _NOBODY = _Stored(None, None, ())
 
 
+class Learner(Protocol):
+    """Is told of each password that was found right, while its text is known; not of the same one for each client."""
+
+    async def learn(self, user_id: int, password_hash: str, password: str) -> None:
+        """Take note of the password that is stored as `password_hash`."""
+
+
+async def find_user(tx: Transaction, login: str) -> tuple[str, UserRow | None]:
+    """Return the login by which failures are counted, and the user of that login.
+
+    Logins are compared without case. `DOMAIN\\user` is tried as it is, then as `user`: mail programs of a Windows
+    domain put the domain in front unasked.
+    """
+    # What cannot be a login is nobody's, and is cut so that the tables of failures stay small.
+    login = login.encode("utf-8", "replace").decode("utf-8")
+    if len(login) > _LOGIN_LIMIT:
+        return fold_login(login[:_LOGIN_LIMIT]), None
+    candidates = [login]
+    if "\\" in login:
+        candidates.append(login.rpartition("\\")[2])
+    for candidate in candidates:
+        row = await users.user_by_login(tx, candidate)
+        if row is not None:
+            return fold_login(candidate), row
+    return fold_login(candidates[-1]), None
+
+
 class UserDirectory:
     """Checks logins against the users in the store."""
 
@@ -68,11 +96,13 @@ class UserDirectory:
         clock: Clock | None = None,
         throttle: Throttle | None = None,
         hasher: PasswordHasher | None = None,
+        learner: Learner | None = None,
     ) -> None:
         clock = clock or SystemClock()
         self._store = store
         self._throttle = throttle or Throttle(clock)
         self._hasher = hasher or default_hasher()
+        self._learner = learner
         self._digest_key = os.urandom(32)
         self._verdicts: TTLCache[bytes, bool] = TTLCache(_REMEMBERED, _REMEMBER_S, timer=clock.monotonic)
         self._flights: dict[bytes, asyncio.Task[bool]] = {}
@@ -82,8 +112,7 @@ class UserDirectory:
     async def authenticate(self, login: str, password: str, peer: str) -> User:
         """Return the user with that login and password; `peer` is the address the client comes from.
 
-        Logins are compared without case. `DOMAIN\\user` is tried as it is, then as `user`: mail programs of a Windows
-        domain put the domain in front unasked.
+        The login is taken as `find_user` takes it.
 
         Raises:
             AuthFailed: login or password is wrong.
@@ -108,7 +137,15 @@ class UserDirectory:
                 self._throttle.failed(peer, key)
             raise AuthFailed
         self._throttle.succeeded(peer, key)
+        if is_new and self._learner is not None:
+            await self._tell(self._learner, stored.user, stored, password)
         return stored.user
+
+    async def _tell(self, learner: Learner, user: User, stored: _Stored, password: str) -> None:
+        fitting = next((item for item in stored.app_hashes if verify_app_password(item, password)), None)
+        fitting = fitting or stored.password_hash
+        assert fitting is not None, "it has been found right"
+        await learner.learn(user.id, fitting, password)
 
     def _landed(self, digest: bytes, flight: asyncio.Task[bool]) -> None:
         self._flights.pop(digest, None)
@@ -123,22 +160,13 @@ class UserDirectory:
 
     async def _look_up(self, login: str) -> tuple[str, _Stored]:
         """Return the login by which failures are counted, and what the store holds for it."""
-        # What cannot be a login is nobody's, and is cut so that the tables of failures stay small.
-        login = login.encode("utf-8", "replace").decode("utf-8")
-        if len(login) > _LOGIN_LIMIT:
-            return fold_login(login[:_LOGIN_LIMIT]), _NOBODY
-        candidates = [login]
-        if "\\" in login:
-            candidates.append(login.rpartition("\\")[2])
 
         async def body(tx: Transaction) -> tuple[str, _Stored]:
-            for candidate in candidates:
-                row = await users.user_by_login(tx, candidate)
-                if row is not None:
-                    app_hashes = tuple(item.hash for item in await users.app_passwords_of(tx, row.id))
-                    user = User(row.id, row.login)
-                    return fold_login(candidate), _Stored(user, row.password_hash, app_hashes)
-            return fold_login(candidates[-1]), _NOBODY
+            key, row = await find_user(tx, login)
+            if row is None:
+                return key, _NOBODY
+            app_hashes = tuple(item.hash for item in await users.app_passwords_of(tx, row.id))
+            return key, _Stored(User(row.id, row.login), row.password_hash, app_hashes)
 
         return await self._store.read(body)
 

@@ -7,12 +7,14 @@ from typing import Annotated
 
 import typer
 
-from gateway.app.storage import opened_store
+from gateway.app.storage import open_vault, opened_store
 from gateway.auth.passwords import generate_app_password, hash_app_password
+from gateway.auth.scram_users import keep_keys
 from gateway.cli.options import DEFAULT_CONFIG, PROGRAM, ConfigOption, run, table
 from gateway.cli.users import LoginArgument, required_user
 from gateway.config import Config, load
 from gateway.errors import OperatorError
+from gateway.store.database import Transaction
 from gateway.store.errors import Conflict
 from gateway.store.users import add_app_password, app_passwords_of, remove_app_password
 
@@ -40,10 +42,17 @@ async def _add(config: Config, login: str, name: str) -> str:
     if not name.strip() or not name.isprintable():
         raise OperatorError("must be a text without control characters", key="NAME")
     password = generate_app_password()
+    hashed = hash_app_password(password)
+    vault = open_vault(config)
     async with opened_store(config) as store:
         user = await required_user(store, login, key="LOGIN")
+
+        async def body(tx: Transaction) -> None:
+            await add_app_password(tx, user.id, name, hashed)
+            await keep_keys(tx, vault, user.id, hashed, password)
+
         try:
-            await store.write(lambda tx: add_app_password(tx, user.id, name, hash_app_password(password)))
+            await store.write(body)
         except Conflict:
             text = f"{login} has an app password {name!r} already; take it back first or choose another name"
             raise OperatorError(text, key="NAME") from None

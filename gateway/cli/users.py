@@ -7,8 +7,9 @@ from typing import Annotated
 import typer
 
 from connectors.api.credentials import Secret
-from gateway.app.storage import opened_store
+from gateway.app.storage import open_vault, opened_store
 from gateway.auth.passwords import hash_password
+from gateway.auth.scram_users import keep_keys
 from gateway.cli.options import DEFAULT_CONFIG, PROGRAM, ConfigOption, YesOption, confirm, read_password, run, table
 from gateway.config import Config, check_login, load
 from gateway.errors import OperatorError
@@ -64,9 +65,15 @@ def add(
 
 async def _add(config: Config, login: str, password: Secret[str]) -> None:
     hashed = hash_password(password.reveal())
+    vault = open_vault(config)
+
+    async def body(tx: Transaction) -> None:
+        user = await add_user(tx, login, hashed)
+        await keep_keys(tx, vault, user.id, hashed, password.reveal())
+
     async with opened_store(config) as store:
         try:
-            await store.write(lambda tx: add_user(tx, login, hashed))
+            await store.write(body)
         except Conflict:
             text = f"there is a user {login!r} already; change the password with {PROGRAM} user passwd {login}"
             raise OperatorError(text, key="LOGIN") from None
@@ -105,7 +112,13 @@ async def _passwd(config: Config, login: str, from_stdin: bool) -> None:
             raise OperatorError("is declared in the configuration; change the password there", key=login)
         password = read_password(f"New password of {login}", from_stdin=from_stdin, key="--password-stdin")
         hashed = hash_password(password.reveal())
-        await store.write(lambda tx: set_password_hash(tx, user.id, hashed))
+        vault = open_vault(config)
+
+        async def body(tx: Transaction) -> None:
+            await set_password_hash(tx, user.id, hashed)
+            await keep_keys(tx, vault, user.id, hashed, password.reveal())
+
+        await store.write(body)
 
 
 def remove(login: LoginArgument, yes: YesOption = False, config: ConfigOption = DEFAULT_CONFIG) -> None:

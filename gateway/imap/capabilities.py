@@ -7,6 +7,7 @@ from typing import Final
 from gateway.imap.capability import Capability, Offer
 from gateway.imap.commands import (
     append,
+    authenticate,
     compress,
     copy_move,
     expunge,
@@ -44,6 +45,7 @@ OFFER: Final = Offer(
     (
         *_PROTOCOL,
         *login.CAPABILITIES,
+        *authenticate.CAPABILITIES,
         *misc.CAPABILITIES,
         *compress.CAPABILITIES,
         *idle.CAPABILITIES,

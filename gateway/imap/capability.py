@@ -13,6 +13,7 @@ class Situation:
     """What the capabilities of a session depend on.
 
     `can_log_in`: a password would be accepted on this connection as it is now. `append_limit` is in octets.
+    `has_scram`: every password can be proven by SCRAM. `can_bind_channel`: the certificate in use can be named.
     `has_gmail_ids`: one of the user's accounts is like Gmail. `added` and `disabled` are names in capitals, as the
     operator has set them for this client and these accounts.
     `is_compressed`: COMPRESS is active.
@@ -26,6 +27,8 @@ class Situation:
     has_gmail_ids: bool = False
     added: frozenset[str] = frozenset()
     disabled: frozenset[str] = frozenset()
+    has_scram: bool = False
+    can_bind_channel: bool = False
 
 
 def always(_: Situation) -> bool:
@@ -120,6 +123,11 @@ class Offer:
         if self._instead_of.get(entry.name) in situation.added:
             return False
         return all(self._is_on(self._by_key[name], situation) for name in entry.needs)
+
+    def is_advertised(self, name: str, situation: Situation) -> bool:
+        """Tell whether the capability of that name, in whatever case, is in the list now."""
+        entry = self._by_key.get(name.upper())
+        return entry is not None and self._is_on(entry, situation) and entry.holds(situation)
 
     def names(self, situation: Situation) -> list[str]:
         """Return what the CAPABILITY response and response code list."""

@@ -61,7 +61,9 @@ class Connection(asyncio.Protocol):
         is_tls: bool,
         admit: Callable[[Connection], bool] = lambda _: True,
         address: str | None = None,
+        server_end_point: bytes | None = None,
     ) -> None:
+        """`server_end_point` names the certificate of a connection that is TLS (RFC 5929 section 4), if it can be."""
         self._loop = loop
         self._settings = settings
         self._serve = serve
@@ -93,6 +95,7 @@ class Connection(asyncio.Protocol):
             self._make_spool,
         )
         self.is_tls = is_tls
+        self.server_end_point = server_end_point
         self.address = address or "unknown"
         self._is_address_given = address is not None
         self.octets_received = 0
@@ -284,8 +287,10 @@ class Connection(asyncio.Protocol):
         if self._is_lost:
             raise ConnectionLost
 
-    async def upgrade(self, context: ssl.SSLContext) -> None:
+    async def upgrade(self, context: ssl.SSLContext, server_end_point: bytes | None = None) -> None:
         """Begin TLS. What the client sent ahead of it is forgotten (RFC 9051 section 6.2.1).
+
+        `server_end_point` names the certificate in `context`, if that can be named.
 
         Raises:
             ConnectionLost: the handshake failed.
@@ -313,6 +318,7 @@ class Connection(asyncio.Protocol):
         self._is_reading = True
         upgraded.set_write_buffer_limits(high=self._settings.output_high_water)
         self.is_tls = True
+        self.server_end_point = server_end_point
 
     @property
     def is_compressed(self) -> bool:

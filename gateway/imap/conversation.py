@@ -59,6 +59,8 @@ class Conversation:
             ConnectionLost: the client went away.
         """
         session = self._session
+        if session.services.scram is not None:
+            await session.services.scram.refresh()
         session.write(write.untagged_status(Status.OK, "IMAP gateway ready", session.capability_code))
         try:
             while session.state is not State.LOGOUT:

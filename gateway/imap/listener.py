@@ -114,7 +114,14 @@ class ImapDoor:
             sock,
             tls.context,
             lambda address: Connection(
-                loop, services.settings, self._serve, is_tls=True, admit=self._take_in, address=address
+                loop,
+                services.settings,
+                self._serve,
+                is_tls=True,
+                admit=self._take_in,
+                address=address,
+                # Of the certificate that this handshake shows; a reload meanwhile is for later ones.
+                server_end_point=tls.end_point,
             ),
             admit=self._count,
             release=services.limits.release,

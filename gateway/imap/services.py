@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from gateway.auth.scram_users import ScramUsers
 from gateway.auth.users import UserDirectory
 from gateway.imap.bells import Bells
 from gateway.imap.capability import Offer
@@ -16,7 +17,9 @@ from gateway.tls import ServerTls
 
 @dataclass(frozen=True, slots=True)
 class ImapServices:
-    """`tls` is None where there is no certificate, so neither STARTTLS nor imaps. `version` is told by ID."""
+    """`tls` is None where there is no certificate, so neither STARTTLS nor imaps. `version` is told by ID.
+    `scram` is None where SCRAM is not offered.
+    """
 
     settings: ImapSettings
     offer: Offer
@@ -26,4 +29,5 @@ class ImapServices:
     limits: ConnectionLimits
     tls: ServerTls | None
     version: str
+    scram: ScramUsers | None = None
     bells: Bells = field(default_factory=Bells)

@@ -83,6 +83,8 @@ class Session:
             has_gmail_ids=self.user is not None and self.user.has_gmail_ids(),
             added=self.settings.switches.added,
             disabled=self.disabled,
+            has_scram=self.services.scram is not None and self.services.scram.is_complete,
+            can_bind_channel=self.connection.server_end_point is not None,
         )
 
     @property
@@ -97,6 +99,10 @@ class Session:
     def offers(self, name: str) -> bool:
         """Tell whether a capability is switched on for this session."""
         return self.services.offer.has(name, self.situation)
+
+    def advertises(self, name: str) -> bool:
+        """Tell whether a capability is in the list for this session as it is now."""
+        return self.services.offer.is_advertised(name, self.situation)
 
     @property
     def capability_code(self) -> bytes:

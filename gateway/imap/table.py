@@ -9,6 +9,7 @@ from typing import Any
 
 from gateway.imap.commands import (
     append,
+    authenticate,
     compress,
     copy_move,
     expunge,
@@ -93,7 +94,7 @@ TABLE: Mapping[type[Command], CommandRule] = MappingProxyType(
         wire.Id: CommandRule(misc.identify, ANY),
         wire.StartTls: CommandRule(login.start_tls, STRANGER),
         wire.Login: CommandRule(login.log_in, STRANGER),
-        wire.Authenticate: CommandRule(login.authenticate, STRANGER, waits_for_client=True),
+        wire.Authenticate: CommandRule(authenticate.authenticate, STRANGER, waits_for_client=True),
         wire.Unauthenticate: CommandRule(login.unauthenticate, LOGGED_IN, tells_news=False),
         wire.Compress: CommandRule(compress.compress, LOGGED_IN),
         wire.Enable: CommandRule(misc.enable, LOGGED_IN),

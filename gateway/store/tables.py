@@ -1,6 +1,6 @@
 """The schema, written once for every database.
 
-    users -< app_passwords
+    users -< app_passwords, scram_keys
     users -< accounts -< mailboxes -< placements >- messages >- accounts
                                    -< tombstones
     messages -< envelopes, structures, headers,               one row each, in narrow tables: a bulk read touches one
@@ -81,6 +81,16 @@ app_passwords = Table(
     _text("hash"),
     _integer("created", None),
 )
+
+scram_keys = Table(
+    "scram_keys",
+    metadata,
+    _owner("user_id", "users.id", is_key=True),
+    Column("password_hash", Text, primary_key=True),
+    Column("sealed", LargeBinary, nullable=False),
+)
+"""What SCRAM needs of a password, sealed. `password_hash` is that of the user or app password it was made of: keys of a
+password that was changed since are keys of nothing."""
 
 accounts = Table(
     "accounts",

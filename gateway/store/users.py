@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import bindparam, delete, insert, select, update
 
+from gateway.store.scram_keys import drop_stale_keys
 from gateway.store.statements import Row
 from gateway.store.tables import app_passwords, users
 from gateway.store.transaction import Transaction
@@ -110,7 +111,9 @@ async def list_users(tx: Transaction) -> list[UserRow]:
 
 async def set_password_hash(tx: Transaction, user_id: int, password_hash: str | None) -> bool:
     """Set or, with None, take away the main password. False if there is no such user."""
-    return await tx.execute(_SET_HASH, user_id=user_id, new_hash=password_hash) > 0
+    found = await tx.execute(_SET_HASH, user_id=user_id, new_hash=password_hash) > 0
+    await drop_stale_keys(tx)
+    return found
 
 
 async def remove_user(tx: Transaction, user_id: int) -> bool:
@@ -139,6 +142,7 @@ async def replace_declared(tx: Transaction, declared: Iterable[tuple[str, str | 
     dropped = [user for key, user in known.items() if user.is_declared and key not in names]
     for user in dropped:
         await tx.execute(_SET_DECLARED, user_id=user.id, new_login=user.login, new_hash=None, declared=0)
+    await drop_stale_keys(tx)
     return dropped
 
 
@@ -158,4 +162,6 @@ async def app_passwords_of(tx: Transaction, user_id: int) -> list[AppPasswordRow
 
 async def remove_app_password(tx: Transaction, user_id: int, name: str) -> bool:
     """Revoke a named password. False if there is none of that name."""
-    return await tx.execute(_APP_REMOVE, user_id=user_id, name=name) > 0
+    found = await tx.execute(_APP_REMOVE, user_id=user_id, name=name) > 0
+    await drop_stale_keys(tx)
+    return found

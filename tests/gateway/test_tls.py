@@ -1,16 +1,22 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import ssl
 import stat
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from cryptography.x509.oid import NameOID
 
 from gateway.errors import OperatorError
-from gateway.tls import ServerTls, write_self_signed
+from gateway.tls import ServerTls, end_point, write_self_signed
 
 
 @pytest.fixture
@@ -106,3 +112,40 @@ async def test_old_versions_are_refused_unless_allowed(files: tuple[Path, Path])
     with pytest.raises((ssl.SSLError, ConnectionError)):
         await peer_certificate(modern, files[0], maximum_version=ssl.TLSVersion.TLSv1_2)
     assert ServerTls(*files, minimum_version="1.0").context.minimum_version == ssl.TLSVersion.TLSv1
+
+
+def signed(folder: Path, algorithm: hashes.SHA256 | hashes.SHA384 | None) -> bytes:
+    """Return a certificate, PEM, whose signature is made with that hash; with none, by Ed25519."""
+    private = ec.generate_private_key(ec.SECP256R1()) if algorithm else ed25519.Ed25519PrivateKey.generate()
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    now = datetime.now(UTC)
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(private.public_key())
+        .serial_number(1)
+        .not_valid_before(now)
+        .not_valid_after(now + timedelta(days=1))
+    )
+    return builder.sign(private, algorithm).public_bytes(serialization.Encoding.PEM)
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "digest"), [(hashes.SHA256(), hashlib.sha256), (hashes.SHA384(), hashlib.sha384), (None, None)]
+)
+def test_the_end_point_is_the_hash_of_the_signature(
+    tmp_path: Path, algorithm: hashes.SHA256 | hashes.SHA384 | None, digest: Callable[[bytes], Any] | None
+) -> None:
+    certificate = signed(tmp_path, algorithm)
+    expected = digest(ssl.PEM_cert_to_DER_cert(certificate.decode())).digest() if digest else None
+    assert end_point(certificate) == expected
+
+
+def test_the_end_point_follows_the_certificate_in_use(files: tuple[Path, Path]) -> None:
+    tls = ServerTls(*files)
+    first = tls.end_point
+    write_self_signed(*files)
+    assert tls.end_point == first
+    tls.reload()
+    assert tls.end_point == end_point(files[0].read_bytes()) != first

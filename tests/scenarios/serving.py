@@ -13,6 +13,7 @@ from argon2 import PasswordHasher
 
 from connectors.api.connector import Connector
 from gateway.auth.passwords import hash_password
+from gateway.auth.scram_users import ScramUsers
 from gateway.auth.users import UserDirectory
 from gateway.clock import SystemClock
 from gateway.imap.capabilities import OFFER
@@ -121,6 +122,7 @@ async def serving(
     tls: ServerTls | None = None,
     *,
     make_users: Callable[[Store], UserDirectory] | None = None,
+    make_scram: Callable[[Store], ScramUsers] | None = None,
     protocol: Protocol = Protocol.IMAP,
     host: str = "127.0.0.1",
 ) -> AsyncIterator[Served]:
@@ -147,7 +149,8 @@ async def serving(
         per_user=chosen.connections_per_user,
     )
     user_directory = make_users(store) if make_users else UserDirectory(store, hasher=cheap_hasher())
-    services = ImapServices(chosen, OFFER, mail, Quotas(SystemClock()), user_directory, limits, tls, "1.2.3")
+    scram = make_scram(store) if make_scram else None
+    services = ImapServices(chosen, OFFER, mail, Quotas(SystemClock()), user_directory, limits, tls, "1.2.3", scram)
     door = ImapDoor(services)
     try:
         await mail.start()

@@ -1,25 +1,21 @@
-"""STARTTLS, LOGIN and AUTHENTICATE (RFC 9051 sections 6.2.1 to 6.2.3, RFC 4959)."""
+"""STARTTLS, LOGIN (RFC 9051 sections 6.2.1 and 6.2.3) and UNAUTHENTICATE, and what every way to log in ends with."""
 
 from __future__ import annotations
 
 import asyncio
-import base64
-import binascii
 import logging
 
-from gateway.auth import sasl
 from gateway.auth.errors import AuthFailed, Throttled
 from gateway.imap.capability import (
     Capability,
     after_login,
     before_login,
     while_passwords_are_refused,
-    while_passwords_are_taken,
     while_tls_can_start,
 )
 from gateway.imap.completion import Completion, bad, no, ok
 from gateway.imap.session import Session, State
-from gateway.wire import commands, write
+from gateway.wire import commands
 from gateway.wire.codes import Code, Status
 
 log = logging.getLogger(__name__)
@@ -43,13 +39,6 @@ CAPABILITIES = (
         while_passwords_are_refused,
     ),
     Capability(
-        "AUTH=PLAIN",
-        "RFC 4616",
-        "Where a password is accepted on the connection as it is. Acting for another user is refused",
-        while_passwords_are_taken,
-    ),
-    Capability("AUTH=LOGIN", "draft-murchison-sasl-login", "As PLAIN; for old devices", while_passwords_are_taken),
-    Capability(
         "UNAUTHENTICATE",
         "RFC 8437",
         "Log in anew on the same connection, as somebody else. After login",
@@ -68,7 +57,7 @@ async def start_tls(session: Session, _: commands.StartTls) -> Completion:
         return no("TLS is not available")
 
     async def upgrade() -> None:
-        await session.connection.upgrade(tls.context)
+        await session.connection.upgrade(tls.context, tls.end_point)
 
     return Completion(Status.OK, "Begin TLS negotiation now", after=upgrade)
 
@@ -76,37 +65,9 @@ async def start_tls(session: Session, _: commands.StartTls) -> Completion:
 async def log_in(session: Session, command: commands.Login) -> Completion:
     """LOGIN; refused ahead of any check where others could read along."""
     if not session.can_log_in:
-        return _privacy_required()
+        return privacy_required()
     # Octets that are not UTF-8 can be no password here, but must not be an error either.
-    return await _authenticate(session, command.username, command.password.decode("utf-8", "surrogateescape"))
-
-
-async def authenticate(session: Session, command: commands.Authenticate) -> Completion:
-    """AUTHENTICATE, with or without an initial response; `*` cancels."""
-    mechanism = sasl.start(command.mechanism)
-    if mechanism is None or not session.offers(f"AUTH={command.mechanism}"):
-        return no("This mechanism is not offered", Code.CANNOT.value)
-    if not session.can_log_in:
-        return _privacy_required()
-    step = mechanism.step(command.initial_response)
-    while isinstance(step, sasl.Challenge):
-        session.write(write.challenge(step.data))
-        await session.drain()
-        line = await session.connection.read_line(session.settings.login_grace_s)
-        if line == b"*":
-            return bad("Authentication cancelled")
-        if not isinstance(line, bytes):
-            return bad("Response too long")
-        try:
-            response = base64.b64decode(line, validate=True)
-        except binascii.Error:
-            return bad("The response is not base64")
-        step = mechanism.step(response)
-    if isinstance(step, sasl.Failure):
-        if step.kind is sasl.FailureKind.MALFORMED:
-            return bad(step.text)
-        return _failed(session, step.text, Code.AUTHORIZATIONFAILED)
-    return await _authenticate(session, step.login, step.password.reveal())
+    return await log_in_by_password(session, command.username, command.password.decode("utf-8", "surrogateescape"))
 
 
 async def unauthenticate(session: Session, _: commands.Unauthenticate) -> Completion:
@@ -120,27 +81,34 @@ async def unauthenticate(session: Session, _: commands.Unauthenticate) -> Comple
     return Completion(Status.OK, "Unauthenticate completed", after=end_compression)
 
 
-def _privacy_required() -> Completion:
+def privacy_required() -> Completion:
+    """Refuse what others could read along."""
     return no("A password is taken only under TLS", Code.PRIVACYREQUIRED.value)
 
 
-async def _authenticate(session: Session, login: str, password: str) -> Completion:
-    address = session.connection.address
+async def log_in_by_password(session: Session, login: str, password: str) -> Completion:
+    """Check a login and its password, and let the user in."""
     try:
-        user = await session.services.directory.authenticate(login, password, address)
-    except AuthFailed as error:
-        log.warning("login of %r from %s failed", login, address)
-        return _failed(session, error.client_text, Code.AUTHENTICATIONFAILED)
-    except Throttled as error:
+        user = await session.services.directory.authenticate(login, password, session.connection.address)
+    except (AuthFailed, Throttled) as error:
+        return await turn_away(session, login, error)
+    return await enter(session, user.login)
+
+
+async def turn_away(session: Session, login: str, error: AuthFailed | Throttled) -> Completion:
+    """Answer a login that has failed or was not looked at."""
+    address = session.connection.address
+    if isinstance(error, Throttled):
         log.warning("login of %r from %s held up for %.0f s", login, address, error.retry_after_s)
         await asyncio.sleep(min(error.retry_after_s, LONGEST_DELAY_S))
         # Not AUTHENTICATIONFAILED: nobody has looked at the password, which may be right.
-        return _failed(session, error.client_text, Code.UNAVAILABLE)
-    return await _enter(session, user.login)
+        return failed(session, error.client_text, Code.UNAVAILABLE)
+    log.warning("login of %r from %s failed", login, address)
+    return failed(session, error.client_text, Code.AUTHENTICATIONFAILED)
 
 
-async def _enter(session: Session, login: str) -> Completion:
-    """Open the mail of a user whose password was right."""
+async def enter(session: Session, login: str) -> Completion:
+    """Open the mail of a user who is who they say."""
     limits = session.services.limits
     if not limits.admit_user(login):
         log.warning("%s has too many connections", login)
@@ -159,7 +127,8 @@ async def _enter(session: Session, login: str) -> Completion:
     return ok("Logged in", session.capability_code)
 
 
-def _failed(session: Session, text: str, code: Code) -> Completion:
+def failed(session: Session, text: str, code: Code) -> Completion:
+    """Answer NO, and count the failure: after some the connection ends."""
     session.login_failures += 1
     if session.login_failures >= session.settings.login_failures_per_connection:
         session.say_bye("Too many failed logins")

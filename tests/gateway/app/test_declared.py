@@ -15,6 +15,7 @@ from gateway.auth.vault import Vault
 from gateway.errors import OperatorError
 from gateway.store.accounts import AccountRow, AccountState, add_account, all_accounts, set_credentials
 from gateway.store.database import Store
+from gateway.store.scram_keys import all_keys, every_password_has_keys
 from gateway.store.users import UserRow, add_user, list_users
 from tests.gateway.app.conftest import CHEAP_HASH, Configurations
 
@@ -179,3 +180,19 @@ async def test_an_account_added_to_a_declared_user_stays_and_its_name_is_taken(c
         await case.apply(users=[ALICE], accounts=[WORK])
     await case.apply(users=[ALICE])
     assert set(await case.accounts()) == {"work"}
+
+
+async def test_a_declared_password_can_be_proven_by_scram_and_a_declared_hash_cannot(
+    case: Case, vault: Vault, tmp_path: Path
+) -> None:
+    (tmp_path / "password").write_text("secret\n", encoding="ascii")
+    bob = {"login": "bob", "password_file": str(tmp_path / "password")}
+    await case.apply(users=[bob])
+    assert await case.store.read(every_password_has_keys)
+    (row,) = await case.store.read(all_keys)
+    assert row.password_hash == (await case.users())["bob"].password_hash
+    # The same password keeps its keys.
+    await case.apply(users=[bob])
+    assert await case.store.read(all_keys) == [row]
+    await case.apply(users=[ALICE, bob])
+    assert not await case.store.read(every_password_has_keys)

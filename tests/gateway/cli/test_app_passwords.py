@@ -8,6 +8,7 @@ import pytest
 from gateway.app.storage import opened_store
 from gateway.auth.users import AuthFailed, UserDirectory
 from gateway.config import load
+from gateway.store.scram_keys import every_password_has_keys
 from tests.gateway.cli.conftest import CommandLine
 
 
@@ -34,6 +35,21 @@ def test_a_printed_app_password_logs_in_until_it_is_taken_back(command_line: Com
     assert logs_in(command_line, password)
     assert command_line.with_config("app-password", "remove", "alice", "old telephone").status == 0
     assert not logs_in(command_line, password)
+
+
+def test_scram_can_be_offered_after_every_command_that_sets_a_password(command_line: CommandLine) -> None:
+    async def is_complete() -> bool:
+        async with opened_store(load(command_line.config)) as store:
+            return await store.read(every_password_has_keys)
+
+    assert asyncio.run(is_complete())
+    for words in (
+        ("app-password", "add", "alice", "telephone"),
+        ("user", "passwd", "alice", "--password-stdin"),
+        ("app-password", "remove", "alice", "telephone"),
+    ):
+        assert command_line.with_config(*words, stdin="y\n").status == 0
+        assert asyncio.run(is_complete())
 
 
 def test_app_passwords_are_listed_without_what_they_are(command_line: CommandLine) -> None:

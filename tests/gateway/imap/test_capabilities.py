@@ -79,6 +79,19 @@ def test_mechanisms_are_offered_only_where_a_password_would_be_accepted() -> Non
     assert not [name for name in in_the_clear if name.startswith("AUTH=")]
 
 
+def test_scram_is_offered_where_there_are_keys_and_bound_where_there_is_a_channel() -> None:
+    plain = {"AUTH=SCRAM-SHA-256", "AUTH=SCRAM-SHA-1"}
+    bound = {f"{name}-PLUS" for name in plain}
+    assert not (plain | bound) & set(OFFER.names(replace(STRANGER, can_bind_channel=True)))
+    with_keys = replace(STRANGER, has_scram=True)
+    assert (plain | bound) & set(OFFER.names(with_keys)) == plain
+    assert plain | bound <= set(OFFER.names(replace(with_keys, can_bind_channel=True)))
+    assert not plain & set(OFFER.names(replace(with_keys, can_log_in=False)))
+    assert not plain & set(OFFER.names(replace(with_keys, is_authenticated=True)))
+    assert OFFER.has("AUTH=SCRAM-SHA-1", STRANGER)
+    assert not OFFER.is_advertised("AUTH=SCRAM-SHA-1", STRANGER)
+
+
 def test_what_is_for_strangers_is_not_offered_after_login() -> None:
     gone = set(OFFER.names(STRANGER)) - set(OFFER.names(USER))
     assert set(OFFER.names(USER)) - set(OFFER.names(STRANGER)) == {"UNAUTHENTICATE"}

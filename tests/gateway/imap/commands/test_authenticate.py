@@ -1,0 +1,222 @@
+"""AUTHENTICATE as clients speak it."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import imaplib
+import ssl
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from connectors.api.credentials import Secret
+from gateway.auth.passwords import hash_password
+from gateway.auth.scram_users import ScramUsers, keep_keys
+from gateway.auth.vault import Vault
+from gateway.imap.listener import Protocol
+from gateway.imap.settings import ImapSettings
+from gateway.store import users
+from gateway.store.database import Store, Transaction
+from gateway.tls import ServerTls, end_point, write_self_signed
+from tests.gateway.auth.scram_client import ScramClient
+from tests.scenarios.line_client import LineClient
+from tests.scenarios.outside import OutsideMemory
+from tests.scenarios.serving import LOGIN, PASSWORD, Served, cheap_hasher, serving
+
+VAULT = Vault([Secret(b"k" * 32)])
+PLUS = "p=tls-server-end-point"
+
+
+def make_scram(store: Store) -> ScramUsers:
+    return ScramUsers(store, VAULT)
+
+
+async def give_keys(served: Served) -> None:
+    """Set the user's password anew, with keys."""
+
+    async def body(tx: Transaction) -> None:
+        user = await users.user_by_login(tx, LOGIN)
+        assert user is not None
+        hashed = hash_password(PASSWORD, cheap_hasher())
+        await users.set_password_hash(tx, user.id, hashed)
+        await keep_keys(tx, VAULT, user.id, hashed, PASSWORD)
+
+    await served.store.write(body)
+
+
+@asynccontextmanager
+async def with_keys(
+    folder: Path, tls: ServerTls | None = None, protocol: Protocol = Protocol.IMAP, settings: ImapSettings | None = None
+) -> AsyncIterator[Served]:
+    async with serving(folder, OutsideMemory(), settings, tls=tls, protocol=protocol, make_scram=make_scram) as served:
+        await give_keys(served)
+        yield served
+
+
+@pytest.fixture
+def tls(tmp_path: Path) -> ServerTls:
+    write_self_signed(tmp_path / "cert.pem", tmp_path / "key.pem")
+    return ServerTls(tmp_path / "cert.pem", tmp_path / "key.pem")
+
+
+def trusting(tmp_path: Path) -> ssl.SSLContext:
+    return ssl.create_default_context(cafile=str(tmp_path / "cert.pem"))
+
+
+async def exchange(client: LineClient, name: str, sasl: ScramClient, *, is_initial: bool = True) -> bytes:
+    """Run one exchange and return the tagged answer."""
+    first = base64.b64encode(sasl.first())
+    if is_initial:
+        client.write(b"a AUTHENTICATE %b %b\r\n" % (name.encode(), first))
+    else:
+        client.write(b"a AUTHENTICATE %b\r\n" % name.encode())
+        assert await client.line() == b"+ "
+        client.write(first + b"\r\n")
+    line = await client.line()
+    if not line.startswith(b"+ "):
+        return line
+    client.write(base64.b64encode(sasl.final(base64.b64decode(line[2:]))) + b"\r\n")
+    line = await client.line()
+    if not line.startswith(b"+ "):
+        return line
+    assert sasl.trusts(base64.b64decode(line[2:]))
+    client.write(b"\r\n")
+    return await client.line()
+
+
+@pytest.mark.parametrize(("name", "algorithm"), [("SCRAM-SHA-256", "sha256"), ("scram-sha-1", "sha1")])
+@pytest.mark.parametrize("is_initial", [True, False])
+async def test_scram_logs_in(tmp_path: Path, name: str, algorithm: str, is_initial: bool) -> None:
+    async with with_keys(tmp_path) as served:
+        client = await served.connect()
+        assert b" AUTH=SCRAM-SHA-256 AUTH=SCRAM-SHA-1 AUTH=PLAIN " in await client.expect(b"* OK ")
+        answer = await exchange(client, name, ScramClient(LOGIN.upper(), PASSWORD, algorithm), is_initial=is_initial)
+        assert answer.startswith(b"a OK [CAPABILITY ")
+        assert (await client.ask(b"b SELECT INBOX"))[-1].startswith(b"b OK ")
+
+
+async def test_a_wrong_proof_is_a_failed_login(tmp_path: Path) -> None:
+    async with with_keys(tmp_path) as served:
+        client = await served.connect()
+        await client.expect(b"* OK ")
+        for login in (LOGIN, "ghost"):
+            answer = await exchange(client, "SCRAM-SHA-256", ScramClient(login, "wrong"))
+            assert answer.startswith(b"a NO [AUTHENTICATIONFAILED] ")
+
+
+async def test_scram_is_not_offered_while_a_password_has_no_keys(tmp_path: Path) -> None:
+    async with serving(tmp_path, OutsideMemory(), make_scram=make_scram) as served:
+        client = await served.connect()
+        assert b"SCRAM" not in await client.expect(b"* OK ")
+        answer = await exchange(client, "SCRAM-SHA-256", ScramClient(LOGIN, PASSWORD))
+        assert answer.startswith(b"a NO [CANNOT] ")
+
+
+async def test_scram_can_be_switched_off(tmp_path: Path) -> None:
+    async with serving(tmp_path, OutsideMemory()) as served:
+        client = await served.connect()
+        await client.expect(b"* OK ")
+        assert (await exchange(client, "SCRAM-SHA-1", ScramClient(LOGIN, PASSWORD, "sha1"))).startswith(
+            b"a NO [CANNOT]"
+        )
+
+
+async def test_the_client_may_give_up_when_the_server_does_not_convince_it(tmp_path: Path) -> None:
+    async with with_keys(tmp_path) as served:
+        client = await served.connect()
+        await client.expect(b"* OK ")
+        sasl = ScramClient(LOGIN, PASSWORD)
+        client.write(b"a AUTHENTICATE SCRAM-SHA-256 %b\r\n" % base64.b64encode(sasl.first()))
+        first = await client.expect(b"+ ")
+        client.write(base64.b64encode(sasl.final(base64.b64decode(first[2:]))) + b"\r\n")
+        await client.expect(b"+ ")
+        client.write(b"*\r\n")
+        await client.expect(b"a BAD ")
+        assert (await client.ask(b"b SELECT INBOX"))[-1].startswith(b"b BAD ")
+
+
+async def test_something_behind_the_proof_is_no_login(tmp_path: Path) -> None:
+    async with with_keys(tmp_path) as served:
+        client = await served.connect()
+        await client.expect(b"* OK ")
+        sasl = ScramClient(LOGIN, PASSWORD)
+        client.write(b"a AUTHENTICATE SCRAM-SHA-256 %b\r\n" % base64.b64encode(sasl.first()))
+        first = await client.expect(b"+ ")
+        client.write(base64.b64encode(sasl.final(base64.b64decode(first[2:]))) + b"\r\n")
+        await client.expect(b"+ ")
+        client.write(b"Zm9v\r\n")
+        await client.expect(b"a BAD ")
+
+
+@pytest.mark.parametrize("response", [b"!", b"biws", b"*", base64.b64encode(b"n,,n=a,r=b") + b"x" * 70000])
+async def test_what_is_no_response_is_bad_and_the_session_goes_on(tmp_path: Path, response: bytes) -> None:
+    async with with_keys(tmp_path) as served:
+        client = await served.connect()
+        await client.expect(b"* OK ")
+        client.write(b"a AUTHENTICATE SCRAM-SHA-256\r\n")
+        await client.expect(b"+ ")
+        client.write(response + b"\r\n")
+        await client.expect(b"a BAD ")
+
+
+async def test_the_channel_is_bound_over_tls(tmp_path: Path, tls: ServerTls) -> None:
+    binding = end_point((tmp_path / "cert.pem").read_bytes())
+    assert binding is not None
+    async with with_keys(tmp_path, tls, Protocol.IMAPS) as served:
+        for name, algorithm in (("SCRAM-SHA-256-PLUS", "sha256"), ("SCRAM-SHA-1-PLUS", "sha1")):
+            client = await served.connect(trusting(tmp_path))
+            assert f"AUTH={name} ".encode() in await client.expect(b"* OK ")
+            sasl = ScramClient(LOGIN, PASSWORD, algorithm, flag=PLUS, binding=binding)
+            assert (await exchange(client, name, sasl)).startswith(b"a OK ")
+
+
+async def test_another_channel_is_refused_and_so_is_a_list_that_was_cut(tmp_path: Path, tls: ServerTls) -> None:
+    async with with_keys(tmp_path, tls, Protocol.IMAPS) as served:
+        client = await served.connect(trusting(tmp_path))
+        await client.expect(b"* OK ")
+        relayed = ScramClient(LOGIN, PASSWORD, flag=PLUS, binding=b"\0" * 32)
+        answer = await exchange(client, "SCRAM-SHA-256-PLUS", relayed)
+        assert answer.startswith(b"a NO [AUTHENTICATIONFAILED] ")
+        downgraded = ScramClient(LOGIN, PASSWORD, flag="y")
+        answer = await exchange(client, "SCRAM-SHA-256", downgraded)
+        assert answer.startswith(b"a NO [AUTHENTICATIONFAILED] ")
+        assert (await exchange(client, "SCRAM-SHA-256", ScramClient(LOGIN, PASSWORD))).startswith(b"a OK ")
+
+
+async def test_starttls_brings_the_bound_forms(tmp_path: Path, tls: ServerTls) -> None:
+    async with with_keys(tmp_path, tls) as served:
+        client = await served.connect()
+        assert b"-PLUS" not in await client.expect(b"* OK ")
+        assert (await exchange(client, "SCRAM-SHA-256-PLUS", ScramClient(LOGIN, PASSWORD, flag=PLUS))).startswith(
+            b"a NO [CANNOT] "
+        )
+        await client.ask(b"b STARTTLS")
+        async with asyncio.timeout(10):
+            await client.writer.start_tls(trusting(tmp_path), server_hostname="localhost")
+        assert b" AUTH=SCRAM-SHA-256-PLUS " in (await client.ask(b"c CAPABILITY"))[0]
+        binding = tls.end_point
+        assert binding is not None
+        sasl = ScramClient(LOGIN, PASSWORD, flag=PLUS, binding=binding)
+        assert (await exchange(client, "SCRAM-SHA-256-PLUS", sasl)).startswith(b"a OK ")
+
+
+async def test_imaplib_logs_in_by_scram(tmp_path: Path, tls: ServerTls) -> None:
+    """Python's own client: the mechanism is asked for an answer to each challenge, the first being empty."""
+
+    def session(port: int) -> tuple[str, str]:
+        sasl = ScramClient(LOGIN, PASSWORD)
+        answers: list[Callable[[bytes], bytes]] = [lambda _: sasl.first(), sasl.final, lambda _: b""]
+
+        def answer(challenge: bytes) -> bytes:
+            return answers.pop(0)(challenge)
+
+        with imaplib.IMAP4_SSL("localhost", port, ssl_context=trusting(tmp_path), timeout=10) as imap:
+            status, _ = imap.authenticate("SCRAM-SHA-256", answer)
+            selected, _ = imap.select("INBOX")
+            return status, selected
+
+    async with with_keys(tmp_path, tls, Protocol.IMAPS) as served:
+        assert await asyncio.to_thread(session, served.port) == ("OK", "OK")
