@@ -17,7 +17,7 @@ from gateway.wire.metadata import GetMetadata, SetMetadata
 from gateway.wire.multisearch import MultiSearch
 from gateway.wire.quota import GetQuota, GetQuotaRoot, SetQuota
 from gateway.wire.rights import GetAcl, ListRights, MyRights, SetAcl
-from gateway.wire.search import SearchKey, SearchReturn
+from gateway.wire.search import PartialRange, SearchKey, SearchReturn
 from gateway.wire.sequence_set import SequenceSet
 from gateway.wire.sort import Sort, Thread
 
@@ -283,19 +283,24 @@ class Expunge:
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """SEARCH. `returns` is None without RETURN; `RETURN ()` has become {ALL}. `charset` in upper case or None."""
+    """SEARCH. `returns` is None without RETURN; `RETURN ()` has become {ALL}. `charset` in upper case or None.
+
+    `partial` is set if PARTIAL is among `returns`.
+    """
 
     key: SearchKey
     is_uid: bool
     returns: frozenset[SearchReturn] | None = None
     charset: str | None = None
+    partial: PartialRange | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Fetch:
     """FETCH. The items are in the order asked, macros expanded.
 
-    `changed_since` and `vanished` are RFC 7162; 0 is taken for `changed_since` (iOS 16 sends it).
+    `changed_since` and `vanished` are RFC 7162; 0 is taken for `changed_since` (iOS 16 sends it). `partial` is which of
+    the messages are meant (RFC 9394 section 3.3).
     """
 
     numbers: SequenceSet
@@ -303,6 +308,7 @@ class Fetch:
     items: tuple[FetchItem, ...]
     changed_since: int | None = None
     vanished: bool = False
+    partial: PartialRange | None = None
 
 
 class StoreAction(enum.Enum):

@@ -224,10 +224,33 @@ def has_numbers(key: SearchKey) -> bool:
 
 
 class SearchReturn(enum.Enum):
-    """`RETURN (...)` options (RFC 4731, RFC 5182)."""
+    """`RETURN (...)` options (RFC 4731, RFC 5182, RFC 9394); PARTIAL has its range beside it."""
 
     MIN = b"MIN"
     MAX = b"MAX"
     ALL = b"ALL"
     COUNT = b"COUNT"
     SAVE = b"SAVE"
+    PARTIAL = b"PARTIAL"
+
+
+@dataclass(frozen=True, slots=True)
+class PartialRange:
+    """`1:100`, or `-1:-100` counted from the last result (RFC 9394 section 3.1), as it was written.
+
+    Both ends are positive or both negative, and in either order.
+    """
+
+    first: int
+    last: int
+
+    def places(self) -> slice:
+        """Return which of the results, in their order, are meant."""
+        low, high = sorted((self.first, self.last))
+        if low > 0:
+            return slice(low - 1, high)
+        return slice(low, None if high == -1 else high + 1)
+
+    def to_bytes(self) -> bytes:
+        """Return the wire form."""
+        return b"%d:%d" % (self.first, self.last)

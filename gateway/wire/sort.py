@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
-from gateway.wire.search import SearchKey, SearchReturn
+from gateway.wire.search import PartialRange, SearchKey, SearchReturn
 
 
 class SortField(enum.Enum):
@@ -30,12 +30,16 @@ class SortCriterion:
 
 @dataclass(frozen=True, slots=True)
 class Sort:
-    """SORT. `returns` is None without RETURN (RFC 5267 section 3); `RETURN ()` has become {ALL}."""
+    """SORT. `returns` is None without RETURN (RFC 5267 section 3); `RETURN ()` has become {ALL}.
+
+    `partial` is set if PARTIAL is among `returns`.
+    """
 
     criteria: tuple[SortCriterion, ...]
     key: SearchKey
     is_uid: bool
     returns: frozenset[SearchReturn] | None = None
+    partial: PartialRange | None = None
 
 
 class ThreadAlgorithm(enum.Enum):

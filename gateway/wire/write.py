@@ -17,6 +17,7 @@ from gateway.wire import mailbox_name
 from gateway.wire.codes import Status
 from gateway.wire.commands import ListKind, StatusItem
 from gateway.wire.flags import format_flags
+from gateway.wire.search import PartialRange
 from gateway.wire.sequence_set import SequenceSet
 from gateway.wire.strings import nstring, quote, text_line
 from gateway.wire.write_code import atoms
@@ -120,15 +121,20 @@ def mailbox_list(
     kind: ListKind = ListKind.LIST,
     delimiter: str | None = "/",
     child_info: Iterable[str] = (),
+    old_name: str | None = None,
     utf8: bool = False,
 ) -> bytes:
     """`* LIST (\\HasNoChildren) "/" "name"`, under the word of the command.
 
     `child_info` names the selection options that a child matches, for CHILDINFO (RFC 5258 section 3.5): `SUBSCRIBED`.
+    `old_name` is what the mailbox was called, for OLDNAME (RFC 5465 section 5.4).
     """
     attribute_list = format_flags(dict.fromkeys(a for a in attributes if a.startswith("\\") and a != "\\*"))
     options = [quote(option) for option in atoms(child_info)]
-    extended = b' ("CHILDINFO" (%b))' % b" ".join(options) if options else b""
+    items = [b'"CHILDINFO" (%b)' % b" ".join(options)] if options else []
+    if old_name is not None:
+        items.append(b'"OLDNAME" (%b)' % mailbox(old_name, utf8=utf8))
+    extended = b" (%b)" % b" ".join(items) if items else b""
     encoded_name = mailbox(name, utf8=utf8)
     return b"* %b %b %b %b%b\r\n" % (kind.value, attribute_list, _delimiter(delimiter), encoded_name, extended)
 
@@ -222,10 +228,12 @@ def esearch(
     found: SequenceSet | None = None,
     count: int | None = None,
     modseq: int | None = None,
+    partial: tuple[PartialRange, SequenceSet] | None = None,
 ) -> bytes:
     """`* ESEARCH (TAG "a1") UID MIN 1 MAX 9 ALL 1:9 COUNT 9 MODSEQ 7` (RFC 4731 section 3.1, RFC 7162 section 3.1.10).
 
-    What is None is left out, and an empty `found` too, as the grammar has no empty set.
+    What is None is left out, and an empty `found` too, as the grammar has no empty set. `partial` is the range that was
+    asked for and what is in it, `PARTIAL (-1:-100 5:9)`, or `PARTIAL (1:100 NIL)` for nothing (RFC 9394 section 3.1).
     """
     parts = [b"* ESEARCH (TAG %b)" % quote(tag.encode("ascii"))]
     if is_uid:
@@ -236,6 +244,9 @@ def esearch(
         parts.append(b"MAX %d" % largest)
     if found is not None and found.ranges:
         parts.append(b"ALL " + found.to_bytes())
+    if partial is not None:
+        asked, numbers = partial
+        parts.append(b"PARTIAL (%b %b)" % (asked.to_bytes(), numbers.to_bytes() or b"NIL"))
     if count is not None:
         parts.append(b"COUNT %d" % count)
     if modseq is not None:

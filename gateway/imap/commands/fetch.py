@@ -85,6 +85,9 @@ async def fetch(session: Session, command: commands.Fetch) -> Completion:
         session.enable_condstore()
     view = session.require_view()
     uids = session.resolve(command.numbers, is_uid=command.is_uid)
+    if command.partial is not None:
+        # RFC 9394 section 3.4: of these, then, those that have changed.
+        uids = uids[command.partial.places()]
     if command.changed_since is not None:
         if command.vanished:
             await _tell_vanished(session, command.numbers, command.changed_since)

@@ -1,4 +1,4 @@
-"""SEARCH (RFC 9051 section 6.4.4, RFC 4731, RFC 5182, RFC 7162 section 3.1.5)."""
+"""SEARCH (RFC 9051 section 6.4.4, RFC 4731, RFC 5182, RFC 7162 section 3.1.5, RFC 9394)."""
 
 from __future__ import annotations
 
@@ -11,9 +11,15 @@ from gateway.imap.errors import ClientError
 from gateway.imap.session import Session
 from gateway.mailbox.view import View
 from gateway.wire import commands, write
-from gateway.wire.search import And, ModSeqSince, Not, Or, SearchKey, SearchReturn
+from gateway.wire.search import And, ModSeqSince, Not, Or, PartialRange, SearchKey, SearchReturn
 from gateway.wire.sequence_set import SequenceSet
+from gateway.wire.sort import Sort
 from gateway.wire.write_search import search_marked
+
+
+def _asks_part(command: commands.Command) -> bool:
+    return isinstance(command, commands.Search | commands.Fetch | Sort) and command.partial is not None
+
 
 CAPABILITIES = (
     Capability(
@@ -23,11 +29,14 @@ CAPABILITIES = (
         is_used_by=lambda command: isinstance(command, commands.Search) and command.returns is not None,
     ),
     Capability("SEARCHRES", "RFC 5182", "SAVE and `$`", needs=("ESEARCH",)),
+    Capability(
+        "PARTIAL", "RFC 9394", "A range of what was found, of SORT too; a range of FETCH", is_used_by=_asks_part
+    ),
     Capability("WITHIN", "RFC 5032", "OLDER and YOUNGER"),
 )
 
 
-REPORTED = frozenset({SearchReturn.MIN, SearchReturn.MAX, SearchReturn.ALL, SearchReturn.COUNT})
+REPORTED = frozenset({SearchReturn.MIN, SearchReturn.MAX, SearchReturn.ALL, SearchReturn.COUNT, SearchReturn.PARTIAL})
 
 
 async def search(session: Session, command: commands.Search) -> Completion:
@@ -56,10 +65,11 @@ async def search(session: Session, command: commands.Search) -> Completion:
         session.write(write.search(found, modseq) if command.is_uid else search_marked(outcome.marks.octets, modseq))
     elif returns & REPORTED:
         numbers = found if command.is_uid else outcome.sequence_numbers()
-        session.write(_extended(session, command, returns, numbers, modseq_of(view, found, returns, needs_modseq)))
+        modseq = modseq_of(view, found, returns, needs_modseq, command.partial)
+        session.write(_extended(session, command, returns, numbers, modseq))
     if saves:
         assert returns is not None
-        session.saved = to_save(found, returns)
+        session.saved = to_save(found, returns, command.partial)
     return ok("Search completed")
 
 
@@ -70,7 +80,7 @@ def _extended(
     numbers: Sequence[int],
     modseq: int | None,
 ) -> bytes:
-    has_hits = bool(numbers)
+    has_hits, partial = bool(numbers), command.partial
     return write.esearch(
         session.tag,
         is_uid=command.is_uid,
@@ -79,6 +89,7 @@ def _extended(
         found=SequenceSet.from_numbers(numbers) if SearchReturn.ALL in returns else None,
         count=len(numbers) if SearchReturn.COUNT in returns else None,
         modseq=modseq,
+        partial=None if partial is None else (partial, SequenceSet.from_numbers(numbers[partial.places()])),
     )
 
 
@@ -87,28 +98,34 @@ def asks_modseq(key: SearchKey) -> bool:
     return any(isinstance(one, ModSeqSince) for one in keys_in(key))
 
 
-def modseq_of(view: View, found: Sequence[int], returns: frozenset[SearchReturn], is_asked: bool) -> int | None:
+def modseq_of(
+    view: View,
+    found: Sequence[int],
+    returns: frozenset[SearchReturn],
+    is_asked: bool,
+    partial: PartialRange | None = None,
+) -> int | None:
     """Return the MODSEQ of an extended result: of the messages it names (RFC 4731 section 3.2)."""
-    if not is_asked or not found:
-        return None
-    ends = _ends(found, returns) if not returns & {SearchReturn.ALL, SearchReturn.COUNT} else found
-    return view.max_modseq(ends)
+    return view.max_modseq(to_save(found, returns, partial)) if is_asked and found else None
 
 
-def to_save(found: Sequence[int], returns: frozenset[SearchReturn]) -> Sequence[int]:
-    """Return what `$` will stand for: only the ends, if only MIN or MAX were asked along (RFC 5182 section 2.4)."""
-    if returns & {SearchReturn.ALL, SearchReturn.COUNT} or not returns & {SearchReturn.MIN, SearchReturn.MAX}:
+def to_save(
+    found: Sequence[int], returns: frozenset[SearchReturn], partial: PartialRange | None = None
+) -> Sequence[int]:
+    """Return what `$` will stand for, in the order of `found`.
+
+    Only what is told, if MIN, MAX or PARTIAL and neither ALL nor COUNT were asked along (RFC 5182 section 2.4, RFC 9394
+    section 3.2).
+    """
+    only = returns & {SearchReturn.MIN, SearchReturn.MAX, SearchReturn.PARTIAL}
+    if returns & {SearchReturn.ALL, SearchReturn.COUNT} or not only:
         return found
-    return _ends(found, returns)
-
-
-def _ends(found: Sequence[int], returns: frozenset[SearchReturn]) -> list[int]:
-    ends: list[int] = []
-    if SearchReturn.MIN in returns:
-        ends += found[:1]
-    if SearchReturn.MAX in returns:
-        ends += found[-1:]
-    return sorted(set(ends))
+    places = set(range(len(found))[partial.places()]) if partial is not None else set()
+    if SearchReturn.MIN in returns and found:
+        places.add(0)
+    if SearchReturn.MAX in returns and found:
+        places.add(len(found) - 1)
+    return [found[place] for place in sorted(places)]
 
 
 def keys_in(key: SearchKey) -> Iterator[SearchKey]:

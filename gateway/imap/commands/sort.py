@@ -89,10 +89,10 @@ async def sort(session: Session, command: Sort) -> Completion:
         session.write(write_sort.sort(numbers, modseq))
         return ok("Sort completed")
     if returns & REPORTED:
-        modseq = modseq_of(view, uids, returns, needs_modseq)
+        modseq = modseq_of(view, uids, returns, needs_modseq, command.partial)
         session.write(_extended(session.tag, command, returns, numbers, modseq))
     if saves:
-        session.saved = sorted(to_save(uids, returns))
+        session.saved = sorted(to_save(uids, returns, command.partial))
     return ok("Sort completed")
 
 
@@ -100,7 +100,7 @@ def _extended(
     tag: str, command: Sort, returns: frozenset[SearchReturn], numbers: Sequence[int], modseq: int | None
 ) -> bytes:
     """MIN and MAX are the first and the last in the order asked for (RFC 5267 section 3.1)."""
-    has_hits = bool(numbers)
+    has_hits, partial = bool(numbers), command.partial
     return write.esearch(
         tag,
         is_uid=command.is_uid,
@@ -109,6 +109,7 @@ def _extended(
         found=write_code.in_order(numbers) if SearchReturn.ALL in returns else None,
         count=len(numbers) if SearchReturn.COUNT in returns else None,
         modseq=modseq,
+        partial=None if partial is None else (partial, write_code.in_order(numbers[partial.places()])),
     )
 
 

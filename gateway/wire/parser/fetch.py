@@ -1,8 +1,9 @@
-"""FETCH (RFC 9051 sections 6.4.5 and 9: `fetch`, `fetch-att`, `section`; RFC 7162 section 7; RFC 3516, 8970)."""
+"""FETCH (RFC 9051 sections 6.4.5 and 9: `fetch`, `fetch-att`, `section`; RFC 7162 section 7; RFC 3516, 8970, 9394)."""
 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 
 from gateway.wire import commands
 from gateway.wire.fetch import (
@@ -16,6 +17,8 @@ from gateway.wire.fetch import (
     SectionText,
 )
 from gateway.wire.parser.cursor import MAX_NUMBER64, Cursor, SyntaxFault
+from gateway.wire.parser.search import read_partial_range
+from gateway.wire.search import PartialRange
 
 _NAME = re.compile(rb"[A-Za-z0-9.\-]+")
 
@@ -38,18 +41,17 @@ def read_fetch(cursor: Cursor, *, is_uid: bool) -> commands.Fetch:
     cursor.space()
     numbers = cursor.sequence_set()
     cursor.space()
-    items = _read_items(cursor)
-    changed_since: int | None = None
-    vanished = False
+    items = read_items(cursor)
+    modifiers = _Modifiers()
     if cursor.accept_space():
-        changed_since, vanished = _read_modifiers(cursor)
-    if vanished and not (is_uid and changed_since is not None):
+        cursor.in_parentheses(lambda: modifiers.read_one(cursor))
+    if modifiers.vanished and not (is_uid and modifiers.changed_since is not None):
         # RFC 7162 section 3.2.6 asks for BAD.
         raise SyntaxFault("VANISHED is allowed only in UID FETCH with CHANGEDSINCE")
-    return commands.Fetch(numbers, is_uid, items, changed_since, vanished)
+    return commands.Fetch(numbers, is_uid, items, modifiers.changed_since, modifiers.vanished, modifiers.partial)
 
 
-def _read_items(cursor: Cursor) -> tuple[FetchItem, ...]:
+def read_items(cursor: Cursor) -> tuple[FetchItem, ...]:
     """Read one item, a macro, or a list. An item asked for twice is answered once."""
     if cursor.peek() == b"(":
         lists = cursor.in_parentheses(lambda: _read_item(cursor))
@@ -134,26 +136,29 @@ def _read_partial(cursor: Cursor) -> tuple[int, int] | None:
     return offset, length
 
 
-def _read_modifiers(cursor: Cursor) -> tuple[int | None, bool]:
+@dataclass(slots=True)
+class _Modifiers:
+    """The modifiers of a FETCH, each at most once."""
+
     changed_since: int | None = None
-    vanished = False
-    for modifier in cursor.in_parentheses(lambda: _read_modifier(cursor)):
-        if modifier is None:
-            vanished = True
-        elif changed_since is None:
-            changed_since = modifier
-        else:
-            raise SyntaxFault("CHANGEDSINCE given twice")
-    return changed_since, vanished
+    vanished: bool = False
+    partial: PartialRange | None = None
 
-
-def _read_modifier(cursor: Cursor) -> int | None:
-    """Read VANISHED, returned as None, or CHANGEDSINCE."""
-    name = cursor.word()
-    if name == b"VANISHED":
-        return None
-    if name != b"CHANGEDSINCE":
-        raise SyntaxFault("Unknown FETCH modifier")
-    cursor.space()
-    # Laxer than RFC 7162 section 7 `mod-sequence-value`: iOS 16 sends 0.
-    return cursor.mod_sequence(smallest=0)
+    def read_one(self, cursor: Cursor) -> None:
+        """Read `fetch-modifier`: CHANGEDSINCE, VANISHED (RFC 7162 section 7) or PARTIAL (RFC 9394 section 4)."""
+        name = cursor.word()
+        match name:
+            case b"VANISHED":
+                self.vanished = True
+            case b"CHANGEDSINCE" if self.changed_since is None:
+                cursor.space()
+                # Laxer than RFC 7162 section 7 `mod-sequence-value`: iOS 16 sends 0.
+                self.changed_since = cursor.mod_sequence(smallest=0)
+            case b"PARTIAL" if self.partial is None:
+                # Laxer than RFC 9394 section 3.3: taken with sequence numbers too.
+                cursor.space()
+                self.partial = read_partial_range(cursor)
+            case b"CHANGEDSINCE" | b"PARTIAL":
+                raise SyntaxFault(f"{name.decode('ascii')} given twice")
+            case _:
+                raise SyntaxFault("Unknown FETCH modifier")

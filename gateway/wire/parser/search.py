@@ -31,6 +31,7 @@ from gateway.wire.search import (
     ModSeqSince,
     Not,
     Or,
+    PartialRange,
     SearchKey,
     SearchReturn,
     SmallerThan,
@@ -75,24 +76,39 @@ _ADDRESSES = {field.value.upper().encode("ascii"): field for field in AddressFie
 def read_search(cursor: Cursor, *, is_uid: bool) -> commands.Search:
     """Read `[SP "RETURN" SP options] SP ["CHARSET" SP charset SP] search-key *(SP search-key)`."""
     cursor.space()
-    returns = read_returns(cursor)
+    returns, partial = read_returns_in_part(cursor)
     charset: str | None = None
     if cursor.accept_word(b"CHARSET"):
         cursor.space()
         charset = read_charset(cursor)
         cursor.space()
-    return commands.Search(read_keys(cursor, charset), is_uid, returns, charset)
+    return commands.Search(read_keys(cursor, charset), is_uid, returns, charset, partial)
 
 
 def read_returns(cursor: Cursor) -> frozenset[SearchReturn] | None:
-    """Read `"RETURN" SP options SP` if it comes next."""
+    """Read `"RETURN" SP options SP` if it comes next; PARTIAL is none of them."""
+    returns, partial = read_returns_in_part(cursor)
+    if partial is not None:
+        raise SyntaxFault("PARTIAL is not possible here")
+    return returns
+
+
+def read_returns_in_part(cursor: Cursor) -> tuple[frozenset[SearchReturn] | None, PartialRange | None]:
+    """Read `"RETURN" SP options SP` if it comes next, and return the options and the range that PARTIAL asks for."""
     if not cursor.accept_word(b"RETURN"):
-        return None
+        return None, None
     cursor.space()
     options = cursor.in_parentheses(lambda: _read_return(cursor), is_empty_allowed=True)
     cursor.space()
+    ranges = [one for one in options if isinstance(one, PartialRange)]
+    returns = {one for one in options if not isinstance(one, PartialRange)}
+    if ranges:
+        # RFC 9394 section 3.1.
+        if len(ranges) > 1 or SearchReturn.ALL in returns:
+            raise SyntaxFault("Only one PARTIAL or ALL can be asked for")
+        return frozenset({*returns, SearchReturn.PARTIAL}), ranges[0]
     # RFC 4731 section 3.1: no option is the same as ALL.
-    return frozenset(options) or frozenset({SearchReturn.ALL})
+    return frozenset(returns or {SearchReturn.ALL}), None
 
 
 def read_keys(cursor: Cursor, charset: str | None) -> SearchKey:
@@ -100,11 +116,24 @@ def read_keys(cursor: Cursor, charset: str | None) -> SearchKey:
     return _Keys(cursor, charset).read_all()
 
 
-def _read_return(cursor: Cursor) -> SearchReturn:
+def _read_return(cursor: Cursor) -> SearchReturn | PartialRange:
     name = cursor.word()
     if name not in _RETURNS:
         raise SyntaxFault("Unknown SEARCH return option")
+    if name == b"PARTIAL":
+        cursor.space()
+        return read_partial_range(cursor)
     return _RETURNS[name]
+
+
+def read_partial_range(cursor: Cursor) -> PartialRange:
+    """Read `nz-number ":" nz-number`, or both with a minus (RFC 9394 section 4, `partial-range`)."""
+    sign = -1 if cursor.accept(b"-") else 1
+    first = cursor.number(smallest=1)
+    cursor.expect(b":")
+    if sign < 0:
+        cursor.expect(b"-")
+    return PartialRange(sign * first, sign * cursor.number(smallest=1))
 
 
 def read_charset(cursor: Cursor) -> str:

@@ -46,6 +46,7 @@ def test_these_are_offered_to_a_user() -> None:
         "MULTISEARCH",
         "NAMESPACE",
         "OBJECTID",
+        "PARTIAL",
         "PREVIEW",
         "QRESYNC",
         "QUOTA",

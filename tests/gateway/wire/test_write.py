@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from gateway.wire import write, write_code
 from gateway.wire.codes import Code, Status
 from gateway.wire.commands import ListKind, StatusItem
+from gateway.wire.search import PartialRange
 from gateway.wire.sequence_set import SequenceSet
 
 _TOKEN = re.compile(rb'[()]|"(?:[^"\\\r\n\x00]|\\["\\])*"|\{[0-9]+\}\r\n|\\?[^(){ \x00-\x1f%*"\\\x7f-\xff]+|\\\*')
@@ -92,6 +93,15 @@ def tokens(line: bytes, *, utf8: bool = False) -> list[Token]:
         (write.search([2, 84, 882]), b"* SEARCH 2 84 882\r\n"),
         (write.search([2, 5], modseq=917162500), b"* SEARCH 2 5 (MODSEQ 917162500)\r\n"),
         (write.esearch("A282", is_uid=False, smallest=2, count=3), b'* ESEARCH (TAG "A282") MIN 2 COUNT 3\r\n'),
+        (
+            # RFC 9394 section 3.1.
+            write.esearch("A01", is_uid=True, partial=(PartialRange(-1, -100), SequenceSet(((3, 9), (12, 12))))),
+            b'* ESEARCH (TAG "A01") UID PARTIAL (-1:-100 3:9,12)\r\n',
+        ),
+        (
+            write.esearch("A04", is_uid=True, partial=(PartialRange(24000, 24500), SequenceSet(()))),
+            b'* ESEARCH (TAG "A04") UID PARTIAL (24000:24500 NIL)\r\n',
+        ),
         (write.esearch("a", is_uid=True), b'* ESEARCH (TAG "a") UID\r\n'),
         (
             write.esearch("a", is_uid=True, largest=9, found=SequenceSet.parse(b"1:3,5"), modseq=1236),

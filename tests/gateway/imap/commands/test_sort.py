@@ -102,6 +102,16 @@ async def test_extended_results_are_in_the_order_asked_for(client: LineClient) -
     assert (await client.ask(b"g SEARCH $"))[0] == b"* SEARCH 1 2 4"
 
 
+async def test_a_part_of_the_result_is_one_of_its_order(client: LineClient) -> None:
+    told = await client.ask(b"c SORT RETURN (PARTIAL 1:2) (REVERSE DATE) UTF-8 SUBJECT report")
+    assert told[0] == b'* ESEARCH (TAG "c") PARTIAL (1:2 4,1)'
+    told = await client.ask(b"d UID SORT RETURN (SAVE PARTIAL -1:-1 MIN) (REVERSE DATE) UTF-8 SUBJECT report")
+    assert told[0] == b'* ESEARCH (TAG "d") UID MIN 5 PARTIAL (-1:-1 3)'
+    assert (await client.ask(b"e SEARCH $"))[0] == b"* SEARCH 2 4"
+    told = await client.ask(b"f SORT RETURN (PARTIAL 4:9) (REVERSE DATE) UTF-8 SUBJECT report")
+    assert told[0] == b'* ESEARCH (TAG "f") PARTIAL (4:9 NIL)'
+
+
 async def test_mod_sequences_are_told_where_they_were_asked_for(client: LineClient) -> None:
     told = await client.ask(b"c SORT (DATE) UTF-8 MODSEQ 1 SUBJECT report")
     assert any(line.startswith(b"* SORT 2 1 4 (MODSEQ ") for line in told)

@@ -14,6 +14,7 @@ from gateway.wire.fetch import (
     Section,
     SectionText,
 )
+from gateway.wire.search import PartialRange
 from gateway.wire.sequence_set import SequenceSet
 from tests.gateway.wire.reading import parse, refusal
 
@@ -95,6 +96,18 @@ def test_items(asked: bytes, items: tuple[FetchItem, ...]) -> None:
             Fetch(SequenceSet.parse(b"1:*"), True, (A.FLAGS,), changed_since=0, vanished=True),
         ),
         (
+            b"UID FETCH 25900:26600 (UID FLAGS) (PARTIAL -1:-3)",  # RFC 9394 section 3.3
+            Fetch(SequenceSet.parse(b"25900:26600"), True, (A.UID, A.FLAGS), partial=PartialRange(-1, -3)),
+        ),
+        (
+            b"UID FETCH 1:* FLAGS (PARTIAL 1:5 CHANGEDSINCE 98305)",  # RFC 9394 section 3.4
+            Fetch(SequenceSet.parse(b"1:*"), True, (A.FLAGS,), 98305, partial=PartialRange(1, 5)),
+        ),
+        (
+            b"FETCH 1:* FLAGS (CHANGEDSINCE 98305 partial 1:5)",
+            Fetch(SequenceSet.parse(b"1:*"), False, (A.FLAGS,), 98305, partial=PartialRange(1, 5)),
+        ),
+        (
             b"FETCH 1 PREVIEW (CHANGEDSINCE 7)",
             Fetch(SequenceSet.parse(b"1"), False, (Preview(),), changed_since=7),
         ),
@@ -146,6 +159,11 @@ def test_forms(line: bytes, command: Fetch) -> None:
         b"FETCH 1 BODY[]<-1.5>",
         b"FETCH 1 BODY[]<9223372036854775808.1>",
         b"FETCH 1 BODY.PEEK",
+        b"UID FETCH 1:* FLAGS (PARTIAL)",
+        b"UID FETCH 1:* FLAGS (PARTIAL 1:*)",
+        b"UID FETCH 1:* FLAGS (PARTIAL 1:-2)",
+        b"UID FETCH 1:* FLAGS (PARTIAL 1:2 PARTIAL 3:4)",
+        b"UID FETCH 1:* FLAGS (CHANGEDSINCE 1 CHANGEDSINCE 2)",
         b"FETCH 1 SAVEDATE[]",
         b"FETCH 1 PREVIEW[]",
         b"FETCH 1 PREVIEW ()",

@@ -28,6 +28,7 @@ from gateway.wire.search import (
     ModSeqSince,
     Not,
     Or,
+    PartialRange,
     SearchKey,
     SearchReturn,
     SmallerThan,
@@ -36,6 +37,7 @@ from gateway.wire.search import (
     Within,
 )
 from gateway.wire.sequence_set import SequenceSet
+from gateway.wire.sort import Sort
 from tests.gateway.wire.reading import parse, refusal
 
 SET = SequenceSet.parse
@@ -135,6 +137,24 @@ def test_return_options(asked: bytes, returns: set[SearchReturn]) -> None:
     assert command.key == All()
 
 
+@pytest.mark.parametrize(
+    ("asked", "returns", "partial"),
+    [
+        # RFC 9394 section 3.1.
+        (b"UID SEARCH RETURN (PARTIAL -1:-100) UNDELETED UNKEYWORD $Junk", set(), PartialRange(-1, -100)),
+        (b"UID SEARCH RETURN (partial 23500:24000) ALL", set(), PartialRange(23500, 24000)),
+        (b"SEARCH RETURN (PARTIAL 500:400 SAVE) ALL", {SearchReturn.SAVE}, PartialRange(500, 400)),
+        (b"SEARCH RETURN (MIN PARTIAL -5:-5 COUNT) ALL", {SearchReturn.MIN, SearchReturn.COUNT}, PartialRange(-5, -5)),
+        (b"SORT RETURN (PARTIAL 1:4294967295) (DATE) UTF-8 ALL", set(), PartialRange(1, (1 << 32) - 1)),
+    ],
+)
+def test_a_part_of_the_result(asked: bytes, returns: set[SearchReturn], partial: PartialRange) -> None:
+    command = parse(asked)
+    assert isinstance(command, Search | Sort)
+    assert command.returns == frozenset({*returns, SearchReturn.PARTIAL})
+    assert command.partial == partial
+
+
 @pytest.mark.parametrize("charset", [b"UTF-8", b"utf-8", b'"UTF-8"', b"US-ASCII", b"us-ascii"])
 def test_charset(charset: bytes) -> None:
     assert parse(b"SEARCH CHARSET " + charset + b" TEXT x") == Search(
@@ -173,6 +193,17 @@ def test_unknown_charset_is_refused_with_the_list_of_known_ones() -> None:
         b"SEARCH BEFORE 30-Feb-1994",
         b'SEARCH ON "1-Feb-1994',
         b"SEARCH LARGER x",
+        b"SEARCH RETURN (PARTIAL) ALL",
+        b"SEARCH RETURN (PARTIAL 1) ALL",
+        b"SEARCH RETURN (PARTIAL 0:5) ALL",
+        b"SEARCH RETURN (PARTIAL 1:-5) ALL",
+        b"SEARCH RETURN (PARTIAL -1:5) ALL",
+        b"SEARCH RETURN (PARTIAL 1:*) ALL",
+        b"SEARCH RETURN (PARTIAL 1:5,7) ALL",
+        b"SEARCH RETURN (PARTIAL 1:4294967296) ALL",
+        b"SEARCH RETURN (PARTIAL 1:5 ALL) ALL",
+        b"SEARCH RETURN (PARTIAL 1:5 PARTIAL 6:9) ALL",
+        b"ESEARCH IN (selected) RETURN (PARTIAL 1:5) ALL",
         b"SEARCH LARGER 9223372036854775808",
         b"SEARCH OLDER 0",
         b"SEARCH EMAILID",
