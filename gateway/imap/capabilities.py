@@ -24,6 +24,7 @@ from gateway.imap.commands import (
     search,
     select,
     sort,
+    uid_batches,
 )
 
 _PROTOCOL: Final = (
@@ -62,5 +63,6 @@ OFFER: Final = Offer(
         *search.CAPABILITIES,
         *multisearch.CAPABILITIES,
         *sort.CAPABILITIES,
+        *uid_batches.CAPABILITIES,
     )
 )

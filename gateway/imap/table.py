@@ -27,6 +27,7 @@ from gateway.imap.commands import (
     select,
     sort,
     store,
+    uid_batches,
 )
 from gateway.imap.completion import Completion
 from gateway.imap.session import Session, State
@@ -38,6 +39,7 @@ from gateway.wire import search as wire_search
 from gateway.wire import sort as wire_sort
 from gateway.wire.commands import Command
 from gateway.wire.multisearch import MultiSearch
+from gateway.wire.uid_batches import UidBatches
 
 ANY = frozenset({State.NOT_AUTHENTICATED, State.AUTHENTICATED, State.SELECTED})
 STRANGER = frozenset({State.NOT_AUTHENTICATED})
@@ -128,6 +130,7 @@ TABLE: Mapping[type[Command], CommandRule] = MappingProxyType(
         wire.Fetch: CommandRule(fetch.fetch, SELECTED, takes_numbers=True, holds_expunges=True),
         wire.Store: CommandRule(store.store, SELECTED, takes_numbers=True, holds_expunges=True),
         wire.StoreLabels: CommandRule(store.store_labels, SELECTED, takes_numbers=True, holds_expunges=True),
+        UidBatches: CommandRule(uid_batches.tell_batches, SELECTED),
         wire.Copy: CommandRule(copy_move.copy, SELECTED, takes_numbers=True, reports_modseq=True),
     }
 )

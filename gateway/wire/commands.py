@@ -20,6 +20,7 @@ from gateway.wire.rights import GetAcl, ListRights, MyRights, SetAcl
 from gateway.wire.search import PartialRange, SearchKey, SearchReturn
 from gateway.wire.sequence_set import SequenceSet
 from gateway.wire.sort import Sort, Thread
+from gateway.wire.uid_batches import UidBatches
 
 
 class Literal(Protocol):
@@ -384,6 +385,7 @@ Command = (
     | Store
     | StoreLabels
     | Copy
+    | UidBatches
     | GetQuota
     | GetQuotaRoot
     | SetQuota

@@ -252,3 +252,9 @@ def esearch(
     if modseq is not None:
         parts.append(b"MODSEQ %d" % modseq)
     return b" ".join(parts) + b"\r\n"
+
+
+def uid_batches(tag: str, batches: Iterable[tuple[int, int]]) -> bytes:
+    """`* UIDBATCHES (TAG "a1") 9000:501,500:1` (RFC 10022); each batch is its highest and its lowest UID."""
+    ranges = b",".join(b"%d:%d" % batch for batch in batches)
+    return b"* UIDBATCHES (TAG %b)%b\r\n" % (quote(tag.encode("ascii")), b" " + ranges if ranges else b"")

@@ -19,6 +19,7 @@ from gateway.wire.parser import (
     session,
     sort,
     store,
+    uid_batches,
 )
 from gateway.wire.parser.cursor import Cursor, SyntaxFault
 
@@ -120,6 +121,7 @@ _COMMANDS: dict[str, Callable[[Cursor], commands.Command]] = {
     "UID SORT": lambda cursor: sort.read_sort(cursor, is_uid=True),
     "UID STORE": lambda cursor: store.read_store(cursor, is_uid=True),
     "UID THREAD": lambda cursor: sort.read_thread(cursor, is_uid=True),
+    "UIDBATCHES": uid_batches.read_uid_batches,
     "UNAUTHENTICATE": lambda cursor: commands.Unauthenticate(),
     "UNSELECT": lambda cursor: commands.Close(is_expunging=False),
     "UNSUBSCRIBE": lambda cursor: commands.Subscribe(mailboxes.read_mailbox(cursor), is_subscribe=False),

@@ -63,6 +63,7 @@ def test_these_are_offered_to_a_user() -> None:
         "THREAD=ORDEREDSUBJECT",
         "THREAD=REFERENCES",
         "THREAD=REFS",
+        "UIDBATCHES",
         "UIDPLUS",
         "UNAUTHENTICATE",
         "UNSELECT",

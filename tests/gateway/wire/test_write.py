@@ -205,3 +205,10 @@ def test_other_responses_are_grammatical_too(texts: list[str], text: str, delimi
     tokens(write.flags(texts))
     tokens(write.mailbox_status(text, [(StatusItem.MESSAGES, 1), (StatusItem.MAILBOXID, text)], utf8=utf8), utf8=utf8)
     tokens(write.namespace([(name, delimiter) for name in texts], [(text, "/")], utf8=utf8), utf8=utf8)
+
+
+def test_uid_batches() -> None:
+    batches = [(215295, 99696), (99695, 20351), (20350, 7830), (7829, 1)]
+    told = b'* UIDBATCHES (TAG "A143") 215295:99696,99695:20351,20350:7830,7829:1\r\n'
+    assert write.uid_batches("A143", batches) == told
+    assert write.uid_batches("A144", []) == b'* UIDBATCHES (TAG "A144")\r\n'
