@@ -6,9 +6,10 @@ import contextlib
 import ipaddress
 import os
 import ssl
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -33,11 +34,21 @@ class ServerTls:
     signature has no hash that would define one.
     """
 
-    def __init__(self, certificate: Path, key: Path, *, minimum_version: str = "1.2", key_prefix: str = "tls") -> None:
+    def __init__(
+        self,
+        certificate: Path,
+        key: Path,
+        *,
+        minimum_version: str = "1.2",
+        key_prefix: str = "tls",
+        client_ca: Path | None = None,
+    ) -> None:
         """Read the certificate chain and its private key, both PEM.
 
         `minimum_version` is "1.0" to "1.3"; below "1.2" the ciphers of that time are admitted too, which is for
-        scanners and other old devices only. `key_prefix` is where the settings stand in the configuration.
+        scanners and other old devices only. Clients are asked for a certificate, which they need not have, of an
+        authority in `client_ca`, PEM; one that is not valid ends the handshake. `key_prefix` is where the settings
+        stand in the configuration.
 
         Raises:
             OperatorError: a file cannot be read, the two do not belong together, or the version is unknown.
@@ -53,7 +64,18 @@ class ServerTls:
         self.end_point: bytes | None = None
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         _set_minimum_version(self.context, _VERSIONS[minimum_version])
+        if client_ca is not None:
+            self._trust_clients(client_ca)
         self.reload()
+
+    def _trust_clients(self, client_ca: Path) -> None:
+        key = f"{self._key_prefix}.client_ca"
+        _check_readable(client_ca, key)
+        try:
+            self.context.load_verify_locations(client_ca)
+        except ssl.SSLError as exc:
+            raise OperatorError(f"{client_ca} is not a PEM file of certificates: {exc}", key=key) from exc
+        self.context.verify_mode = ssl.CERT_OPTIONAL
 
     def reload(self) -> None:
         """Read the files again; new handshakes use the new certificate. On an error the old one stays in use.
@@ -89,6 +111,19 @@ def end_point(chain: bytes) -> bytes | None:
     if algorithm is None:
         return None
     return certificate.fingerprint(hashes.SHA256() if algorithm.name in ("md5", "sha1") else algorithm)
+
+
+def certificate_names(peer_certificate: Mapping[str, Any] | None) -> tuple[str, ...]:
+    """Return whom a client's certificate is for: its mail addresses (rfc822Name), without any its common name.
+
+    `peer_certificate` is what `ssl.SSLObject.getpeercert` tells of a certificate that was found valid, if there is one.
+    """
+    if not peer_certificate:
+        return ()
+    alternatives: tuple[tuple[str, str], ...] = peer_certificate.get("subjectAltName", ())
+    addresses = tuple(value for kind, value in alternatives if kind == "email")
+    subject: tuple[tuple[tuple[str, str], ...], ...] = peer_certificate.get("subject", ())
+    return addresses or tuple(value for part in subject for kind, value in part if kind == "commonName")
 
 
 def _set_minimum_version(context: ssl.SSLContext, version: ssl.TLSVersion) -> None:

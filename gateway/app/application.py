@@ -23,9 +23,10 @@ from gateway.app.metrics_door import MetricsDoor
 from gateway.app.open_files import connections_within, raise_file_limit
 from gateway.app.resealing import reseal, reseal_scram_keys
 from gateway.app.search import opened_search_index
-from gateway.app.settings import imap_settings, mail_settings, sync_settings
+from gateway.app.settings import imap_settings, mail_settings, server_tls, sync_settings
 from gateway.app.storage import CACHE_KEY_PURPOSE, kept_bodies, open_vault, served_store
 from gateway.auth.errors import VaultError
+from gateway.auth.named_users import NamedUsers
 from gateway.auth.scram_users import ScramUsers
 from gateway.auth.throttle import Throttle
 from gateway.auth.users import UserDirectory
@@ -119,7 +120,7 @@ class Application:
         )
         stack.push_async_callback(self._mail.close)
         if config.tls is not None:
-            self._tls = ServerTls(config.tls.certificate, config.tls.key, minimum_version=config.tls.minimum_version)
+            self._tls = server_tls(config.tls)
         await self._open_doors(stack, self._store, self._mail, self._vault)
         # From now on there are clients that a delay would keep waiting.
         probe.start()
@@ -173,6 +174,7 @@ class Application:
             self._tls,
             gateway.__version__,
             scram,
+            NamedUsers(store),
         )
         door = ImapDoor(services)
         self.metrics.add(

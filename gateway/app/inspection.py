@@ -9,12 +9,12 @@ from pathlib import Path
 
 from gateway.app.backends import check_settings, find_connector
 from gateway.app.credentials import given_credentials
+from gateway.app.settings import server_tls
 from gateway.app.storage import database_path, key_path, open_vault
 from gateway.auth.passwords import is_password_hash
 from gateway.config import AccountConfig, Config, read_secret
 from gateway.errors import OperatorError
 from gateway.imap.capabilities import OFFER
-from gateway.tls import ServerTls
 
 
 def inspect(config: Config, source: str) -> list[OperatorError]:
@@ -45,7 +45,7 @@ def _listeners(config: Config) -> Iterator[OperatorError]:
 
 def _tls(config: Config) -> Iterator[OperatorError]:
     if (tls := config.tls) is not None:
-        yield from _caught(lambda: ServerTls(tls.certificate, tls.key, minimum_version=tls.minimum_version))
+        yield from _caught(lambda: server_tls(tls))
 
 
 def _store(config: Config) -> Iterator[OperatorError]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from gateway.config import Config
+from gateway.config import Config, TlsConfig
 from gateway.imap.settings import ImapSettings
 from gateway.imap.switches import Exemption, Switches
 from gateway.mailbox.service import MailSettings
 from gateway.sync.engine import SyncSettings
 from gateway.sync.hydrate import Prefetch
+from gateway.tls import ServerTls
 
 
 def imap_settings(config: Config) -> ImapSettings:
@@ -53,3 +54,12 @@ def sync_settings(config: Config) -> SyncSettings:
 def mail_settings(config: Config) -> MailSettings:
     """Return what the mail service is to know."""
     return MailSettings(append_limit=config.limits.message_size)
+
+
+def server_tls(config: TlsConfig) -> ServerTls:
+    """Return the TLS of the listeners.
+
+    Raises:
+        OperatorError: its files cannot be used.
+    """
+    return ServerTls(config.certificate, config.key, minimum_version=config.minimum_version, client_ca=config.client_ca)

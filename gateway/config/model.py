@@ -143,6 +143,9 @@ class TlsConfig(_Section):
     minimum_version: Literal["1.0", "1.1", "1.2", "1.3"] = Field(
         default="1.2", description="The oldest TLS spoken. Below 1.2 is for scanners and other old devices only."
     )
+    client_ca: Path | None = Field(
+        default=None, description="The authorities, PEM, by whose certificates clients may log in; unset: none."
+    )
 
 
 class ExemptionConfig(_Section):

@@ -13,6 +13,7 @@ from typing import Any, cast
 from gateway.imap.deflate import DeflateError, DeflateLayer
 from gateway.imap.settings import ImapSettings
 from gateway.imap.spool import AppendSpool
+from gateway.tls import certificate_names
 from gateway.wire.reader import (
     BadCommand,
     CommandReader,
@@ -184,6 +185,13 @@ class Connection(asyncio.Protocol):
             return ipaddress.ip_address(self.address.partition("%")[0]).is_loopback
         except ValueError:
             return False
+
+    @property
+    def client_names(self) -> tuple[str, ...]:
+        """Whom the client's certificate is for; empty if it has shown none. One that is not valid ends a handshake."""
+        if not self.is_tls:
+            return ()
+        return certificate_names(self._require_transport().get_extra_info("peercert"))
 
     def time(self) -> float:
         """The loop's clock, in seconds."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from gateway.auth.named_users import NamedUsers
 from gateway.auth.scram_users import ScramUsers
 from gateway.auth.users import UserDirectory
 from gateway.imap.bells import Bells
@@ -18,7 +19,7 @@ from gateway.tls import ServerTls
 @dataclass(frozen=True, slots=True)
 class ImapServices:
     """`tls` is None where there is no certificate, so neither STARTTLS nor imaps. `version` is told by ID.
-    `scram` is None where SCRAM is not offered.
+    `scram` is None where SCRAM is not offered, `named` where nobody is let in by a certificate or token.
     """
 
     settings: ImapSettings
@@ -30,4 +31,5 @@ class ImapServices:
     tls: ServerTls | None
     version: str
     scram: ScramUsers | None = None
+    named: NamedUsers | None = None
     bells: Bells = field(default_factory=Bells)

@@ -85,6 +85,7 @@ class Session:
             disabled=self.disabled,
             has_scram=self.services.scram is not None and self.services.scram.is_complete,
             can_bind_channel=self.connection.server_end_point is not None,
+            has_client_certificate=self.services.named is not None and bool(self.connection.client_names),
         )
 
     @property

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.x509.oid import NameOID
 
 from gateway.errors import OperatorError
-from gateway.tls import ServerTls, end_point, write_self_signed
+from gateway.tls import ServerTls, certificate_names, end_point, write_self_signed
 
 
 @pytest.fixture
@@ -149,3 +149,32 @@ def test_the_end_point_follows_the_certificate_in_use(files: tuple[Path, Path]) 
     assert tls.end_point == first
     tls.reload()
     assert tls.end_point == end_point(files[0].read_bytes()) != first
+
+
+@pytest.mark.parametrize(
+    ("certificate", "names"),
+    [
+        (None, ()),
+        ({}, ()),
+        ({"subject": ((("commonName", "alex"),),)}, ("alex",)),
+        (
+            {
+                "subject": ((("organizationName", "x"),), (("commonName", "alex"),)),
+                "subjectAltName": (("DNS", "host"), ("email", "a@example.org"), ("email", "b@example.org")),
+            },
+            ("a@example.org", "b@example.org"),
+        ),
+        ({"subject": ((("commonName", "alex"),),), "subjectAltName": (("DNS", "host"),)}, ("alex",)),
+    ],
+)
+def test_a_client_is_called_by_its_addresses_or_else_its_common_name(
+    certificate: dict[str, Any] | None, names: tuple[str, ...]
+) -> None:
+    assert certificate_names(certificate) == names
+
+
+def test_authorities_that_are_none_are_told_to_the_operator(files: tuple[Path, Path], tmp_path: Path) -> None:
+    (tmp_path / "ca.pem").write_text("nothing", encoding="ascii")
+    for path, text in ((tmp_path / "ca.pem", "not a PEM file"), (tmp_path / "missing.pem", "cannot read")):
+        with pytest.raises(OperatorError, match=rf"tls\.client_ca: .*{text}"):
+            ServerTls(*files, client_ca=path)

@@ -12,6 +12,7 @@ from pathlib import Path
 from argon2 import PasswordHasher
 
 from connectors.api.connector import Connector
+from gateway.auth.named_users import NamedUsers
 from gateway.auth.passwords import hash_password
 from gateway.auth.scram_users import ScramUsers
 from gateway.auth.users import UserDirectory
@@ -123,6 +124,7 @@ async def serving(
     *,
     make_users: Callable[[Store], UserDirectory] | None = None,
     make_scram: Callable[[Store], ScramUsers] | None = None,
+    make_named: Callable[[Store], NamedUsers] | None = None,
     protocol: Protocol = Protocol.IMAP,
     host: str = "127.0.0.1",
 ) -> AsyncIterator[Served]:
@@ -150,7 +152,10 @@ async def serving(
     )
     user_directory = make_users(store) if make_users else UserDirectory(store, hasher=cheap_hasher())
     scram = make_scram(store) if make_scram else None
-    services = ImapServices(chosen, OFFER, mail, Quotas(SystemClock()), user_directory, limits, tls, "1.2.3", scram)
+    named = make_named(store) if make_named else None
+    services = ImapServices(
+        chosen, OFFER, mail, Quotas(SystemClock()), user_directory, limits, tls, "1.2.3", scram, named
+    )
     door = ImapDoor(services)
     try:
         await mail.start()

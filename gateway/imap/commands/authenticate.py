@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import logging
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from types import MappingProxyType
@@ -19,6 +20,8 @@ from gateway.imap.session import Session
 from gateway.wire import commands, write
 from gateway.wire.codes import Code
 
+log = logging.getLogger(__name__)
+
 
 def _while_scram(situation: Situation) -> bool:
     return while_passwords_are_taken(situation) and situation.has_scram
@@ -28,7 +31,17 @@ def _while_scram_plus(situation: Situation) -> bool:
     return _while_scram(situation) and situation.can_bind_channel
 
 
+def _while_certified(situation: Situation) -> bool:
+    return not situation.is_authenticated and situation.has_client_certificate
+
+
 CAPABILITIES = (
+    Capability(
+        "AUTH=EXTERNAL",
+        "RFC 4422 appendix A",
+        "Over TLS, to a client that has shown a certificate of an authority in `tls.client_ca`",
+        _while_certified,
+    ),
     Capability(
         "AUTH=SCRAM-SHA-256-PLUS",
         "RFC 7677, RFC 5929",
@@ -152,10 +165,30 @@ async def _by_scram(session: Session, dialogue: _Dialogue, *, kind: ScramHash, i
     return await enter(session, user.login)
 
 
+async def _by_certificate(session: Session, dialogue: _Dialogue) -> Completion:
+    """extern-resp = *( UTF8-char-no-nul ): the login to act as, or nothing."""
+    named, names = session.services.named, session.connection.client_names
+    assert named is not None, "offered without users"
+    response = await dialogue.first()
+    try:
+        acting = response.decode("utf-8")
+    except UnicodeDecodeError:
+        acting = "\0"
+    if "\0" in acting:
+        return bad("EXTERNAL takes a login in UTF-8, or nothing")
+    user = await named.find(names, acting)
+    if user is None:
+        log.warning("the certificate of %r from %s is no user's", names, session.connection.address)
+        code = Code.AUTHORIZATIONFAILED if acting else Code.AUTHENTICATIONFAILED
+        return failed(session, "The certificate is not of such a user", code)
+    return await enter(session, user.login)
+
+
 _PLUS_FORMS: Final = ("SCRAM-SHA-256-PLUS", "SCRAM-SHA-1-PLUS")
 
 _EXCHANGES: Final[Mapping[str, Callable[[Session, _Dialogue], Awaitable[Completion]]]] = MappingProxyType(
     {
+        "EXTERNAL": _by_certificate,
         **{name: partial(_with_password, make=make) for name, make in sasl.MECHANISMS.items()},
         "SCRAM-SHA-256": partial(_by_scram, kind=ScramHash.SHA256, is_plus=False),
         "SCRAM-SHA-256-PLUS": partial(_by_scram, kind=ScramHash.SHA256, is_plus=True),

@@ -94,6 +94,12 @@ def test_scram_is_offered_where_there_are_keys_and_bound_where_there_is_a_channe
     assert not OFFER.is_advertised("AUTH=SCRAM-SHA-1", STRANGER)
 
 
+def test_a_certificate_brings_external_until_login() -> None:
+    assert "AUTH=EXTERNAL" not in OFFER.names(STRANGER)
+    assert "AUTH=EXTERNAL" in OFFER.names(replace(STRANGER, has_client_certificate=True))
+    assert "AUTH=EXTERNAL" not in OFFER.names(replace(USER, has_client_certificate=True))
+
+
 def test_what_is_for_strangers_is_not_offered_after_login() -> None:
     gone = set(OFFER.names(STRANGER)) - set(OFFER.names(USER))
     assert set(OFFER.names(USER)) - set(OFFER.names(STRANGER)) == {"UNAUTHENTICATE"}

@@ -11,8 +11,10 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+import trustme
 
 from connectors.api.credentials import Secret
+from gateway.auth.named_users import NamedUsers
 from gateway.auth.passwords import hash_password
 from gateway.auth.scram_users import ScramUsers, keep_keys
 from gateway.auth.vault import Vault
@@ -220,3 +222,106 @@ async def test_imaplib_logs_in_by_scram(tmp_path: Path, tls: ServerTls) -> None:
 
     async with with_keys(tmp_path, tls, Protocol.IMAPS) as served:
         assert await asyncio.to_thread(session, served.port) == ("OK", "OK")
+
+
+# -- EXTERNAL ----------------------------------------------------------------------------------------------------------
+
+
+class Authority:
+    """A certificate authority of clients, whose certificates the server asks for."""
+
+    def __init__(self, folder: Path) -> None:
+        self._ca = trustme.CA()
+        self._folder = folder
+        path = folder / "client-ca.pem"
+        self._ca.cert_pem.write_to_path(str(path))
+        write_self_signed(folder / "cert.pem", folder / "key.pem")
+        self.server = ServerTls(folder / "cert.pem", folder / "key.pem", client_ca=path)
+
+    def client(self, *addresses: str, name: str | None = None, ca: trustme.CA | None = None) -> ssl.SSLContext:
+        """Return the context of a client that shows a certificate."""
+        context = trusting(self._folder)
+        (ca or self._ca).issue_cert(*addresses, common_name=name).configure_cert(context)
+        return context
+
+
+@pytest.fixture
+def authority(tmp_path: Path) -> Authority:
+    return Authority(tmp_path)
+
+
+@asynccontextmanager
+async def with_certificates(folder: Path, authority: Authority, protocol: Protocol) -> AsyncIterator[Served]:
+    async with serving(
+        folder, OutsideMemory(), tls=authority.server, protocol=protocol, make_named=NamedUsers
+    ) as served:
+        yield served
+
+
+@pytest.mark.parametrize("response", [b" =", b"", b" " + base64.b64encode(LOGIN.encode())])
+async def test_a_certificate_logs_in(tmp_path: Path, authority: Authority, response: bytes) -> None:
+    async with with_certificates(tmp_path, authority, Protocol.IMAPS) as served:
+        client = await served.connect(authority.client(name=LOGIN.upper()))
+        assert b" AUTH=EXTERNAL " in await client.expect(b"* OK ")
+        client.write(b"a AUTHENTICATE EXTERNAL%b\r\n" % response)
+        if not response:
+            await client.expect(b"+ ")
+            client.write(b"\r\n")
+        await client.expect(b"a OK [CAPABILITY ")
+        assert (await client.ask(b"b SELECT INBOX"))[-1].startswith(b"b OK ")
+
+
+async def test_a_certificate_shown_after_starttls_logs_in(tmp_path: Path, authority: Authority) -> None:
+    async with with_certificates(tmp_path, authority, Protocol.IMAP) as served:
+        client = await served.connect()
+        assert b"EXTERNAL" not in await client.expect(b"* OK ")
+        await client.ask(b"a STARTTLS")
+        async with asyncio.timeout(10):
+            await client.writer.start_tls(authority.client(name=LOGIN), server_hostname="localhost")
+        assert b" AUTH=EXTERNAL " in (await client.ask(b"b CAPABILITY"))[0]
+        assert (await client.ask(b"c AUTHENTICATE EXTERNAL ="))[-1].startswith(b"c OK ")
+
+
+async def test_the_mail_addresses_of_a_certificate_go_before_its_common_name(
+    tmp_path: Path, authority: Authority
+) -> None:
+    async with with_certificates(tmp_path, authority, Protocol.IMAPS) as served:
+        await served.store.write(lambda tx: users.add_user(tx, "bert@example.org", "hash"))
+        client = await served.connect(authority.client("carla@example.org", "bert@example.org", name=LOGIN))
+        await client.expect(b"* OK ")
+        asked = base64.b64encode(LOGIN.encode())
+        assert (await client.ask(b"a AUTHENTICATE EXTERNAL " + asked))[-1].startswith(b"a NO [AUTHORIZATIONFAILED] ")
+        assert (await client.ask(b"b AUTHENTICATE EXTERNAL ="))[-1].startswith(b"b OK ")
+
+
+async def test_a_certificate_of_nobody_is_no_login(tmp_path: Path, authority: Authority) -> None:
+    async with with_certificates(tmp_path, authority, Protocol.IMAPS) as served:
+        # As after a declaration that is gone.
+        await served.store.write(lambda tx: users.add_user(tx, "dropped", None))
+        for name in ("stranger", "dropped"):
+            client = await served.connect(authority.client(name=name))
+            await client.expect(b"* OK ")
+            answer = (await client.ask(b"a AUTHENTICATE EXTERNAL ="))[-1]
+            assert answer.startswith(b"a NO [AUTHENTICATIONFAILED] ")
+            assert (await client.ask(b"b AUTHENTICATE EXTERNAL YQBi"))[-1].startswith(b"b BAD ")
+            assert (await client.ask(b"c AUTHENTICATE EXTERNAL /w=="))[-1].startswith(b"c BAD ")
+
+
+async def test_a_client_without_a_certificate_is_not_offered_external(tmp_path: Path, authority: Authority) -> None:
+    async with with_certificates(tmp_path, authority, Protocol.IMAPS) as served:
+        client = await served.connect(trusting(tmp_path))
+        assert b"EXTERNAL" not in await client.expect(b"* OK ")
+        assert (await client.ask(b"a AUTHENTICATE EXTERNAL ="))[-1].startswith(b"a NO [CANNOT] ")
+        assert (await client.ask(f"b LOGIN {LOGIN} {PASSWORD}".encode()))[-1].startswith(b"b OK ")
+
+
+async def test_a_certificate_of_another_authority_is_turned_away(tmp_path: Path, authority: Authority) -> None:
+    async with with_certificates(tmp_path, authority, Protocol.IMAPS) as served:
+        stranger = authority.client(name=LOGIN, ca=trustme.CA())
+
+        async def read_greeting() -> None:
+            client = await served.connect(stranger)
+            await client.line()
+
+        with pytest.raises((ssl.SSLError, ConnectionError, EOFError)):
+            await read_greeting()
