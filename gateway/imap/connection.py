@@ -7,7 +7,7 @@ import ipaddress
 import logging
 import socket
 import ssl
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, cast
 
 from gateway.imap.deflate import DeflateError, DeflateLayer
@@ -214,8 +214,12 @@ class Connection(asyncio.Protocol):
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(True)
 
-    async def read_event(self, timeout_s: float) -> ReadCommand | BadCommand | FatalError:
+    async def read_event(
+        self, timeout_s: float, before_wait: Callable[[], Awaitable[None]] | None = None
+    ) -> ReadCommand | BadCommand | FatalError:
         """Return the next command or what is wrong with it. Synchronising literals are invited here.
+
+        `before_wait` is run whenever there is nothing to do but to wait: at first, and after each `ring`.
 
         Raises:
             ConnectionLost: nothing more will come.
@@ -232,6 +236,8 @@ class Connection(asyncio.Protocol):
             elif event is not None:
                 return event
             else:
+                if before_wait is not None:
+                    await before_wait()
                 received = self.octets_received
                 await self._wait_for_input(deadline)
                 if self.reader.is_receiving_message and self.octets_received > received:

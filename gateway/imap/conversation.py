@@ -72,7 +72,8 @@ class Conversation:
 
     async def _take_turn(self) -> None:
         session = self._session
-        event = await session.connection.read_event(self._patience())
+        before_wait = None if session.notifier is None else session.notifier.tell
+        event = await session.connection.read_event(self._patience(), before_wait)
         if isinstance(event, ReadCommand):
             await self._answer(event)
         elif isinstance(event, BadCommand):
@@ -162,8 +163,10 @@ class Conversation:
             session.unselect()
             session.say_bye("The selected mailbox was deleted or renewed. Please reconnect.")
             return completion
-        expunged = session.tell_changes(allow_expunge=rule.may_expunge(command))
+        expunged = session.tell_changes(allow_expunge=rule.may_expunge(command), is_asked=rule.reports_modseq)
         await session.tell_flags_left()
+        if session.notifier is not None:
+            await session.notifier.tell_after(command, completion.code)
         session.tell_alert()
         if (
             expunged

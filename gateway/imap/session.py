@@ -6,6 +6,7 @@ import asyncio
 import enum
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from gateway.imap.capability import Situation
 from gateway.imap.connection import Connection
@@ -15,6 +16,9 @@ from gateway.mailbox.view import FlagRow, View
 from gateway.wire import write, write_code, write_fetch
 from gateway.wire.codes import Code, Status
 from gateway.wire.sequence_set import SequenceSet
+
+if TYPE_CHECKING:
+    from gateway.imap.notifier import Notifier
 
 
 class State(enum.Enum):
@@ -29,6 +33,7 @@ class State(enum.Enum):
 class Session:
     """One client, from greeting to logout. Handlers read and change it; `gateway.imap.conversation` runs them.
 
+    `notifier` tells what was asked for by NOTIFY, once that was used.
     `user` and `login` are set from login on, `view` while a mailbox is selected. `saved` holds the UIDs of the last
     SEARCH with RETURN (SAVE) (RFC 5182). `tag` is the tag of the command in hand. `client` is the name the client
     has given by ID. `utf8`: it has enabled UTF8=ACCEPT.
@@ -52,6 +57,7 @@ class Session:
         self.stranger_since = connection.time()
         self.tag = ""
         self.is_inside_line = False
+        self.notifier: Notifier | None = None
         self._told_alert: str | None = None
         self._has_untold_flags = False
 
@@ -123,6 +129,9 @@ class Session:
     async def forget_user(self) -> None:
         """Give back the user and all that depends on who it is; what came before login stays, and so do TLS and ID."""
         self.unselect()
+        if self.notifier is not None:
+            self.notifier.close()
+            self.notifier = None
         user, login = self.user, self.login
         self.user = self.login = self._told_alert = None
         self.has_condstore = self.has_qresync = self.uid_only = False
@@ -227,12 +236,22 @@ class Session:
         if lines:
             self.write(b"".join(lines))
 
-    def tell_changes(self, *, allow_expunge: bool) -> bool:
-        """Write what happened in the selected mailbox since it was last told; return whether messages went."""
+    def tell_changes(self, *, allow_expunge: bool, is_asked: bool = False) -> bool:
+        """Write what happened in the selected mailbox since it was last told; return whether messages went.
+
+        Only what NOTIFY has asked for, if it was used; messages that went if the client has asked for that just now.
+        """
         self._has_untold_flags = False
         if self.view is None:
             return False
-        changes = self.view.catch_up(allow_expunge=allow_expunge)
+        wants_counts = self.notifier is None or self.notifier.wants_counts
+        changes = self.view.catch_up(
+            allow_expunge=allow_expunge and (wants_counts or is_asked),
+            allow_new=wants_counts,
+            allow_flags=self.notifier is None or self.notifier.wants_flags,
+        )
+        if self.notifier is not None:
+            self.notifier.note_new(changes.new)
         if changes.expunged:
             if self.has_qresync or self.uid_only:
                 self.write(write.vanished(SequenceSet.from_numbers(uid for _, uid in changes.expunged)))

@@ -21,6 +21,7 @@ from gateway.imap.commands import (
     metadata,
     misc,
     multisearch,
+    notify,
     quota,
     rights,
     search,
@@ -39,6 +40,7 @@ from gateway.wire import search as wire_search
 from gateway.wire import sort as wire_sort
 from gateway.wire.commands import Command
 from gateway.wire.multisearch import MultiSearch
+from gateway.wire.notify import Notify
 from gateway.wire.uid_batches import UidBatches
 
 ANY = frozenset({State.NOT_AUTHENTICATED, State.AUTHENTICATED, State.SELECTED})
@@ -119,6 +121,7 @@ TABLE: Mapping[type[Command], CommandRule] = MappingProxyType(
         wire_metadata.SetMetadata: CommandRule(metadata.set_metadata, LOGGED_IN),
         wire.Append: CommandRule(append.append, LOGGED_IN),
         wire.Replace: CommandRule(append.replace, SELECTED, takes_numbers=True, reports_modseq=True),
+        Notify: CommandRule(notify.notify, LOGGED_IN),
         wire.Idle: CommandRule(idle.idle, LOGGED_IN, waits_for_client=True),
         wire.Check: CommandRule(misc.check, SELECTED),
         wire.Close: CommandRule(select.close, SELECTED, tells_news=False),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from gateway.errors import MailError
@@ -22,13 +23,14 @@ class ViewChanges:
     """What a client is to be told, in this order.
 
     `expunged` are (sequence number, UID); each number is right at the moment its own line is sent. `exists` and
-    `recent` are set if they are to be sent. `flagged` hold for the numbering after the expunges. With `has_more` there
-    are flags left to be told.
+    `recent` are set if they are to be sent, because of messages with the UIDs `new`. `flagged` hold for the numbering
+    after the expunges. With `has_more` there are flags left to be told.
     """
 
     expunged: list[tuple[int, int]] = field(default_factory=list)
     exists: int | None = None
     recent: int | None = None
+    new: Sequence[int] = ()
     flagged: list[FlagRow] = field(default_factory=list)
     has_more: bool = False
 

@@ -61,6 +61,8 @@ class View:
     ) -> None:
         self.name = name
         self.is_read_only = is_read_only
+        self.shows_recent = True
+        """Whether \\Recent is among the flags that are shown; IMAP4rev2 has no such flag."""
         # Shared with others: it is replaced where it would be changed.
         self.uids = mailbox.columns.shared_uids()
         self.is_defunct = mailbox.is_defunct
@@ -166,27 +168,30 @@ class View:
         """Have `callback` called whenever `catch_up` has something new, and when the view has become defunct."""
         self._bell = callback
 
-    def catch_up(self, *, allow_expunge: bool) -> ViewChanges:
+    def catch_up(self, *, allow_expunge: bool, allow_new: bool = True, allow_flags: bool = True) -> ViewChanges:
         """Take over what has happened and return what the client is to be told. No I/O.
 
-        Without `allow_expunge` messages that are gone stay in the view, and keep their numbers. Of changed flags at
-        most `FLAG_ROWS` are told at a time.
+        Without `allow_expunge` messages that are gone stay in the view, and keep their numbers. New messages and
+        changed flags that are not allowed wait for a call that allows them. Of changed flags at most `FLAG_ROWS` are
+        told at a time.
         """
         changes = ViewChanges()
         if allow_expunge and self._expunged:
             changes.expunged = self._drop_expunged()
         total = len(self.uids)
-        new = self._new_uids()
+        new = self._new_uids() if allow_new else array("I")
         if new:
+            changes.new = new
             self.uids = self._uids_with(new)
             self._claim_recent(new)
             changes.exists = total + len(new)
             changes.recent = len(self._recent)
-        changed = self._changed.take(FLAG_ROWS)
+        # Of what waits one set is kept, and not every set that it came in.
+        changed = self._changed.take(FLAG_ROWS if allow_flags else 0)
         if changed:
             changes.flagged = self.flag_rows(sorted(changed.difference(new, self._expunged)))
-        changes.has_more = not self._changed.is_empty
-        if not self._expunged and not changes.has_more:
+        changes.has_more = allow_flags and not self._changed.is_empty
+        if allow_new and not self._expunged and self._changed.is_empty:
             self._told_modseq = self._mailbox.modseq
         return changes
 
@@ -242,7 +247,11 @@ class View:
         return rows
 
     def _flags(self, entry: Entry) -> bytes:
-        return self._mailbox.flag_sets.rendered(entry.flag_set, is_recent=entry.uid in self._recent)
+        return self._mailbox.flag_sets.rendered(entry.flag_set, is_recent=entry.uid in self._shown_recent)
+
+    @property
+    def _shown_recent(self) -> AbstractSet[int]:
+        return self._recent if self.shows_recent else frozenset()
 
     async def fetch(self, uids: Sequence[int], needs: Needs) -> AsyncIterator[list[FetchRow]]:
         """Yield the messages in blocks, ascending by UID; those of which nothing is left are left out.
@@ -267,7 +276,7 @@ class View:
         texts = await self._texts.read(uids, columns)
         if texts is None:
             return None
-        return column_block(self._mailbox, self.uids, self._recent, uids, columns, texts)
+        return column_block(self._mailbox, self.uids, self._shown_recent, uids, columns, texts)
 
     async def find(self, key: SearchKey, *, saved: Sequence[int] = ()) -> Found:
         """Return what matches; `saved` is what `$` stands for.

@@ -41,8 +41,22 @@ class MailboxChanged:
     flags: FlagsChanged | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class AnnotationsChanged:
+    """A user has changed these annotations of a mailbox, or of the server if `mailbox` is empty (RFC 5464).
+
+    `origin` is who did it, for whom it is no news.
+    """
+
+    user_id: int
+    mailbox: str
+    entries: tuple[str, ...]
+    origin: object = None
+
+
 Listener = Callable[[MailboxChanged], None]
 TreeListener = Callable[[int], None]
+AnnotationListener = Callable[[AnnotationsChanged], None]
 
 
 class ChangeBus:
@@ -51,6 +65,7 @@ class ChangeBus:
     def __init__(self) -> None:
         self._by_mailbox: defaultdict[int, list[Listener]] = defaultdict(list)
         self._tree: defaultdict[int, list[TreeListener]] = defaultdict(list)
+        self._annotations: defaultdict[int, list[AnnotationListener]] = defaultdict(list)
 
     def publish(self, change: MailboxChanged) -> None:
         """Tell the listeners of one mailbox; call it after the commit, never before."""
@@ -58,9 +73,14 @@ class ChangeBus:
             listener(change)
 
     def publish_tree(self, account_id: int) -> None:
-        """Tell that mailboxes of the account came, went or changed their names."""
+        """Tell that mailboxes of the account came, went or changed their names or subscriptions."""
         for listener in tuple(self._tree.get(account_id, ())):
             listener(account_id)
+
+    def publish_annotations(self, change: AnnotationsChanged) -> None:
+        """Tell the listeners of one user; call it after the commit."""
+        for listener in tuple(self._annotations.get(change.user_id, ())):
+            listener(change)
 
     def subscribe(self, mailbox_id: int, listener: Listener) -> Callable[[], None]:
         """Listen to one mailbox; call what is returned to stop."""
@@ -69,6 +89,10 @@ class ChangeBus:
     def subscribe_tree(self, account_id: int, listener: TreeListener) -> Callable[[], None]:
         """Listen to the mailbox tree of an account; call what is returned to stop."""
         return _subscribe(self._tree, account_id, listener)
+
+    def subscribe_annotations(self, user_id: int, listener: AnnotationListener) -> Callable[[], None]:
+        """Listen to the annotations of a user; call what is returned to stop."""
+        return _subscribe(self._annotations, user_id, listener)
 
     def interest(self) -> frozenset[int]:
         """Return the mailboxes somebody listens to."""

@@ -80,6 +80,8 @@ async def rename_mailbox(context: AccountContext, row: MailboxRow, path: tuple[s
 
         if not is_kept:
             context.changed(*await context.store.write(body))
+            # The listing below finds nothing left to change.
+            context.bus.publish_tree(account_id)
         await sync_tree_locked(context)
 
 
@@ -113,6 +115,7 @@ async def subscribe(context: AccountContext, row: MailboxRow, *, is_subscribed: 
             await context.account.open()
             await context.account.connector.subscribe(ref_of(row), is_subscribed)
         await context.store.write(lambda tx: mailboxes.update_mailbox(tx, row.id, is_subscribed=is_subscribed))
+    context.bus.publish_tree(context.account_id)
 
 
 async def _admin(context: AccountContext) -> MailboxAdmin:

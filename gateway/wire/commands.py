@@ -15,6 +15,7 @@ from gateway.wire.fetch import FetchItem
 from gateway.wire.gmail import Label
 from gateway.wire.metadata import GetMetadata, SetMetadata
 from gateway.wire.multisearch import MultiSearch
+from gateway.wire.notify import Notify
 from gateway.wire.quota import GetQuota, GetQuotaRoot, SetQuota
 from gateway.wire.rights import GetAcl, ListRights, MyRights, SetAcl
 from gateway.wire.search import PartialRange, SearchKey, SearchReturn
@@ -374,6 +375,7 @@ Command = (
     | Append
     | Replace
     | Idle
+    | Notify
     | Check
     | Close
     | Expunge

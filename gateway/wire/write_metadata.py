@@ -17,6 +17,12 @@ def metadata(name: str, values: Iterable[tuple[str, bytes | None]], *, utf8: boo
     return b"* METADATA %b (%b)\r\n" % (mailbox(name, utf8=utf8), b" ".join(pairs))
 
 
+def changed(name: str, entries: Iterable[str], *, utf8: bool = False) -> bytes:
+    """`* METADATA "INBOX" /shared/comment ...`: these have changed; there must be one (RFC 5464 section 4.4.2)."""
+    names = b" ".join(astring(entry.encode("ascii")) for entry in entries)
+    return b"* METADATA %b %b\r\n" % (mailbox(name, utf8=utf8), names)
+
+
 def long_entries(octets: int) -> bytes:
     """`METADATA LONGENTRIES n`: the largest value that was left out has so many octets."""
     return b"%b LONGENTRIES %d" % (Code.METADATA.value, octets)

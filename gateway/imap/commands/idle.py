@@ -62,4 +62,6 @@ async def _tell(session: Session) -> None:
         return
     session.tell_changes(allow_expunge=True)
     await session.tell_flags_left()
+    if session.notifier is not None:
+        await session.notifier.tell_others()
     session.tell_alert()

@@ -12,6 +12,7 @@ from gateway.imap.session import Session
 from gateway.mailbox import metadata
 from gateway.mailbox.metadata import AnnotationTooLarge, Selection, TooManyAnnotations
 from gateway.mailbox.user_mail import UserMail
+from gateway.sync.bus import AnnotationsChanged
 from gateway.wire import commands, write_metadata
 from gateway.wire.codes import Code
 from gateway.wire.commands import Command
@@ -68,12 +69,15 @@ async def set_metadata(session: Session, command: SetMetadata) -> Completion:
     _check_offered(session)
     if command.mailbox and any(entry == SPECIAL_USE for entry, _ in command.values):
         return no("The special use of a mailbox cannot be changed", Code.CANNOT.value)
+    user = session.require_user()
     try:
-        await metadata.change(session.require_user(), command.mailbox, dict(command.values))
+        await metadata.change(user, command.mailbox, dict(command.values))
     except AnnotationTooLarge:
         return no("A value is too large", write_metadata.max_size(metadata.MAX_VALUE_OCTETS))
     except TooManyAnnotations:
         return no("There are too many annotations", write_metadata.too_many())
+    entries = tuple(entry for entry, _ in command.values)
+    session.services.mail.bus.publish_annotations(AnnotationsChanged(user.user_id, command.mailbox, entries, session))
     return ok("Setmetadata completed")
 
 

@@ -45,6 +45,7 @@ def test_these_are_offered_to_a_user() -> None:
         "MULTIAPPEND",
         "MULTISEARCH",
         "NAMESPACE",
+        "NOTIFY",
         "OBJECTID",
         "PARTIAL",
         "PREVIEW",
