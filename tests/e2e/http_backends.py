@@ -82,7 +82,8 @@ class HttpBackend(ABC):
     `keeps_one` says whether the same octets are one message, however often they are appended; `trash` is what Trash is
     called; `doubts_503`: an append that is answered 503 may have been done; `tells_sizes`: what is downloaded can be
     compared with something; `bound_s`: how long a client waits for an answer, whatever happens;
-    `at_once`: how many requests may be under way when the first of them is refused.
+    `at_once`: how many requests may be under way when the first of them is refused; at Gmail a poll and what a session asks
+    for.
     """
 
     def __init__(
@@ -276,7 +277,7 @@ class FakeOverGmail(HttpBackend):
     """The stand-in for Gmail, where what is expunged goes to Trash, as with the others."""
 
     def __init__(self, thread: LoopThread) -> None:
-        super().__init__(_GMAIL, keeps_one=True, trash="[Gmail]/Trash", doubts_503=True)
+        super().__init__(_GMAIL, keeps_one=True, trash="[Gmail]/Trash", doubts_503=True, at_once=2)
         fake = thread.call(FakeGmail)
         self._server = GmailServer(thread, fake, thread.enter(running_gmail_fake(fake)))
 
