@@ -31,6 +31,30 @@ from gateway.imap.commands import (
 _PROTOCOL: Final = (
     Capability("IMAP4rev1", "RFC 3501", "The protocol"),
     Capability(
+        "IMAP4rev2",
+        "RFC 9051",
+        "The protocol as it is now, once it is enabled; see below",
+        can_be_enabled=True,
+        # Appendix E, item 2. A client that enables it asks for none of them one by one.
+        needs=(
+            "BINARY",
+            "CHILDREN",
+            "ENABLE",
+            "ESEARCH",
+            "IDLE",
+            "LIST-EXTENDED",
+            "LIST-STATUS",
+            "MOVE",
+            "NAMESPACE",
+            "SASL-IR",
+            "SEARCHRES",
+            "SPECIAL-USE",
+            "STATUS=SIZE",
+            "UIDPLUS",
+            "UNSELECT",
+        ),
+    ),
+    Capability(
         "LITERAL+", "RFC 7888", "Literals without waiting for the server, up to the size of the largest message"
     ),
     Capability(

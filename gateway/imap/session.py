@@ -36,7 +36,8 @@ class Session:
     `notifier` tells what was asked for by NOTIFY, once that was used.
     `user` and `login` are set from login on, `view` while a mailbox is selected. `saved` holds the UIDs of the last
     SEARCH with RETURN (SAVE) (RFC 5182). `tag` is the tag of the command in hand. `client` is the name the client
-    has given by ID. `utf8`: it has enabled UTF8=ACCEPT.
+    has given by ID. `rev2`: it has enabled IMAP4rev2, `has_utf8_accept`: UTF8=ACCEPT,
+    `utf8`: one of the two.
     """
 
     def __init__(self, connection: Connection, services: ImapServices) -> None:
@@ -52,6 +53,8 @@ class Session:
         self.has_condstore = False
         self.has_qresync = False
         self.utf8 = False
+        self.has_utf8_accept = False
+        self.rev2 = False
         self.uid_only = False  # UIDONLY is enabled
         self.login_failures = 0
         self.stranger_since = connection.time()
@@ -135,7 +138,7 @@ class Session:
         user, login = self.user, self.login
         self.user = self.login = self._told_alert = None
         self.has_condstore = self.has_qresync = self.uid_only = False
-        self.utf8 = self.connection.reader.utf8 = False
+        self.utf8 = self.connection.reader.utf8 = self.has_utf8_accept = self.rev2 = False
         self.state = State.NOT_AUTHENTICATED
         self.stranger_since = self.connection.time()
         self.connection.begin_login_time()
@@ -152,6 +155,7 @@ class Session:
     def select(self, view: View) -> None:
         """Make `view` the selected mailbox; none may be selected."""
         assert self.view is None, "a mailbox is selected"
+        view.shows_recent = not self.rev2
         self.view = view
         self.saved = ()
         self.state = State.SELECTED
@@ -208,9 +212,20 @@ class Session:
                 code = write_code.highestmodseq(self.view.highestmodseq)
                 self.write(write.untagged_status(Status.OK, "Highest", code))
 
-    def enable_utf8(self) -> None:
+    def enable_utf8_accept(self) -> None:
         """Speak UTF-8 from now on: in names, and in quoted strings (RFC 6855 section 3)."""
-        self.utf8 = self.connection.reader.utf8 = True
+        self.utf8 = self.connection.reader.utf8 = self.has_utf8_accept = True
+
+    def enable_rev2(self) -> None:
+        """Answer as IMAP4rev2 has it from now on, in UTF-8 and without what it has left out (RFC 9051 appendix E)."""
+        self.rev2 = self.utf8 = self.connection.reader.utf8 = True
+        if self.view is not None:
+            self.view.shows_recent = False
+
+    @property
+    def takes_charset(self) -> bool:
+        """SEARCH may name a charset: not after ENABLE UTF8=ACCEPT (RFC 6855 section 3), yet in IMAP4rev2."""
+        return self.rev2 or not self.has_utf8_accept
 
     def fetch_line(self, sequence_number: int, uid: int, items: Iterable[bytes]) -> bytes:
         """Return a FETCH response with the UID ahead of `items`, or where UIDONLY is enabled a UIDFETCH response."""
@@ -259,7 +274,7 @@ class Session:
                 self.write(b"".join(write.expunge(number) for number, _ in changes.expunged))
         if changes.exists is not None:
             self.write(write.exists(changes.exists))
-        if changes.recent is not None:
+        if changes.recent is not None and not self.rev2:
             self.write(write.recent(changes.recent))
         self.tell_flags(changes.flagged)
         self._has_untold_flags = changes.has_more

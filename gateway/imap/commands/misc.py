@@ -23,7 +23,7 @@ CAPABILITIES = (
     Capability(
         "ENABLE",
         "RFC 5161",
-        "For CONDSTORE, QRESYNC, UTF8=ACCEPT and UIDONLY",
+        "For IMAP4rev2, CONDSTORE, QRESYNC, UTF8=ACCEPT and UIDONLY",
         is_used_by=lambda command: isinstance(command, commands.Enable),
     ),
     Capability(
@@ -95,9 +95,12 @@ async def enable(session: Session, command: commands.Enable) -> Completion:
         session.has_qresync = True
         # RFC 7162 section 3.2.3: QRESYNC enables CONDSTORE as well.
         session.enable_condstore()
-    if "UTF8=ACCEPT" in asked and not session.utf8:
+    if "UTF8=ACCEPT" in asked and not session.has_utf8_accept:
         enabled.append("UTF8=ACCEPT")
-        session.enable_utf8()
+        session.enable_utf8_accept()
+    if "IMAP4REV2" in asked and not session.rev2:
+        enabled.append("IMAP4rev2")
+        session.enable_rev2()
     if "UIDONLY" in asked and not session.uid_only:
         enabled.append("UIDONLY")
         session.uid_only = True

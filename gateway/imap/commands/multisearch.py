@@ -65,7 +65,7 @@ async def multisearch(session: Session, command: MultiSearch) -> Completion:
 
 
 def _check(session: Session, command: MultiSearch) -> None:
-    if session.utf8 and command.charset is not None:
+    if command.charset is not None and not session.takes_charset:
         # RFC 6855 section 3: all strings are UTF-8 then.
         raise ClientError("CHARSET is not possible after ENABLE UTF8=ACCEPT")
     if command.wants_selected and session.view is None:

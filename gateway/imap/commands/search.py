@@ -41,7 +41,7 @@ REPORTED = frozenset({SearchReturn.MIN, SearchReturn.MAX, SearchReturn.ALL, Sear
 
 async def search(session: Session, command: commands.Search) -> Completion:
     """Search the selected mailbox, among the messages this client knows of."""
-    if session.utf8 and command.charset is not None:
+    if command.charset is not None and not session.takes_charset:
         # RFC 6855 section 3: all strings are UTF-8 then.
         raise ClientError("CHARSET is not possible after ENABLE UTF8=ACCEPT")
     view = session.require_view()
@@ -49,6 +49,9 @@ async def search(session: Session, command: commands.Search) -> Completion:
     if needs_modseq:
         session.enable_condstore()
     returns = command.returns
+    if returns is None and session.rev2:
+        # RFC 9051 section 6.4.4: the answer is ESEARCH, with ALL where nothing else was asked for.
+        returns = frozenset({SearchReturn.ALL})
     saves = returns is not None and SearchReturn.SAVE in returns
     saved = session.saved_uids()
     try:

@@ -10,18 +10,23 @@ from itertools import chain
 
 from gateway.errors import MailError
 from gateway.imap.capability import Capability
+from gateway.imap.commands.list import attributes_of
 from gateway.imap.completion import Completion, ok
 from gateway.imap.errors import ClientError
 from gateway.imap.session import Session
+from gateway.mailbox.namespace import MailboxEntry
 from gateway.mailbox.view import View
 from gateway.wire import commands, write, write_code
 from gateway.wire.codes import Code, Status
 from gateway.wire.commands import QresyncParameters
+from gateway.wire.mailbox_name import fold_first_level
 from gateway.wire.sequence_set import SequenceSet
 
 log = logging.getLogger(__name__)
 
 ROWS_PER_BLOCK = 1000
+
+_PLAIN_LIST = commands.List(commands.ListKind.LIST, "", ())
 
 
 CAPABILITIES = (
@@ -46,11 +51,16 @@ async def select(session: Session, command: commands.Select) -> Completion:
         session.unselect()
         # RFC 7162 section 3.2.11: what comes behind this line is of the new mailbox.
         session.write(write.untagged_status(Status.OK, "The previous mailbox is closed", Code.CLOSED.value))
-    view = await session.require_user().open(command.mailbox, is_read_only=command.is_examine)
+    user = session.require_user()
+    # Asked before, since a SELECT that fails leaves nothing selected.
+    tree = await user.mailboxes() if session.rev2 else ()
+    view = await user.open(command.mailbox, is_read_only=command.is_examine)
     session.select(view)
     if command.condstore:
         session.has_condstore = True
     _describe(session, view)
+    if session.rev2:
+        _tell_listed(session, view, tree)
     if command.qresync is not None and command.qresync.uidvalidity == view.uidvalidity:
         await _resynchronise(session, view, command.qresync)
     session.tell_alert()
@@ -77,9 +87,16 @@ async def close(session: Session, command: commands.Close) -> Completion:
     return ok("Close completed" if command.is_expunging else "Unselect completed")
 
 
+def _tell_listed(session: Session, view: View, tree: Sequence[MailboxEntry]) -> None:
+    """Write the mailbox as LIST would (RFC 9051 section 6.3.2); one that has got another name just now by this one."""
+    name = fold_first_level(view.name)
+    attributes = next((attributes_of(_PLAIN_LIST, entry) for entry in tree if entry.name == name), ())
+    session.write(write.mailbox_list(name, attributes, utf8=session.utf8))
+
+
 @dataclass(frozen=True, slots=True)
 class _Facts:
-    """What SELECT tells of a mailbox."""
+    """What SELECT tells of a mailbox; `is_rev2` as IMAP4rev2 has it."""
 
     defined_flags: tuple[str, ...]
     permanent_flags: tuple[str, ...]
@@ -91,6 +108,7 @@ class _Facts:
     uidnext: int
     object_id: str
     highestmodseq: int
+    is_rev2: bool
 
 
 def _describe(session: Session, view: View) -> None:
@@ -107,6 +125,7 @@ def _describe(session: Session, view: View) -> None:
         view.uidnext,
         view.object_id,
         view.highestmodseq,
+        session.rev2,
     )
     session.write(_description(facts))
 
@@ -121,10 +140,12 @@ def _description(facts: _Facts) -> bytes:
         write.flags(facts.defined_flags),
         _code("Flags kept", write_code.permanent_flags(facts.permanent_flags, allows_new=facts.allows_new)),
         write.exists(facts.messages),
-        write.recent(facts.recent),
     ]
-    if facts.first_unseen is not None:
-        lines.append(_code("First unseen", write_code.unseen(facts.first_unseen)))
+    if not facts.is_rev2:
+        # RFC 9051 appendix E, items 11 and 12.
+        lines.append(write.recent(facts.recent))
+        if facts.first_unseen is not None:
+            lines.append(_code("First unseen", write_code.unseen(facts.first_unseen)))
     lines += (
         _code("UIDs valid", write_code.uidvalidity(facts.uidvalidity)),
         _code("Predicted next UID", write_code.uidnext(facts.uidnext)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
@@ -25,6 +26,7 @@ _ESCAPE = re.compile(rb'\\(["\\])')
 _DIGITS = re.compile(rb"[0-9]+")
 _SEQUENCE = re.compile(rb"\$|[0-9*:,]+")
 _OBJECT_ID = re.compile(rb"[A-Za-z0-9_\-]{1,255}")
+_UNPRINTABLE = frozenset({"Cc", "Zl", "Zp"})
 _SHOWN = re.compile(rb"[^ ()]{1,20}")
 
 MAX_NUMBER = 0xFFFF_FFFF
@@ -289,8 +291,14 @@ class Cursor:
         return name[:-1] if name.endswith("/") and len(name) > 1 else name
 
     def new_mailbox(self) -> str:
-        """Read `mailbox` as the name of one to be made; control characters are refused (RFC 9051 section 5.1)."""
+        """Read `mailbox` as the name of one to be made; control characters are refused (RFC 9051 section 5.1).
+
+        A name in UTF-8 must be Net-Unicode (RFC 9051 section 6.3.4, RFC 5198 section 2). Modified UTF-7, which names of
+        other spellings are known by, may hold any.
+        """
         name = self.mailbox()
+        if self.utf8 and not _is_net_unicode(name):
+            raise SyntaxFault("Mailbox name is not Net-Unicode", status=Status.NO, code=Code.CANNOT)
         if any(character < " " or character == "\x7f" for character in name):
             raise SyntaxFault("Control character in a mailbox name", status=Status.NO, code=Code.CANNOT)
         return name
@@ -352,3 +360,9 @@ class Cursor:
             encoding = "UTF-8" if self.utf8 else "modified UTF-7"
             raise SyntaxFault(f"Mailbox name is not {encoding}", status=Status.NO, code=Code.CANNOT) from None
         return mailbox_name.fold_first_level(name)
+
+
+def _is_net_unicode(name: str) -> bool:
+    return unicodedata.is_normalized("NFC", name) and not any(
+        unicodedata.category(character) in _UNPRINTABLE for character in name
+    )

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from gateway.imap.capabilities import OFFER
 from gateway.imap.capability import Capability, Offer, Situation
 
@@ -34,6 +36,7 @@ def test_these_are_offered_to_a_user() -> None:
         "ID",
         "IDLE",
         "IMAP4rev1",
+        "IMAP4rev2",
         "INPROGRESS",
         "LIST-EXTENDED",
         "LIST-METADATA",
@@ -122,15 +125,22 @@ def test_a_capability_can_be_switched_off_and_then_not_be_enabled() -> None:
     told = OFFER.names(situation)
     assert not {"QRESYNC", "APPENDLIMIT=1000", "IDLE"} & set(told)
     assert OFFER.enableable(situation) == {"CONDSTORE", "UTF8=ACCEPT"}
-    assert OFFER.enableable(USER) == {"CONDSTORE", "QRESYNC", "UTF8=ACCEPT"}
+    assert OFFER.enableable(USER) == {"CONDSTORE", "IMAP4REV2", "QRESYNC", "UTF8=ACCEPT"}
 
 
 def test_nothing_is_advertised_that_cannot_be_kept_together() -> None:
     told = set(OFFER.names(USER))
-    # RFC 7888 section 5; RFC 7162 section 3.2.3; what only IMAP4rev2 has.
+    # RFC 7888 section 5; RFC 7162 section 3.2.3.
     assert not {"LITERAL+", "LITERAL-"} <= told
     assert "ENABLE" in told
-    assert "IMAP4rev2" not in told
+
+
+@pytest.mark.parametrize("missing", ["ENABLE", "BINARY", "MOVE", "SASL-IR", "LIST-STATUS"])
+def test_the_second_revision_is_offered_only_with_all_that_it_took_in(missing: str) -> None:
+    situation = replace(USER, disabled=frozenset({missing}))
+    assert "IMAP4rev2" not in OFFER.names(situation)
+    # RFC 5161 section 3.1: what is not advertised cannot be enabled.
+    assert "IMAP4REV2" not in OFFER.enableable(situation)
 
 
 def test_what_is_offered_only_if_added_takes_the_place_of_another() -> None:

@@ -172,6 +172,16 @@ def test_status(line: bytes, command: Command) -> None:
     assert parse(line) == command
 
 
+@pytest.mark.parametrize("name", ["Entwu\u0308rfe", "a\u2028b", "a\u0085b"])
+def test_a_new_name_in_utf8_must_be_net_unicode(name: str) -> None:
+    # RFC 9051 section 6.3.4, RFC 5198 section 2.
+    for line in (f'CREATE "{name}"', f'RENAME x "{name}"'):
+        assert refusal(line.encode(), utf8=True).code is Code.CANNOT
+    # One that is there already is found by what it is called.
+    assert parse(f'DELETE "{name}"'.encode(), utf8=True) == Delete(name)
+    assert parse(f'RENAME "{name}" "\u00fc"'.encode(), utf8=True) == Rename(name, "\u00fc")
+
+
 @pytest.mark.parametrize(
     "line",
     [b"STATUS x", b"STATUS x ()", b"STATUS x MESSAGES", b"STATUS x (FOO)", b"STATUS (MESSAGES)", b"STATUS x (UNSEEN"],
