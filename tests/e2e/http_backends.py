@@ -82,8 +82,8 @@ class HttpBackend(ABC):
     `keeps_one` says whether the same octets are one message, however often they are appended; `trash` is what Trash is
     called; `doubts_503`: an append that is answered 503 may have been done; `tells_sizes`: what is downloaded can be
     compared with something; `bound_s`: how long a client waits for an answer, whatever happens;
-    `at_once`: how many requests may be under way when the first of them is refused; at Gmail a poll and what a session asks
-    for.
+    `at_once`: how many requests may be under way when the first of them is refused, such as a poll and what a session
+    asks for.
     """
 
     def __init__(
