@@ -27,6 +27,7 @@ def imap_settings(config: Config) -> ImapSettings:
         send_timeout_s=config.imap.send_timeout_s,
         idle_heartbeat_s=config.imap.idle_heartbeat_s,
         allow_plaintext_login=config.imap.allow_plaintext_login,
+        messages_per_command=config.limits.messages_per_command,
         switches=_switches(config),
     )
 

@@ -208,6 +208,14 @@ class LimitsConfig(_Section):
     connections_per_user: int = Field(
         default=20, ge=1, description="Connections of one login; a client opens 5 to 10, on each device."
     )
+    messages_per_command: int = Field(
+        default=0,
+        ge=0,
+        description=(
+            "How many messages a command may be about (MESSAGELIMIT, RFC 9738), 0: any number. Not below 1000; clients "
+            "that do not know of it see only so many of a mailbox."
+        ),
+    )
     login_failures: int = Field(default=5, ge=1, description="Wrong passwords after which a connection is closed.")
 
 

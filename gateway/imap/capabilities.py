@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from gateway.imap import message_limit
 from gateway.imap.capability import Capability, Offer
 from gateway.imap.commands import (
     append,
@@ -83,6 +84,7 @@ OFFER: Final = Offer(
         *metadata.CAPABILITIES,
         *select.CAPABILITIES,
         *append.CAPABILITIES,
+        *message_limit.CAPABILITIES,
         *expunge.CAPABILITIES,
         *copy_move.CAPABILITIES,
         *fetch.CAPABILITIES,

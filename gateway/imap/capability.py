@@ -17,7 +17,7 @@ class Situation:
     `has_scram`: every password can be proven by SCRAM. `can_bind_channel`: the certificate in use can be named.
     `has_gmail_ids`: one of the user's accounts is like Gmail. `added` and `disabled` are names in capitals, as the
     operator has set them for this client and these accounts.
-    `is_compressed`: COMPRESS is active.
+    `is_compressed`: COMPRESS is active. `message_limit` is how many messages a command may be about, 0: any number.
     """
 
     is_authenticated: bool
@@ -25,6 +25,7 @@ class Situation:
     can_log_in: bool
     append_limit: int
     is_compressed: bool = False
+    message_limit: int = 0
     has_gmail_ids: bool = False
     added: frozenset[str] = frozenset()
     disabled: frozenset[str] = frozenset()
@@ -63,6 +64,11 @@ def while_passwords_are_refused(situation: Situation) -> bool:
     return not situation.is_authenticated and not situation.can_log_in
 
 
+def where_messages_are_limited(situation: Situation) -> bool:
+    """In every state, where a command may not be about any number of messages."""
+    return situation.message_limit > 0
+
+
 def while_not_compressed(situation: Situation) -> bool:
     """In every state, until COMPRESS is active."""
     return not situation.is_compressed
@@ -84,6 +90,7 @@ class Capability:
     holds: Callable[[Situation], bool] = always
     can_be_enabled: bool = False
     has_append_limit: bool = False
+    has_message_limit: bool = False
     is_unasked: bool = True
     replaces: str | None = None
     needs: tuple[str, ...] = ()
@@ -96,6 +103,8 @@ class Capability:
 
     def token(self, situation: Situation) -> str:
         """Return what stands in the CAPABILITY line."""
+        if self.has_message_limit:
+            return f"{self.name}={situation.message_limit}"
         return f"{self.name}={situation.append_limit}" if self.has_append_limit else self.name
 
 

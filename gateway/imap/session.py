@@ -89,6 +89,7 @@ class Session:
             can_log_in=self.can_log_in,
             append_limit=self.append_limit,
             is_compressed=self.connection.is_compressed,
+            message_limit=self.settings.messages_per_command,
             has_gmail_ids=self.user is not None and self.user.has_gmail_ids(),
             added=self.settings.switches.added,
             disabled=self.disabled,

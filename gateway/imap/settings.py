@@ -22,6 +22,7 @@ class ImapSettings:
     minutes by RFC 9051 section 5.4. An IDLE that heartbeats can reach is never logged out.
     `send_timeout_s`: a client that takes nothing for so long while output waits is dropped.
     `allow_plaintext_login` permits passwords without TLS from anywhere; from the same machine they always are.
+    `messages_per_command` is how many messages a command may be about (RFC 9738), 0: any number.
     """
 
     append_limit: int = 50 * MEBIBYTE
@@ -44,6 +45,7 @@ class ImapSettings:
     bad_commands_before_login: int = 50
     bad_commands_after_login: int = 1000
     allow_plaintext_login: bool = False
+    messages_per_command: int = 0
     switches: Switches = field(default_factory=Switches)
 
     @property

@@ -244,6 +244,11 @@ class PartialRange:
     first: int
     last: int
 
+    @property
+    def count(self) -> int:
+        """How many results are asked for at most."""
+        return abs(self.last - self.first) + 1
+
     def places(self) -> slice:
         """Return which of the results, in their order, are meant."""
         low, high = sorted((self.first, self.last))

@@ -64,6 +64,15 @@ def mailbox_id(object_id: str) -> bytes:
     return b"%b (%b)" % (Code.MAILBOXID.value, object_id.encode("ascii", "replace"))
 
 
+def message_limit(limit: int, lowest: int | None) -> bytes:
+    """`MESSAGELIMIT n uid`: how many messages a command may be about, and the lowest UID that it was done for.
+
+    None if that is not known (RFC 9738 section 3.1).
+    """
+    code = b"%b %d" % (Code.MESSAGELIMIT.value, limit)
+    return code if lowest is None else b"%b %d" % (code, lowest)
+
+
 def modified(numbers: SequenceSet) -> bytes:
     """`MODIFIED set` (RFC 7162 section 3.1.3); the set must not be empty."""
     return b"%b %b" % (Code.MODIFIED.value, numbers.to_bytes())

@@ -11,6 +11,7 @@ from gateway.imap.capability import Capability
 from gateway.imap.catenation import BadUrl, bad_url_code, catenated
 from gateway.imap.completion import Completion, no, ok
 from gateway.imap.errors import ClientError
+from gateway.imap.message_limit import refused_count
 from gateway.imap.session import Session
 from gateway.imap.spool import SpooledContent
 from gateway.mailbox.user_mail import AppendUids
@@ -57,6 +58,9 @@ CAPABILITIES = (
 
 async def append(session: Session, command: commands.Append) -> Completion:
     """Store the uploaded messages. OK only once the backend has them; APPENDUID tells where (RFC 4315 section 3)."""
+    refusal = refused_count(session, len(command.messages), is_save=True)
+    if refusal is not None:
+        return refusal
     try:
         stored = await _store(session, command.mailbox, command.messages)
     except BadUrl as error:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from gateway.imap import errors
 from gateway.imap.capability import Capability
 from gateway.imap.completion import Completion, no, ok
+from gateway.imap.message_limit import refused_at_once, with_code, within_limit
 from gateway.imap.session import Session
 from gateway.wire import commands, write, write_code
 from gateway.wire.codes import Code, Status
@@ -29,14 +32,20 @@ async def copy(session: Session, command: commands.Copy) -> Completion:
     verb = "Move" if command.is_move else "Copy"
     if command.is_move and view.is_read_only:
         return no("The mailbox is open for reading only", Code.NOPERM.value)
-    uids = session.resolve(command.numbers, is_uid=command.is_uid)
+    uids: Sequence[int] = session.resolve(command.numbers, is_uid=command.is_uid)
     if not uids:
         return ok(f"{verb} completed, no such messages")
+    limit_code = None
+    if command.is_move:
+        # Unlike COPY it may be done for a part (RFC 9738 section 3.1).
+        uids, limit_code = within_limit(session, uids)
+    elif refusal := refused_at_once(session, uids, is_save=True):
+        return refusal
     outcome = await view.copy(uids, command.mailbox, is_move=command.is_move)
     code = None if not outcome.uidvalidity else write_code.copy_uid(outcome.uidvalidity, outcome.pairs)
     if code is not None and (command.is_move or outcome.error is not None):
         session.write(write.untagged_status(Status.OK, "Done", code))
         code = None
     if outcome.error is not None:
-        return errors.completion_of(outcome.error)
-    return ok(f"{verb} completed", code)
+        return with_code(session, errors.completion_of(outcome.error), limit_code)
+    return with_code(session, ok(f"{verb} completed", code), limit_code)

@@ -9,6 +9,7 @@ from gateway.imap.completion import Completion, no, ok
 from gateway.imap.errors import ClientError
 from gateway.imap.fetch_plan import plan
 from gateway.imap.fetch_writer import FetchWriter
+from gateway.imap.message_limit import refused_count, with_code, within_limit
 from gateway.imap.session import Session
 from gateway.wire import commands, write
 from gateway.wire.codes import Code
@@ -86,15 +87,23 @@ async def fetch(session: Session, command: commands.Fetch) -> Completion:
     view = session.require_view()
     uids = session.resolve(command.numbers, is_uid=command.is_uid)
     if command.partial is not None:
+        refusal = refused_count(session, command.partial.count)
+        if refusal is not None:
+            return refusal
         # RFC 9394 section 3.4: of these, then, those that have changed.
         uids = uids[command.partial.places()]
     if command.changed_since is not None:
         if command.vanished:
             await _tell_vanished(session, command.numbers, command.changed_since)
         uids = view.changed_since(command.changed_since, uids)
+    shown, code = within_limit(session, uids)
     writer = FetchWriter(session, fetch_plan)
-    if uids:
-        await writer.write(uids)
+    if shown:
+        await writer.write(shown)
+    return with_code(session, _completion(writer), code)
+
+
+def _completion(writer: FetchWriter) -> Completion:
     if writer.error is not None:
         return errors.completion_of(writer.error)
     if writer.has_unknown_encoding:

@@ -8,6 +8,7 @@ from gateway.errors import MailError
 from gateway.imap.capability import Capability
 from gateway.imap.completion import Completion, ok
 from gateway.imap.errors import ClientError
+from gateway.imap.message_limit import search_within_limit, with_code
 from gateway.imap.session import Session
 from gateway.mailbox.view import View
 from gateway.wire import commands, write
@@ -55,7 +56,8 @@ async def search(session: Session, command: commands.Search) -> Completion:
     saves = returns is not None and SearchReturn.SAVE in returns
     saved = session.saved_uids()
     try:
-        outcome = await view.find(command.key, saved=saved)
+        key, limit_code = search_within_limit(session, command.key)
+        outcome = await view.find(key, saved=saved)
     except MailError:
         # After a NO the saved result is empty; after a BAD it is what it was (RFC 5182 section 2.1).
         if saves:
@@ -73,7 +75,7 @@ async def search(session: Session, command: commands.Search) -> Completion:
     if saves:
         assert returns is not None
         session.saved = to_save(found, returns, command.partial)
-    return ok("Search completed")
+    return with_code(session, ok("Search completed"), limit_code)
 
 
 def _extended(

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from gateway.imap import errors
 from gateway.imap.completion import Completion, no, ok
 from gateway.imap.errors import ClientError
+from gateway.imap.message_limit import with_code, within_limit
 from gateway.imap.session import Session
 from gateway.mailbox.fetch import Needs
 from gateway.mailbox.view import StoreOutcome, View
@@ -26,13 +27,13 @@ async def store(session: Session, command: commands.Store) -> Completion:
         raise ClientError("\\Recent cannot be changed")
     if command.unchanged_since is not None:
         session.enable_condstore()
-    uids = session.resolve(command.numbers, is_uid=command.is_uid)
+    uids, limit_code = within_limit(session, session.resolve(command.numbers, is_uid=command.is_uid))
     if not uids:
         return ok("Store completed, no such messages")
     outcome = await view.store(uids, command.action, command.flags, command.unchanged_since)
     left_out = {*outcome.modified, *outcome.failed}
     await _echo(session, [uid for uid in uids if uid not in left_out], is_silent=command.is_silent)
-    return _completion(view, command, outcome)
+    return with_code(session, _completion(view, command, outcome), limit_code)
 
 
 async def store_labels(session: Session, command: commands.StoreLabels) -> Completion:
@@ -42,14 +43,14 @@ async def store_labels(session: Session, command: commands.StoreLabels) -> Compl
         return no("The mailbox is open for reading only", Code.NOPERM.value)
     if command.unchanged_since is not None:
         session.enable_condstore()
-    uids = session.resolve(command.numbers, is_uid=command.is_uid)
+    uids, limit_code = within_limit(session, session.resolve(command.numbers, is_uid=command.is_uid))
     if not uids:
         return ok("Store completed, no such messages")
     outcome = await view.store_labels(uids, command.action, command.labels, command.unchanged_since)
     left_out = {*outcome.modified, *outcome.failed}
     if not command.is_silent:
         await _tell_labels(session, [uid for uid in uids if uid not in left_out])
-    return _completion(view, command, outcome)
+    return with_code(session, _completion(view, command, outcome), limit_code)
 
 
 async def _tell_labels(session: Session, uids: Sequence[int]) -> None:

@@ -39,6 +39,7 @@ from gateway.wire.search import (
     ThreadIdIs,
     Within,
 )
+from gateway.wire.sequence_set import SequenceSet
 
 CHARSETS = {"UTF-8": "utf-8", "US-ASCII": "ascii", "ASCII": "ascii", "UTF8": "utf-8"}
 CHARSET_LIST = b"(UTF-8 US-ASCII)"
@@ -147,6 +148,11 @@ def read_charset(cursor: Cursor) -> str:
     return name
 
 
+def _uids_between(lowest: int, highest: int) -> SearchKey:
+    """Return a key for the UIDs from one to the other, which may be none (RFC 9738 section 3.2)."""
+    return InUids(SequenceSet(((lowest, highest),))) if lowest <= highest else Not(_SIMPLE[b"ALL"])
+
+
 class _Keys:
     """Reads search keys, whose text is in `charset`."""
 
@@ -168,6 +174,8 @@ class _Keys:
             b"TEXT": lambda: TextContains(self._text()),
             b"THREADID": lambda: ThreadIdIs(cursor.object_id()),
             b"UID": lambda: InUids(cursor.sequence_set()),
+            b"UIDAFTER": lambda: _uids_between(cursor.number(smallest=1) + 1, MAX_NUMBER),
+            b"UIDBEFORE": lambda: _uids_between(1, cursor.number(smallest=1) - 1),
             b"UNKEYWORD": lambda: HasFlag(self._keyword(), is_set=False),
             b"X-GM-LABELS": lambda: HasLabel(cursor.label()),
             b"X-GM-MSGID": lambda: GmailMessageIs(cursor.number(largest=MAX_ID)),

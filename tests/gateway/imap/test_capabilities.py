@@ -155,6 +155,15 @@ def test_what_is_offered_only_if_added_takes_the_place_of_another() -> None:
     assert offer.names(replace(USER, added=frozenset({"MINUS"}), disabled=frozenset({"MINUS"}))) == []
 
 
+def test_a_bound_on_messages_is_told_where_there_is_one() -> None:
+    bounded = replace(USER, message_limit=1000)
+    assert not [name for name in OFFER.names(USER) if name.startswith(("MESSAGELIMIT", "SAVELIMIT"))]
+    assert "MESSAGELIMIT=1000" in OFFER.names(bounded)
+    told = OFFER.names(replace(bounded, added=frozenset({"SAVELIMIT"})))
+    assert "SAVELIMIT=1000" in told
+    assert "MESSAGELIMIT=1000" not in told
+
+
 def test_small_literals_take_the_place_of_large_ones() -> None:
     told = OFFER.names(replace(USER, added=frozenset({"LITERAL-"})))
     assert "LITERAL-" in told

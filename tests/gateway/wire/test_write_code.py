@@ -68,3 +68,9 @@ def test_copyuid_pairs_up(copies: dict[int, int]) -> None:
 def test_progress_names_the_command_unless_its_tag_would_end_the_code() -> None:
     assert write_code.in_progress("a1") == b'INPROGRESS ("a1" NIL NIL)'
     assert write_code.in_progress("a]1") == b"INPROGRESS"
+
+
+def test_message_limit() -> None:
+    # RFC 9738 section 3.1
+    assert write_code.message_limit(1000, 23221) == b"MESSAGELIMIT 1000 23221"
+    assert write_code.message_limit(1000, None) == b"MESSAGELIMIT 1000"

@@ -89,6 +89,8 @@ FIRST = date(1994, 2, 1)
         (b"$", InSequence(SET(b"$"))),
         (b"UID 3:9,12", InUids(SET(b"3:9,12"))),
         (b"UID $", InUids(SET(b"$"))),
+        (b"UIDAFTER 25000", InUids(SET(b"25001:4294967295"))),  # RFC 9738 section 3.2
+        (b"UIDBEFORE 25000", InUids(SET(b"1:24999"))),
         (b"3:9,12 NOT DELETED", And((InSequence(SET(b"3:9,12")), Not(HasFlag("\\Deleted"))))),
         (b"MODSEQ 620162338", ModSeqSince(620162338)),
         (b'MODSEQ "/flags/\\\\draft" all 620162338', ModSeqSince(620162338)),  # RFC 7162 section 3.1.5
@@ -253,3 +255,15 @@ def test_keys_are_counted() -> None:
     limits = Limits(arguments=5)
     assert parse(b"SEARCH ALL ALL ALL ALL ALL", limits=limits)
     assert refusal(b"SEARCH ALL ALL ALL ALL ALL ALL", limits=limits).code is Code.LIMIT
+
+
+@pytest.mark.parametrize("key", [b"UIDBEFORE 1", b"UIDAFTER 4294967295"])
+def test_beyond_all_uids_there_is_none(key: bytes) -> None:
+    command = parse(b"SEARCH " + key)
+    assert isinstance(command, Search)
+    assert command.key == Not(All())
+
+
+@pytest.mark.parametrize("key", [b"UIDAFTER", b"UIDAFTER 0", b"UIDBEFORE *", b"UIDAFTER 1:2", b"UIDBEFORE 4294967296"])
+def test_wrong_bounds_of_uids_are_refused(key: bytes) -> None:
+    assert refusal(b"SEARCH " + key).status is Status.BAD
