@@ -14,6 +14,7 @@ from gateway.imap.session import Session
 from gateway.wire import commands, write
 from gateway.wire.codes import Code
 from gateway.wire.fetch import BinarySection, BinarySize, FetchAttribute, Preview
+from gateway.wire.multisearch import MultiSearch
 from gateway.wire.search import DateIs, DateOf
 from gateway.wire.sequence_set import SequenceSet
 from gateway.wire.sort import Sort, Thread
@@ -36,7 +37,7 @@ def _asks_preview(command: commands.Command) -> bool:
 def _asks_save_date(command: commands.Command) -> bool:
     if isinstance(command, commands.Fetch):
         return FetchAttribute.SAVEDATE in command.items
-    return isinstance(command, commands.Search | Sort | Thread) and any(
+    return isinstance(command, commands.Search | MultiSearch | Sort | Thread) and any(
         isinstance(key, DateIs) and key.which is DateOf.SAVED for key in keys_in(command.key)
     )
 

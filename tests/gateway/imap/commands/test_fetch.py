@@ -2,12 +2,16 @@ from __future__ import annotations
 
 import base64
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from connectors.memory.backend import INBOX
 from connectors.memory.faults import Operation
+from gateway.imap.capabilities import OFFER
+from gateway.imap.capability import Situation
+from tests.gateway.wire.reading import parse
 from tests.scenarios.line_client import LineClient
 from tests.scenarios.outside import OutsideMemory
 from tests.scenarios.serving import Served, serving
@@ -118,6 +122,26 @@ async def test_nul_goes_in_and_comes_out(served: Served, outside: OutsideMemory)
     data = part(b"binary", b"a\0b")
     await client.ask(b"a APPEND INBOX ~{%d+}\r\n%b" % (len(data), data))
     assert await answer(client, b"FETCH 1 BINARY.PEEK[1]") == b"* 1 FETCH (BINARY[1] ~{5}\r\na\0b\r\n)"
+
+
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [
+        ("BINARY", b"FETCH 1 (UID BINARY.SIZE[1])"),
+        ("BINARY", b"FETCH 1 BINARY.PEEK[1]"),
+        ("SAVEDATE", b"FETCH 1 (SAVEDATE)"),
+        ("SAVEDATE", b"SEARCH NOT SAVEDON 1-Feb-1994"),
+        ("SAVEDATE", b"ESEARCH IN (inboxes) SAVEDON 1-Feb-1994"),
+        ("SAVEDATE", b"SORT (DATE) UTF-8 OR ALL SAVEDSINCE 1-Feb-1994"),
+        ("PREVIEW", b"FETCH 1 (PREVIEW (LAZY))"),
+        ("PARTIAL", b"UID FETCH 1:* UID (PARTIAL 1:5)"),
+        ("PARTIAL", b"SEARCH RETURN (PARTIAL 1:5) ALL"),
+    ],
+)
+def test_what_is_switched_off_is_missed_by_commands_that_use_it(name: str, line: bytes) -> None:
+    situation = Situation(is_authenticated=True, can_start_tls=False, can_log_in=True, append_limit=1000)
+    assert OFFER.missing(parse(line), situation) is None
+    assert OFFER.missing(parse(line), replace(situation, disabled=frozenset({name}))) == name
 
 
 async def test_a_preview_is_made_when_it_is_asked_for_and_not_before(served: Served, outside: OutsideMemory) -> None:
