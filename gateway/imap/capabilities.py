@@ -13,6 +13,7 @@ from gateway.imap.commands import (
     copy_move,
     expunge,
     fetch,
+    filters,
     idle,
     list,
     login,
@@ -91,6 +92,7 @@ OFFER: Final = Offer(
         *search.CAPABILITIES,
         *multisearch.CAPABILITIES,
         *sort.CAPABILITIES,
+        *filters.CAPABILITIES,
         *uid_batches.CAPABILITIES,
     )
 )

@@ -8,12 +8,15 @@ from collections.abc import Sequence
 
 from gateway.errors import MailError
 from gateway.imap import errors
+from gateway.imap.commands.filters import completion_of, with_filters
 from gateway.imap.completion import Completion, bad
 from gateway.imap.connection import Connection, ConnectionLost, InputTimeout, ShuttingDown
 from gateway.imap.services import ImapServices
 from gateway.imap.session import Session, State
 from gateway.imap.spool import SpooledContent
 from gateway.imap.table import TABLE, CommandRule
+from gateway.mailbox.filters import BadFilter
+from gateway.mailbox.search import UndefinedFilter
 from gateway.mailbox.view import BadSequence
 from gateway.store.errors import Conflict, StoreError
 from gateway.wire import write, write_code
@@ -132,12 +135,14 @@ class Conversation:
         if session.user is not None and not rule.waits_for_client:
             timer = Progress(session, self._loop)
         try:
-            return await rule.handler(session, read.command)
+            return await rule.handler(session, await with_filters(session, read.command))
         except MailError as error:
             log.info("%s of %s: %s", read.name, _who(session), error.operator_text)
             return errors.completion_of(error)
         except BadSequence:
             return bad("No such message")
+        except (UndefinedFilter, BadFilter) as error:
+            return completion_of(error)
         except errors.ClientError as error:
             return bad(str(error))
         except (ConnectionLost, InputTimeout, ShuttingDown):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from array import array
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from connectors.api import errors
@@ -12,6 +12,7 @@ from connectors.api.abilities import NativeSearch
 from gateway.errors import ErrorKind, MailError, from_connector
 from gateway.mailbox import labelling
 from gateway.mailbox.completer import Completer, Needs
+from gateway.mailbox.fuzzy import in_most, words_of
 from gateway.mailbox.label_listing import have_listed
 from gateway.mailbox.marks import Marks
 from gateway.mailbox.search_ground import ColumnKey, Ground, Scope
@@ -41,6 +42,14 @@ LeafKey = (
     | keys.GmailRaw
 )
 """A key without others in it."""
+
+
+class UndefinedFilter(Exception):
+    """A search refers to a filter that does not exist, or that refers to itself; `args` has its name."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.name = name
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +105,30 @@ class Searcher:
                 return left | await self._match(key.right, among - left)
             case keys.Not():
                 return among - await self._match(key.key, among)
+            case keys.Fuzzy():
+                return await self._match_fuzzily(key.key, among)
+            case keys.FilterNamed(name):
+                # Whoever knows the user's filters has put them in place before.
+                raise UndefinedFilter(name)
             case _:
                 return among & await self._fitting(key, among)
+
+    async def _match_fuzzily(self, key: SearchKey, among: Marks) -> Marks:
+        """Return those of `among` that come near the key: texts by their words, all else exactly (RFC 6203)."""
+        match key:
+            case keys.And():
+                for part in sorted(key.keys, key=_cost):
+                    among = await self._match_fuzzily(part, among)
+                return among
+            case keys.Or():
+                left = await self._match_fuzzily(key.left, among)
+                return left | await self._match_fuzzily(key.right, among - left)
+            case keys.HeaderContains() | keys.BodyContains() | keys.TextContains() if among:
+                words = words_of(key.text)
+                found = [among & await self._fitting(replace(key, text=word), among) for word in words]
+                return in_most(found) if found else await self._match(key, among)
+            case _:
+                return await self._match(key, among)
 
     async def _fitting(self, key: LeafKey, among: Marks) -> Marks:
         """Return those that match a key without others in it; of those that are not in `among` it does not matter."""
@@ -184,7 +215,7 @@ def _cost(key: SearchKey) -> int:
             return 2
         case keys.DateIs() | keys.Within() | keys.LargerThan() | keys.SmallerThan():
             return 1
-        case keys.Not():
+        case keys.Not() | keys.Fuzzy():
             return _cost(key.key)
         case keys.And():
             return max(map(_cost, key.keys), default=0)

@@ -166,6 +166,20 @@ class GmailRaw:
 
 
 @dataclass(frozen=True, slots=True)
+class FilterNamed:
+    """`FILTER name` (RFC 5466): the search that an annotation of the server holds stands in its place."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fuzzy:
+    """`FUZZY key` (RFC 6203): what comes near the key will do."""
+
+    key: SearchKey
+
+
+@dataclass(frozen=True, slots=True)
 class Not:
     key: SearchKey
 
@@ -202,18 +216,35 @@ SearchKey = (
     | GmailThreadIs
     | HasLabel
     | GmailRaw
+    | FilterNamed
+    | Fuzzy
     | Not
     | Or
     | And
 )
 
 
+def holds(key: SearchKey, kind: type[Fuzzy | FilterNamed]) -> bool:
+    """Tell whether a key of that kind stands somewhere in a key."""
+    match key:
+        case Not(inner) | Fuzzy(inner):
+            return isinstance(key, kind) or holds(inner, kind)
+        case Or(left, right):
+            return holds(left, kind) or holds(right, kind)
+        case And(keys):
+            return any(holds(one, kind) for one in keys)
+        case _:
+            return isinstance(key, kind)
+
+
 def has_numbers(key: SearchKey) -> bool:
-    """Tell whether sequence numbers stand somewhere in a key. The saved result is none of them."""
+    """Tell whether sequence numbers stand somewhere in a key, or may in a filter. The saved result is none of them."""
     match key:
         case InSequence(numbers):
             return not numbers.is_saved_result
-        case Not(inner):
+        case FilterNamed():
+            return True
+        case Not(inner) | Fuzzy(inner):
             return has_numbers(inner)
         case Or(left, right):
             return has_numbers(left) or has_numbers(right)

@@ -93,6 +93,11 @@ def bad_charset(charsets: Iterable[str]) -> bytes:
     return b"%b (%b)" % (Code.BADCHARSET.value, b" ".join(atoms(charsets)))
 
 
+def undefined_filter(name: str) -> bytes:
+    """`UNDEFINED-FILTER name` (RFC 5466 section 3.1)."""
+    return b"%b %b" % (Code.UNDEFINED_FILTER.value, name.encode("ascii"))
+
+
 def atoms(names: Iterable[str]) -> list[bytes]:
     """Return those of the names that are atoms."""
     encoded = [name.encode("utf-8", "replace") for name in names]

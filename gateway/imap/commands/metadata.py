@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from gateway.imap.capability import Capability
+from gateway.imap.commands.filters import fault_of
 from gateway.imap.commands.special_use import SPECIAL_USES
 from gateway.imap.completion import Completion, no, ok
 from gateway.imap.errors import ClientError
@@ -69,6 +70,10 @@ async def set_metadata(session: Session, command: SetMetadata) -> Completion:
     _check_offered(session)
     if command.mailbox and any(entry == SPECIAL_USE for entry, _ in command.values):
         return no("The special use of a mailbox cannot be changed", Code.CANNOT.value)
+    if not command.mailbox and session.offers("FILTERS"):
+        for entry, value in command.values:
+            if (fault := fault_of(entry, value)) is not None:
+                return fault
     user = session.require_user()
     try:
         await metadata.change(user, command.mailbox, dict(command.values))

@@ -12,7 +12,7 @@ from gateway.imap.message_limit import search_within_limit, with_code
 from gateway.imap.session import Session
 from gateway.mailbox.view import View
 from gateway.wire import commands, write
-from gateway.wire.search import And, ModSeqSince, Not, Or, PartialRange, SearchKey, SearchReturn
+from gateway.wire.search import And, Fuzzy, ModSeqSince, Not, Or, PartialRange, SearchKey, SearchReturn
 from gateway.wire.sequence_set import SequenceSet
 from gateway.wire.sort import Sort
 from gateway.wire.write_search import search_marked
@@ -140,7 +140,7 @@ def keys_in(key: SearchKey) -> Iterator[SearchKey]:
         current = pending.pop()
         yield current
         match current:
-            case Not(inner):
+            case Not(inner) | Fuzzy(inner):
                 pending.append(inner)
             case Or(left, right):
                 pending += (left, right)

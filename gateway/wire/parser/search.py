@@ -9,7 +9,7 @@ from datetime import date
 from gateway.wire import commands, dates, flags
 from gateway.wire.codes import Code, Status
 from gateway.wire.gmail import MAX_ID
-from gateway.wire.parser.cursor import MAX_NUMBER, MAX_NUMBER64, Cursor, SyntaxFault
+from gateway.wire.parser.cursor import MAX_NUMBER, MAX_NUMBER64, Cursor, InlineLiteral, SyntaxFault
 from gateway.wire.search import (
     AddressField,
     All,
@@ -19,6 +19,8 @@ from gateway.wire.search import (
     DateIs,
     DateOf,
     EmailIdIs,
+    FilterNamed,
+    Fuzzy,
     GmailMessageIs,
     GmailRaw,
     GmailThreadIs,
@@ -46,6 +48,7 @@ CHARSET_LIST = b"(UTF-8 US-ASCII)"
 
 _RETURNS = {option.value: option for option in SearchReturn}
 _DATE = re.compile(rb"[0-9A-Za-z\-]+")
+_LITERAL_HEAD = re.compile(rb"\{([0-9]{1,9})\+?\}\r\n")
 _ENTRY_TYPES = (b"ALL", b"PRIV", b"SHARED")
 
 _SIMPLE: dict[bytes, SearchKey] = {
@@ -117,6 +120,32 @@ def read_keys(cursor: Cursor, charset: str | None) -> SearchKey:
     return _Keys(cursor, charset).read_all()
 
 
+def parse_criteria(data: bytes) -> SearchKey:
+    """Read `search-key *(SP search-key)` that is kept somewhere, in UTF-8 (RFC 5466 section 4), literals among it.
+
+    Raises:
+        ValueError: it is something else, or more than that.
+    """
+    texts: list[bytes] = []
+    literals: list[InlineLiteral] = []
+    start = 0
+    # Line ends stand in no text and no quoted string: what ends in one is a literal's head.
+    while (head := _LITERAL_HEAD.search(data, start)) is not None:
+        texts.append(data[start : head.start()])
+        start = head.end() + int(head[1])
+        literals.append(InlineLiteral(data[head.end() : start]))
+        if start > len(data):
+            raise ValueError("A literal is cut off")
+    texts.append(data[start:])
+    cursor = Cursor(texts, literals, utf8=True)
+    try:
+        key = read_keys(cursor, "UTF-8")
+        cursor.finish()
+    except SyntaxFault as fault:
+        raise ValueError(fault.text) from fault
+    return key
+
+
 def _read_return(cursor: Cursor) -> SearchReturn | PartialRange:
     name = cursor.word()
     if name not in _RETURNS:
@@ -163,6 +192,8 @@ class _Keys:
         self._with_argument: dict[bytes, Callable[[], SearchKey]] = {
             b"BODY": lambda: BodyContains(self._text()),
             b"EMAILID": lambda: EmailIdIs(cursor.object_id()),
+            b"FILTER": lambda: FilterNamed(self._filter_name()),
+            b"FUZZY": lambda: Fuzzy(self._nested()),
             b"HEADER": self._header,
             b"KEYWORD": lambda: HasFlag(self._keyword()),
             b"LARGER": lambda: LargerThan(cursor.number(largest=MAX_NUMBER64)),
@@ -241,6 +272,13 @@ class _Keys:
 
     def _keyword(self) -> str:
         return self._cursor.atom().decode("ascii")
+
+    def _filter_name(self) -> str:
+        """Read `filter-name`: an atom without a slash (RFC 5466 section 4)."""
+        name = self._cursor.atom()
+        if b"/" in name:
+            raise SyntaxFault("A slash cannot be in the name of a filter")
+        return name.decode("ascii")
 
     def _date(self) -> date:
         match = self._cursor.match(_DATE)

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from gateway.sync.bus import ChangeBus, MailboxChanged
+from gateway.sync.bus import AnnotationsChanged, ChangeBus, MailboxChanged
 
 
 def test_only_listeners_of_the_mailbox_are_told_and_in_order() -> None:
@@ -43,3 +43,15 @@ def test_tree_listeners_hear_of_their_account() -> None:
     bus.publish_tree(4)
     bus.publish_tree(3)
     assert told == [3]
+
+
+def test_annotations_are_told_to_listeners_of_the_user() -> None:
+    bus = ChangeBus()
+    told: list[AnnotationsChanged] = []
+    leave = bus.subscribe_annotations(1, told.append)
+    change = AnnotationsChanged(1, "INBOX", ("/private/comment",))
+    bus.publish_annotations(change)
+    bus.publish_annotations(AnnotationsChanged(2, "INBOX", ("/private/comment",)))
+    leave()
+    bus.publish_annotations(change)
+    assert told == [change]

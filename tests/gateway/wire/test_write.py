@@ -129,6 +129,10 @@ def test_responses(line: bytes, wire: bytes) -> None:
             write.mailbox_list("Foo", child_info=["SUBSCRIBED"]),  # RFC 5258 section 5
             b'* LIST () "/" "Foo" ("CHILDINFO" ("SUBSCRIBED"))\r\n',
         ),
+        (
+            write.mailbox_list("NewMailbox", old_name="OldMailbox"),  # RFC 5465 section 5.4
+            b'* LIST () "/" "NewMailbox" ("OLDNAME" ("OldMailbox"))\r\n',
+        ),
         (write.mailbox_list("", ["\\Noselect", "\\Noselect", "bad", "\\*"]), b'* LIST (\\Noselect) "/" ""\r\n'),
         (
             write.mailbox_status("a b", [(StatusItem.MESSAGES, 231), (StatusItem.UIDNEXT, 44292)]),

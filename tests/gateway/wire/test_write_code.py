@@ -74,3 +74,8 @@ def test_message_limit() -> None:
     # RFC 9738 section 3.1
     assert write_code.message_limit(1000, 23221) == b"MESSAGELIMIT 1000 23221"
     assert write_code.message_limit(1000, None) == b"MESSAGELIMIT 1000"
+
+
+def test_an_undefined_filter_is_named() -> None:
+    # RFC 5466 section 4
+    assert write_code.undefined_filter("on-the-road") == b"UNDEFINED-FILTER on-the-road"

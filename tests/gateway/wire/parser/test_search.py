@@ -7,6 +7,7 @@ import pytest
 from gateway.wire.codes import Code, Status
 from gateway.wire.commands import Search
 from gateway.wire.gmail import SystemLabel
+from gateway.wire.parser.search import parse_criteria
 from gateway.wire.reader import Limits
 from gateway.wire.search import (
     All,
@@ -16,6 +17,8 @@ from gateway.wire.search import (
     DateIs,
     DateOf,
     EmailIdIs,
+    FilterNamed,
+    Fuzzy,
     GmailMessageIs,
     GmailRaw,
     GmailThreadIs,
@@ -82,6 +85,9 @@ FIRST = date(1994, 2, 1)
         (b"savedbefore 1-Feb-1994", DateIs(DateOf.SAVED, Comparison.BEFORE, FIRST)),
         (b"SAVEDATESUPPORTED", All()),
         (b"LARGER 0", LargerThan(0)),
+        (b"FILTER on-the-road", FilterNamed("on-the-road")),  # RFC 5466 section 3.1
+        (b'FUZZY (SUBJECT "IMAP break")', Fuzzy(HeaderContains("subject", "IMAP break"))),  # RFC 6203 section 3
+        (b"FUZZY NOT SEEN", Fuzzy(Not(HasFlag("\\Seen")))),
         (b"SMALLER 9223372036854775807", SmallerThan((1 << 63) - 1)),
         (b"YOUNGER 259200", Within(259200, is_younger=True)),
         (b"OLDER 1", Within(1, is_younger=False)),
@@ -267,3 +273,27 @@ def test_beyond_all_uids_there_is_none(key: bytes) -> None:
 @pytest.mark.parametrize("key", [b"UIDAFTER", b"UIDAFTER 0", b"UIDBEFORE *", b"UIDAFTER 1:2", b"UIDBEFORE 4294967296"])
 def test_wrong_bounds_of_uids_are_refused(key: bytes) -> None:
     assert refusal(b"SEARCH " + key).status is Status.BAD
+
+
+@pytest.mark.parametrize(
+    ("kept", "key"),
+    [
+        (
+            b'OR SMALLER 5000 FROM "boss@example.com"',  # RFC 5466 section 3.1
+            Or(SmallerThan(5000), HeaderContains("from", "boss@example.com")),
+        ),
+        (b"SUBJECT {3}\r\na b TEXT {2+}\r\n)) ", And((HeaderContains("subject", "a b"), TextContains("))")))),
+        ('BODY "ü"'.encode(), BodyContains("ü")),
+    ],
+)
+def test_criteria_that_are_kept_are_read(kept: bytes, key: SearchKey) -> None:
+    assert parse_criteria(kept) == key
+
+
+@pytest.mark.parametrize(
+    "kept",
+    [b"", b" ", b"OR SMALLER 5000", b"ALL)", b"ALL\r\n", b"RETURN () ALL", b"TEXT {3}\r\nab", b"TEXT {3}\r\nabcd"],
+)
+def test_what_is_no_whole_search_is_not_read(kept: bytes) -> None:
+    with pytest.raises(ValueError, match=r"\w"):
+        parse_criteria(kept)
