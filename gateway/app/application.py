@@ -25,6 +25,7 @@ from gateway.app.resealing import reseal, reseal_scram_keys
 from gateway.app.search import opened_search_index
 from gateway.app.settings import imap_settings, mail_settings, server_tls, sync_settings
 from gateway.app.storage import CACHE_KEY_PURPOSE, kept_bodies, open_vault, served_store
+from gateway.app.tokens import opened_tokens
 from gateway.auth.errors import VaultError
 from gateway.auth.named_users import NamedUsers
 from gateway.auth.scram_users import ScramUsers
@@ -164,6 +165,7 @@ class Application:
         throttle = Throttle(SystemClock())
         scram = ScramUsers(store, vault, throttle=throttle)
         await scram.refresh()
+        tokens = await stack.enter_async_context(opened_tokens(self._config.oauth))
         services = ImapServices(
             settings,
             OFFER,
@@ -175,6 +177,7 @@ class Application:
             gateway.__version__,
             scram,
             NamedUsers(store),
+            tokens,
         )
         door = ImapDoor(services)
         self.metrics.add(

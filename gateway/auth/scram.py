@@ -156,8 +156,8 @@ class ScramExchange:
         fields = bare.split(b",")
         if len(fields) < 2 or not fields[0].startswith(b"n=") or not _is_nonce(fields[1]):
             return _malformed()
-        login = _name(fields[0][2:])
-        acting = _name(authzid[2:]) if authzid.startswith(b"a=") else ""
+        login = decoded_name(fields[0][2:])
+        acting = decoded_name(authzid[2:]) if authzid.startswith(b"a=") else ""
         if not login or acting is None or (authzid and not acting):
             return _malformed()
         if acting and acting != login:
@@ -232,8 +232,11 @@ def _is_nonce(field: bytes) -> bool:
     return len(field) > 2 and field.startswith(b"r=") and all(0x21 <= octet <= 0x7E for octet in field)
 
 
-def _name(field: bytes) -> str | None:
-    """Return a saslname, in which `=2C` stands for a comma and `=3D` for an equals sign; None if it is none."""
+def decoded_name(field: bytes) -> str | None:
+    """Return what a saslname stands for (RFC 5802 section 7); None if it is none.
+
+    In it `=2C` is a comma and `=3D` an equals sign.
+    """
     try:
         text = field.decode("utf-8")
     except UnicodeDecodeError:

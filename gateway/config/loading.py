@@ -130,6 +130,8 @@ def _problem(error: ErrorDetails, path: Path, document: Mapping[str, Any]) -> Op
 
 
 _PATTERN_TEXTS = {
+    "issuer": "must be an https:// address without query",
+    "jwks_url": "must be an https:// address",
     "url": "must be sqlite:/// and a path, such as sqlite:////var/lib/imap-gateway/gateway.db",
     "password_hash": "must be an argon2id hash in PHC form, starting with $argon2id$",
 }

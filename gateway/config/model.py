@@ -148,6 +148,21 @@ class TlsConfig(_Section):
     )
 
 
+class OAuthConfig(_Section):
+    """An identity provider whose tokens (JWT) clients may log in with, by OAUTHBEARER and XOAUTH2."""
+
+    issuer: str = Field(pattern=r"^https://[^/?#]+[^?#]*$", description="The provider, as its tokens call it (`iss`).")
+    audience: str = Field(min_length=1, description="Whom its tokens for this gateway are meant for (`aud`).")
+    login_claim: str = Field(
+        default="email", min_length=1, description="The claim of a token that holds the login of its owner."
+    )
+    jwks_url: str | None = Field(
+        default=None,
+        pattern=r"^https://",
+        description="Where the provider's keys are. Unset: where its OpenID configuration says.",
+    )
+
+
 class ExemptionConfig(_Section):
     """Capabilities not to offer where all of `client`, `login` and `account` that are given fit."""
 
@@ -317,6 +332,7 @@ class Config(_Section):
     secrets: SecretsConfig = SecretsConfig()
     listeners: tuple[ListenerConfig, ...] = ()
     tls: TlsConfig | None = None
+    oauth: OAuthConfig | None = None
     imap: ImapConfig = ImapConfig()
     limits: LimitsConfig = LimitsConfig()
     sync: SyncConfig = SyncConfig()

@@ -13,7 +13,7 @@ class Situation:
     """What the capabilities of a session depend on.
 
     `can_log_in`: a password would be accepted on this connection as it is now. `append_limit` is in octets.
-    `has_client_certificate`: the client has shown one, and it is valid.
+    `has_client_certificate`: the client has shown one, and it is valid. `takes_tokens`: there is an identity provider.
     `has_scram`: every password can be proven by SCRAM. `can_bind_channel`: the certificate in use can be named.
     `has_gmail_ids`: one of the user's accounts is like Gmail. `added` and `disabled` are names in capitals, as the
     operator has set them for this client and these accounts.
@@ -32,6 +32,7 @@ class Situation:
     has_scram: bool = False
     can_bind_channel: bool = False
     has_client_certificate: bool = False
+    takes_tokens: bool = False
 
 
 def always(_: Situation) -> bool:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from gateway.auth.named_users import NamedUsers
 from gateway.auth.scram_users import ScramUsers
+from gateway.auth.tokens import TokenChecker
 from gateway.auth.users import UserDirectory
 from gateway.imap.bells import Bells
 from gateway.imap.capability import Offer
@@ -19,7 +20,8 @@ from gateway.tls import ServerTls
 @dataclass(frozen=True, slots=True)
 class ImapServices:
     """`tls` is None where there is no certificate, so neither STARTTLS nor imaps. `version` is told by ID.
-    `scram` is None where SCRAM is not offered, `named` where nobody is let in by a certificate or token.
+    `scram` is None where SCRAM is not offered, `named` where nobody is let in by a certificate or token,
+    `tokens` where no tokens are taken.
     """
 
     settings: ImapSettings
@@ -32,4 +34,5 @@ class ImapServices:
     version: str
     scram: ScramUsers | None = None
     named: NamedUsers | None = None
+    tokens: TokenChecker | None = None
     bells: Bells = field(default_factory=Bells)

@@ -96,6 +96,7 @@ class Session:
             has_scram=self.services.scram is not None and self.services.scram.is_complete,
             can_bind_channel=self.connection.server_end_point is not None,
             has_client_certificate=self.services.named is not None and bool(self.connection.client_names),
+            takes_tokens=self.services.tokens is not None and self.services.named is not None,
         )
 
     @property

@@ -15,6 +15,7 @@ from connectors.api.connector import Connector
 from gateway.auth.named_users import NamedUsers
 from gateway.auth.passwords import hash_password
 from gateway.auth.scram_users import ScramUsers
+from gateway.auth.tokens import TokenChecker
 from gateway.auth.users import UserDirectory
 from gateway.clock import SystemClock
 from gateway.imap.capabilities import OFFER
@@ -125,6 +126,7 @@ async def serving(
     make_users: Callable[[Store], UserDirectory] | None = None,
     make_scram: Callable[[Store], ScramUsers] | None = None,
     make_named: Callable[[Store], NamedUsers] | None = None,
+    tokens: TokenChecker | None = None,
     protocol: Protocol = Protocol.IMAP,
     host: str = "127.0.0.1",
 ) -> AsyncIterator[Served]:
@@ -154,7 +156,7 @@ async def serving(
     scram = make_scram(store) if make_scram else None
     named = make_named(store) if make_named else None
     services = ImapServices(
-        chosen, OFFER, mail, Quotas(SystemClock()), user_directory, limits, tls, "1.2.3", scram, named
+        chosen, OFFER, mail, Quotas(SystemClock()), user_directory, limits, tls, "1.2.3", scram, named, tokens
     )
     door = ImapDoor(services)
     try:

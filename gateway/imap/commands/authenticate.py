@@ -13,6 +13,7 @@ from typing import Final
 from gateway.auth import sasl
 from gateway.auth.errors import AuthFailed, Throttled
 from gateway.auth.scram import ScramExchange, ScramHash
+from gateway.auth.tokens import ProviderUnavailable, TokenMechanism, TokenRefused
 from gateway.imap.capability import Capability, Situation, while_passwords_are_taken
 from gateway.imap.commands.login import enter, failed, log_in_by_password, privacy_required, turn_away
 from gateway.imap.completion import Completion, bad, no
@@ -33,6 +34,10 @@ def _while_scram_plus(situation: Situation) -> bool:
 
 def _while_certified(situation: Situation) -> bool:
     return not situation.is_authenticated and situation.has_client_certificate
+
+
+def _while_tokens_are_taken(situation: Situation) -> bool:
+    return while_passwords_are_taken(situation) and situation.takes_tokens
 
 
 CAPABILITIES = (
@@ -56,6 +61,13 @@ CAPABILITIES = (
     ),
     Capability("AUTH=SCRAM-SHA-1-PLUS", "RFC 5802, RFC 5929", "As SCRAM-SHA-256-PLUS", _while_scram_plus),
     Capability("AUTH=SCRAM-SHA-1", "RFC 5802", "As SCRAM-SHA-256", _while_scram),
+    Capability(
+        "AUTH=OAUTHBEARER",
+        "RFC 7628",
+        "Where there is an identity provider (`[oauth]`), with its tokens, as a password would be accepted",
+        _while_tokens_are_taken,
+    ),
+    Capability("AUTH=XOAUTH2", "Google's forerunner of RFC 7628", "As OAUTHBEARER", _while_tokens_are_taken),
     Capability(
         "AUTH=PLAIN",
         "RFC 4616",
@@ -184,11 +196,38 @@ async def _by_certificate(session: Session, dialogue: _Dialogue) -> Completion:
     return await enter(session, user.login)
 
 
+async def _by_token(session: Session, dialogue: _Dialogue, *, mechanism: TokenMechanism) -> Completion:
+    """A token is too long to be guessed, so failures are counted for the connection only."""
+    tokens, named, address = session.services.tokens, session.services.named, session.connection.address
+    assert tokens is not None, "offered without a provider"
+    assert named is not None, "offered without users"
+    request = mechanism.parse(await dialogue.first())
+    if isinstance(request, sasl.Failure):
+        return _refused(session, request)
+    try:
+        name = await tokens.name_in(request.token.reveal())
+        user = await named.find((name,), request.acting)
+        if user is not None:
+            return await enter(session, user.login)
+        reason = f"it is of {name!r}"
+    except ProviderUnavailable as error:
+        log.error("login by token from %s is not possible: %s", address, error)
+        # Not AUTHENTICATIONFAILED, for which a client would have its user log in anew.
+        return no("The identity provider does not answer; try again later", Code.UNAVAILABLE.value)
+    except TokenRefused as error:
+        reason = str(error)
+    log.warning("login of %r by token from %s failed: %s", request.acting, address, reason)
+    # RFC 7628 section 3.2.3: whatever the client answers, its exchange has failed.
+    await dialogue.ask(mechanism.refusal(tokens.discovery_url))
+    return failed(session, "The token is not valid", Code.AUTHENTICATIONFAILED)
+
+
 _PLUS_FORMS: Final = ("SCRAM-SHA-256-PLUS", "SCRAM-SHA-1-PLUS")
 
 _EXCHANGES: Final[Mapping[str, Callable[[Session, _Dialogue], Awaitable[Completion]]]] = MappingProxyType(
     {
         "EXTERNAL": _by_certificate,
+        **{mechanism.value: partial(_by_token, mechanism=mechanism) for mechanism in TokenMechanism},
         **{name: partial(_with_password, make=make) for name, make in sasl.MECHANISMS.items()},
         "SCRAM-SHA-256": partial(_by_scram, kind=ScramHash.SHA256, is_plus=False),
         "SCRAM-SHA-256-PLUS": partial(_by_scram, kind=ScramHash.SHA256, is_plus=True),

@@ -106,6 +106,13 @@ def test_a_certificate_brings_external_until_login() -> None:
     assert "AUTH=EXTERNAL" not in OFFER.names(replace(USER, has_client_certificate=True))
 
 
+def test_tokens_are_taken_where_passwords_are_and_there_is_a_provider() -> None:
+    names = {"AUTH=OAUTHBEARER", "AUTH=XOAUTH2"}
+    assert not names & set(OFFER.names(STRANGER))
+    assert names <= set(OFFER.names(replace(STRANGER, takes_tokens=True)))
+    assert not names & set(OFFER.names(replace(STRANGER, takes_tokens=True, can_log_in=False)))
+
+
 def test_what_is_for_strangers_is_not_offered_after_login() -> None:
     gone = set(OFFER.names(STRANGER)) - set(OFFER.names(USER))
     assert set(OFFER.names(USER)) - set(OFFER.names(STRANGER)) == {"UNAUTHENTICATE"}

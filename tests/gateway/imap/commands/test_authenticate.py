@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import imaplib
+import json
 import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -14,15 +15,19 @@ import pytest
 import trustme
 
 from connectors.api.credentials import Secret
+from gateway.auth.jwt_tokens import Expectations, JwtChecker
 from gateway.auth.named_users import NamedUsers
 from gateway.auth.passwords import hash_password
+from gateway.auth.provider_keys import ProviderKeys
 from gateway.auth.scram_users import ScramUsers, keep_keys
 from gateway.auth.vault import Vault
+from gateway.clock import SystemClock
 from gateway.imap.listener import Protocol
 from gateway.imap.settings import ImapSettings
 from gateway.store import users
 from gateway.store.database import Store, Transaction
 from gateway.tls import ServerTls, end_point, write_self_signed
+from tests.gateway.auth.provider import AUDIENCE, ISSUER, Provider
 from tests.gateway.auth.scram_client import ScramClient
 from tests.scenarios.line_client import LineClient
 from tests.scenarios.outside import OutsideMemory
@@ -325,3 +330,164 @@ async def test_a_certificate_of_another_authority_is_turned_away(tmp_path: Path,
 
         with pytest.raises((ssl.SSLError, ConnectionError, EOFError)):
             await read_greeting()
+
+
+# -- OAUTHBEARER and XOAUTH2 -------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+async def provider() -> AsyncIterator[Provider]:
+    provider = Provider()
+    yield provider
+    await provider.client.aclose()
+
+
+@asynccontextmanager
+async def with_tokens(folder: Path, provider: Provider, settings: ImapSettings | None = None) -> AsyncIterator[Served]:
+    keys = ProviderKeys(ISSUER, None, provider.client, SystemClock())
+    checker = JwtChecker(Expectations(ISSUER, AUDIENCE, "email"), keys)
+    async with serving(folder, OutsideMemory(), settings, make_named=NamedUsers, tokens=checker) as served:
+        yield served
+
+
+def bearer(token: str, login: str = "") -> bytes:
+    acting = f"a={login}" if login else ""
+    return base64.b64encode(f"n,{acting},\x01host=localhost\x01port=143\x01auth=Bearer {token}\x01\x01".encode())
+
+
+def xoauth2(token: str, login: str = LOGIN) -> bytes:
+    return base64.b64encode(f"user={login}\x01auth=Bearer {token}\x01\x01".encode())
+
+
+async def test_a_token_logs_in(tmp_path: Path, provider: Provider) -> None:
+    async with with_tokens(tmp_path, provider) as served:
+        for request in (
+            b"OAUTHBEARER " + bearer(provider.token()),
+            b"OAUTHBEARER " + bearer(provider.token(), LOGIN.upper()),
+            b"XOAUTH2 " + xoauth2(provider.token()),
+            b"xoauth2 " + xoauth2(provider.token(email=LOGIN.upper())),
+        ):
+            client = await served.connect()
+            assert b" AUTH=OAUTHBEARER AUTH=XOAUTH2 " in await client.expect(b"* OK ")
+            assert (await client.ask(b"a AUTHENTICATE " + request))[-1].startswith(b"a OK [CAPABILITY ")
+            assert (await client.ask(b"b SELECT INBOX"))[-1].startswith(b"b OK ")
+
+
+async def test_a_token_may_come_after_the_command(tmp_path: Path, provider: Provider) -> None:
+    async with with_tokens(tmp_path, provider) as served:
+        client = await served.connect()
+        await client.expect(b"* OK ")
+        client.write(b"a AUTHENTICATE OAUTHBEARER\r\n")
+        assert await client.line() == b"+ "
+        client.write(bearer(provider.token()) + b"\r\n")
+        await client.expect(b"a OK ")
+
+
+@pytest.mark.parametrize("dummy", [b"AQ==", b"", b"AA=="])
+@pytest.mark.parametrize("is_xoauth2", [False, True])
+async def test_a_refused_token_is_told_in_json_and_then_fails(
+    tmp_path: Path, provider: Provider, dummy: bytes, is_xoauth2: bool
+) -> None:
+    async with with_tokens(tmp_path, provider) as served:
+        client = await served.connect()
+        await client.expect(b"* OK ")
+        expired = provider.token(exp=1.0)
+        client.write(
+            b"a AUTHENTICATE " + (b"XOAUTH2 " + xoauth2(expired) if is_xoauth2 else b"OAUTHBEARER " + bearer(expired))
+        )
+        client.write(b"\r\n")
+        told = json.loads(base64.b64decode((await client.expect(b"+ "))[2:]))
+        assert told["status"] == ("401" if is_xoauth2 else "invalid_token")
+        client.write(dummy + b"\r\n")
+        await client.expect(b"a NO [AUTHENTICATIONFAILED] ")
+        assert (await client.ask(b"b AUTHENTICATE XOAUTH2 " + xoauth2(provider.token())))[-1].startswith(b"b OK ")
+
+
+@pytest.mark.parametrize(
+    "request_of",
+    [
+        lambda provider: b"OAUTHBEARER " + bearer(provider.token(email="stranger")),
+        lambda provider: b"OAUTHBEARER " + bearer(provider.token(email="dropped")),
+        lambda provider: b"OAUTHBEARER " + bearer(provider.token(), "bert"),
+        lambda provider: b"XOAUTH2 " + xoauth2(provider.token(), "bert"),
+        lambda provider: b"OAUTHBEARER " + bearer(provider.token(aud="another")),
+        lambda provider: b"OAUTHBEARER " + bearer(""),
+    ],
+)
+async def test_a_token_of_somebody_else_is_no_login(
+    tmp_path: Path, provider: Provider, request_of: Callable[[Provider], bytes]
+) -> None:
+    async with with_tokens(tmp_path, provider) as served:
+        await served.store.write(lambda tx: users.add_user(tx, "bert", "hash"))
+        await served.store.write(lambda tx: users.add_user(tx, "dropped", None))
+        client = await served.connect()
+        await client.expect(b"* OK ")
+        client.write(b"a AUTHENTICATE " + request_of(provider) + b"\r\n")
+        await client.expect(b"+ ")
+        client.write(b"AQ==\r\n")
+        await client.expect(b"a NO [AUTHENTICATIONFAILED] ")
+
+
+async def test_a_client_may_give_up_instead_of_answering_the_refusal(tmp_path: Path, provider: Provider) -> None:
+    async with with_tokens(tmp_path, provider) as served:
+        client = await served.connect()
+        await client.expect(b"* OK ")
+        client.write(b"a AUTHENTICATE XOAUTH2 " + xoauth2("abc") + b"\r\n")
+        await client.expect(b"+ ")
+        client.write(b"*\r\n")
+        await client.expect(b"a BAD ")
+
+
+async def test_a_provider_that_is_down_makes_no_token_wrong(tmp_path: Path, provider: Provider) -> None:
+    async with with_tokens(tmp_path, provider) as served:
+        provider.is_down = True
+        client = await served.connect()
+        await client.expect(b"* OK ")
+        answer = (await client.ask(b"a AUTHENTICATE XOAUTH2 " + xoauth2(provider.token())))[-1]
+        assert answer.startswith(b"a NO [UNAVAILABLE] ")
+        # Passwords are none of its business.
+        assert (await client.ask(f"b LOGIN {LOGIN} {PASSWORD}".encode()))[-1].startswith(b"b OK ")
+
+
+async def test_too_many_refused_tokens_end_the_connection(tmp_path: Path, provider: Provider) -> None:
+    async with with_tokens(tmp_path, provider, ImapSettings(login_failures_per_connection=2)) as served:
+        client = await served.connect()
+        await client.expect(b"* OK ")
+        for _ in range(2):
+            client.write(b"a AUTHENTICATE XOAUTH2 " + xoauth2("abc") + b"\r\n")
+            await client.expect(b"+ ")
+            client.write(b"\r\n")
+            lines = await client.lines_to(b"a NO [AUTHENTICATIONFAILED] ")
+        assert lines[0].startswith(b"* BYE ")
+        assert await client.at_end()
+
+
+async def test_no_token_is_written_to_the_log(
+    tmp_path: Path, provider: Provider, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with with_tokens(tmp_path, provider) as served:
+        client = await served.connect()
+        await client.expect(b"* OK ")
+        token = provider.token(aud="another")
+        client.write(b"a AUTHENTICATE XOAUTH2 " + xoauth2(token) + b"\r\n")
+        await client.expect(b"+ ")
+        client.write(b"\r\n")
+        await client.expect(b"a NO ")
+        assert "failed: Audience" in caplog.text
+        assert token.rpartition(".")[2] not in caplog.text
+
+
+async def test_tokens_are_not_offered_without_a_provider(tmp_path: Path) -> None:
+    async with serving(tmp_path, OutsideMemory(), make_named=NamedUsers) as served:
+        client = await served.connect()
+        assert b"OAUTH" not in await client.expect(b"* OK ")
+        assert (await client.ask(b"a AUTHENTICATE XOAUTH2 " + xoauth2("abc")))[-1].startswith(b"a NO [CANNOT] ")
+
+
+async def test_what_is_not_the_syntax_is_bad(tmp_path: Path, provider: Provider) -> None:
+    async with with_tokens(tmp_path, provider) as served:
+        client = await served.connect()
+        await client.expect(b"* OK ")
+        for number, name in enumerate((b"OAUTHBEARER", b"XOAUTH2")):
+            answer = (await client.ask(b"a%d AUTHENTICATE %b Zm9v" % (number, name)))[-1]
+            assert answer.startswith(b"a%d BAD " % number)
