@@ -148,6 +148,10 @@ class MaildirConnector(Connector, MailboxAdmin, Subscriptions, Push, BatchFetch)
         flags: frozenset[str],
         internal_date: datetime | None,
     ) -> MessageState:
+        if content.size <= WRITE_OCTETS:
+            data = b"".join([chunk async for chunk in content.chunks()])
+            # All in one go: each change of threads costs more than a small write.
+            return await self._run(self._append_small, mailbox, data, content.size, flags, internal_date)
         folder = await self._run(self._folder, mailbox)
         temporary = await self._run(folder.create_temporary)
         try:
@@ -158,6 +162,22 @@ class MaildirConnector(Connector, MailboxAdmin, Subscriptions, Push, BatchFetch)
         except BaseException:
             # Shielded, for a thread may still be writing when this call is cancelled.
             await asyncio.shield(asyncio.to_thread(temporary.discard))
+            raise
+
+    def _append_small(
+        self, mailbox: MailboxRef, data: bytes, announced: int, flags: frozenset[str], internal_date: datetime | None
+    ) -> MessageState:
+        if len(data) != announced:
+            raise _falls_short(len(data), announced)
+        folder = self._folder(mailbox)
+        temporary = folder.create_temporary()
+        try:
+            temporary.write(data)
+            temporary.finish(internal_date)
+            served = len(data) + count_bare_lf(data, b"")
+            return folder.adopt(temporary, filename.base_with_sizes(temporary.unique, len(data), served), flags)
+        except BaseException:
+            temporary.discard()
             raise
 
     async def _write(self, temporary: Temporary, content: MessageContent) -> tuple[int, int]:
@@ -174,7 +194,7 @@ class MaildirConnector(Connector, MailboxAdmin, Subscriptions, Push, BatchFetch)
                 buffer.clear()
         await self._run(temporary.write, bytes(buffer))
         if stored != content.size:
-            raise Rejected(f"{stored} octets came where {content.size} were announced")
+            raise _falls_short(stored, content.size)
         return stored, stored + bare
 
     async def copy(self, source: MailboxRef, refs: Sequence[MessageRef], destination: MailboxRef) -> BatchResult:
@@ -260,6 +280,10 @@ class MaildirConnector(Connector, MailboxAdmin, Subscriptions, Push, BatchFetch)
             if await asyncio.to_thread(self._tree.is_there):
                 raise
             raise Unavailable(f"the Maildir {self._tree.root} is not there") from exc
+
+
+def _falls_short(stored: int, announced: int) -> Rejected:
+    return Rejected(f"{stored} octets came where {announced} were announced")
 
 
 async def _in_thread(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

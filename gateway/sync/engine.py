@@ -333,10 +333,8 @@ class AccountEngine(AccountWrites):
             row = await self._row_for(event)
             if row is None:
                 self.request_tree()
-            elif self.context.write_lock(row.id).locked():
-                self._retries.after_write(row.id, self.context.guard)
             else:
-                self.request(row.id, Urgency.PUSHED)
+                self._retries.at_lull(row.id, self.context.lull)
         raise errors.Unavailable("the push channel ended")
 
     async def _tell_interest(self) -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from gateway.sync.guard import WriteGuard
+from gateway.sync.lull import Lull
 from gateway.sync.schedule import Urgency
 
 WRITE_PAUSE_S = 2.0
-"""How long news of a mailbox wait for a write to it to end.
+"""How long news of a mailbox wait for a burst of writes to end.
 
 Most of what there is to read meanwhile is what we write, and it would be read again afterwards.
 """
@@ -27,19 +27,23 @@ class Retries:
         self.drop(mailbox_id)
         self._timers[mailbox_id] = asyncio.get_running_loop().call_later(pause_s, self._ring, mailbox_id, urgency)
 
-    def after_write(self, mailbox_id: int, guard: WriteGuard) -> None:
-        """Have a mailbox read that is written to: after the next write, or after `WRITE_PAUSE_S` at the latest."""
-        timer = self._timers.get(mailbox_id)
-        if timer is None or timer.when() > asyncio.get_running_loop().time() + WRITE_PAUSE_S:
-            self.later(mailbox_id, WRITE_PAUSE_S, Urgency.PUSHED)
-            guard.when_written(lambda: self._hurry(mailbox_id))
+    def at_lull(self, mailbox_id: int, lull: Lull) -> None:
+        """Have a mailbox read that there is news of: at the next lull, or after `WRITE_PAUSE_S` at the latest."""
+        timer, now = self._timers.get(mailbox_id), asyncio.get_running_loop().time()
+        if timer is None or timer.when() > now + WRITE_PAUSE_S:
+            self.drop(mailbox_id)
+            self._look_for_lull(mailbox_id, lull, now + WRITE_PAUSE_S)
 
     def __contains__(self, mailbox_id: int) -> bool:
         return mailbox_id in self._timers
 
-    def _hurry(self, mailbox_id: int) -> None:
-        if mailbox_id in self._timers:
-            self.drop(mailbox_id)
+    def _look_for_lull(self, mailbox_id: int, lull: Lull, deadline: float) -> None:
+        self._timers.pop(mailbox_id, None)
+        loop = asyncio.get_running_loop()
+        left_s = min(lull.left_s(), deadline - loop.time())
+        if left_s > 0:
+            self._timers[mailbox_id] = loop.call_later(left_s, self._look_for_lull, mailbox_id, lull, deadline)
+        else:
             self._request(mailbox_id, Urgency.PUSHED)
 
     def _ring(self, mailbox_id: int, urgency: Urgency) -> None:

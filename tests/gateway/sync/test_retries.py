@@ -2,11 +2,10 @@ from __future__ import annotations
 
 import asyncio
 
-import pytest
-
-from gateway.sync.guard import WriteGuard
-from gateway.sync.retries import Retries
+from gateway.sync.lull import QUIET_S, Lull
+from gateway.sync.retries import WRITE_PAUSE_S, Retries
 from gateway.sync.schedule import Urgency
+from tests.simulated_loop import SimulatedClock, run_simulated
 
 
 async def test_what_is_planned_anew_or_dropped_is_not_done_as_planned_before() -> None:
@@ -29,24 +28,34 @@ async def test_what_is_planned_anew_or_dropped_is_not_done_as_planned_before() -
     retries.drop_all()
 
 
-async def test_news_of_a_mailbox_that_is_written_to_wait_for_the_write() -> None:
-    done: list[tuple[int, Urgency]] = []
-    retries, guard = Retries(lambda *asked: done.append(asked)), WriteGuard()
-    with guard.writing(["a"]):
-        retries.after_write(1, guard)
-        retries.after_write(1, guard)
-        assert done == []
-    assert done == [(1, Urgency.PUSHED)]
-    retries.after_write(2, guard)
-    assert done[1:] == [(2, Urgency.PUSHED)]
+def test_news_wait_for_a_lull() -> None:
+    async def body() -> None:
+        done: list[tuple[int, Urgency]] = []
+        lull = Lull(SimulatedClock())
+        retries = Retries(lambda *asked: done.append(asked))
+        retries.at_lull(1, lull)
+        assert done == [(1, Urgency.PUSHED)]
+        with lull.writing():
+            retries.at_lull(2, lull)
+            retries.at_lull(2, lull)
+            await asyncio.sleep(2 * QUIET_S)
+        assert done[1:] == []
+        await asyncio.sleep(2 * QUIET_S)
+        assert done[1:] == [(2, Urgency.PUSHED)]
+
+    run_simulated(1, body())
 
 
-async def test_news_do_not_wait_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gateway.sync.retries.WRITE_PAUSE_S", 0.001)
-    over, guard = asyncio.Event(), WriteGuard()
-    retries = Retries(lambda *_: over.set())
-    retries.later(1, 3600.0)
-    with guard.writing(["a"]):
-        retries.after_write(1, guard)
-        await over.wait()
-    retries.drop_all()
+def test_news_do_not_wait_for_ever() -> None:
+    async def body() -> None:
+        done: list[int] = []
+        lull = Lull(SimulatedClock())
+        retries = Retries(lambda mailbox_id, _: done.append(mailbox_id))
+        retries.later(1, 3600.0)
+        with lull.writing():
+            retries.at_lull(1, lull)
+            await asyncio.sleep(WRITE_PAUSE_S + QUIET_S)
+            assert done == [1]
+        retries.drop_all()
+
+    run_simulated(1, body())
