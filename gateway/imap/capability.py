@@ -18,12 +18,13 @@ class Situation:
     `has_gmail_ids`: one of the user's accounts is like Gmail. `added` and `disabled` are names in capitals, as the
     operator has set them for this client and these accounts.
     `is_compressed`: COMPRESS is active. `message_limit` is how many messages a command may be about, 0: any number.
+    `append_limit` is None where it depends on the mailbox.
     """
 
     is_authenticated: bool
     can_start_tls: bool
     can_log_in: bool
-    append_limit: int
+    append_limit: int | None
     is_compressed: bool = False
     message_limit: int = 0
     has_gmail_ids: bool = False
@@ -106,7 +107,9 @@ class Capability:
         """Return what stands in the CAPABILITY line."""
         if self.has_message_limit:
             return f"{self.name}={situation.message_limit}"
-        return f"{self.name}={situation.append_limit}" if self.has_append_limit else self.name
+        if self.has_append_limit and situation.append_limit is not None:
+            return f"{self.name}={situation.append_limit}"
+        return self.name
 
 
 class Offer:

@@ -77,9 +77,14 @@ class Session:
 
     @property
     def append_limit(self) -> int:
-        """The largest message that APPEND takes, in octets."""
+        """The largest message that APPEND takes, in octets, into whichever mailbox takes the largest."""
+        return max(self._append_limits)
+
+    @property
+    def _append_limits(self) -> frozenset[int]:
         limit = self.settings.append_limit
-        return limit if self.user is None else min(limit, self.user.append_limit())
+        of_accounts = frozenset() if self.user is None else self.user.append_limits()
+        return frozenset(min(limit, one) for one in of_accounts) or frozenset({limit})
 
     @property
     def situation(self) -> Situation:
@@ -87,7 +92,7 @@ class Session:
             is_authenticated=self.user is not None,
             can_start_tls=self.can_start_tls,
             can_log_in=self.can_log_in,
-            append_limit=self.append_limit,
+            append_limit=self.append_limit if len(self._append_limits) == 1 else None,
             is_compressed=self.connection.is_compressed,
             message_limit=self.settings.messages_per_command,
             has_gmail_ids=self.user is not None and self.user.has_gmail_ids(),

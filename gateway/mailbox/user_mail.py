@@ -423,9 +423,9 @@ class UserMail(Transfer):
 
     # -- messages -----------------------------------------------------------------------------------------------------
 
-    def append_limit(self, name: str | None = None) -> int:
-        """Return the size of the largest message that every account takes, in octets."""
-        return min((self._limit_of(row.id) for row in self._accounts), default=self._service.settings.append_limit)
+    def append_limits(self) -> frozenset[int]:
+        """Return the octets of the largest message that each account takes; more than one number if they differ."""
+        return frozenset(self._limit_of(row.id) for row in self._accounts)
 
     def _limit_of(self, account_id: int) -> int:
         limit = self._service.settings.append_limit

@@ -33,7 +33,13 @@ def _is_catenated(command: Command) -> bool:
 
 
 CAPABILITIES = (
-    Capability("APPENDLIMIT", "RFC 7889", "`limits.message_size`, the same for all mailboxes", has_append_limit=True),
+    Capability(
+        "APPENDLIMIT",
+        "RFC 7889",
+        "`limits.message_size`, or less where the backend takes less. Without a number if accounts of the user differ: "
+        "STATUS tells it of each mailbox",
+        has_append_limit=True,
+    ),
     Capability(
         "MULTIAPPEND",
         "RFC 3502",
@@ -92,16 +98,17 @@ async def replace(session: Session, command: commands.Replace) -> Completion:
 
 async def _store(session: Session, mailbox: str, messages: Sequence[AppendMessage]) -> AppendUids:
     async with contextlib.AsyncExitStack() as stack:
-        uploads = [await stack.enter_async_context(_upload(session, mailbox, message)) for message in messages]
+        uploads = [await stack.enter_async_context(_upload(session, message)) for message in messages]
         return await session.require_user().append_all(mailbox, uploads)
 
 
 @contextlib.asynccontextmanager
-async def _upload(session: Session, mailbox: str, message: AppendMessage) -> AsyncIterator[Upload]:
+async def _upload(session: Session, message: AppendMessage) -> AsyncIterator[Upload]:
     """Check and put together what is to be stored. The limit holds for the whole (RFC 4469 section 3)."""
     if message.is_utf8 and not session.utf8:
         raise ClientError("UTF8 needs ENABLE UTF8=ACCEPT")
-    limit = session.require_user().append_limit(mailbox)
+    # What the account of this very mailbox takes is looked at when it is stored.
+    limit = session.append_limit
     flags = [flag for flag in message.flags if flag != "\\Recent"]
     if isinstance(message.content, Catenation):
         content: SpooledContent = await catenated(session, message.content, limit)

@@ -129,6 +129,10 @@ def test_the_append_limit_is_told_with_its_number() -> None:
     assert "APPENDLIMIT=1000" in OFFER.names(USER)
 
 
+def test_an_append_limit_that_depends_on_the_mailbox_is_told_without_one() -> None:
+    assert "APPENDLIMIT" in OFFER.names(replace(USER, append_limit=None))
+
+
 def test_a_capability_can_be_switched_off_and_then_not_be_enabled() -> None:
     situation = replace(USER, disabled=frozenset({"QRESYNC", "APPENDLIMIT", "IDLE"}))
     told = OFFER.names(situation)

@@ -137,7 +137,7 @@ async def test_the_append_limit_is_the_backend_s_if_that_is_lower(stack: Stack) 
     await stack.add_account("work", layout="folders")
     user = await stack.user()
     await user.open("INBOX", is_read_only=True)
-    assert user.append_limit() == 100
+    assert user.append_limits() == {100}
     with pytest.raises(MailError) as refused:
         await user.append("INBOX", BytesContent(b"x" * 101), (), None)
     assert kind_of(refused) is ErrorKind.TOO_LARGE
