@@ -5,17 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gateway.wire.mailbox_filter import FilterKind, MailboxFilter
-from gateway.wire.search import SearchKey, SearchReturn
+from gateway.wire.search import PartialRange, SearchKey, SearchReturn
 
 
 @dataclass(frozen=True, slots=True)
 class MultiSearch:
-    """ESEARCH. `sources` is never empty: without them the selected mailbox is meant. `RETURN ()` has become {ALL}."""
+    """ESEARCH. `sources` is never empty: without them the selected mailbox is meant. `RETURN ()` has become {ALL}.
+
+    `partial` is the range that PARTIAL asks for, of what is found in each mailbox (RFC 9394).
+    """
 
     key: SearchKey
     sources: tuple[MailboxFilter, ...] = (MailboxFilter(FilterKind.SELECTED),)
     returns: frozenset[SearchReturn] = frozenset({SearchReturn.ALL})
     charset: str | None = None
+    partial: PartialRange | None = None
 
     @property
     def wants_selected(self) -> bool:

@@ -87,12 +87,12 @@ async def _search_selected(session: Session, command: MultiSearch, *, needs_mods
         found = FoundIn(view.name, view.uidvalidity, uids, view.max_modseq)
         _tell(session, command, found, needs_modseq=needs_modseq)
     if saves:
-        session.saved = to_save(uids, command.returns)
+        session.saved = to_save(uids, command.returns, command.partial)
 
 
 def _tell(session: Session, command: MultiSearch, found: FoundIn, *, needs_modseq: bool) -> None:
     """Write the one response of a mailbox: always of UIDs, and only where there are any (section 2.1)."""
-    uids, returns = found.uids, command.returns
+    uids, returns, partial = found.uids, command.returns, command.partial
     response = write.esearch(
         session.tag,
         is_uid=True,
@@ -100,6 +100,7 @@ def _tell(session: Session, command: MultiSearch, found: FoundIn, *, needs_modse
         largest=uids[-1] if SearchReturn.MAX in returns else None,
         found=SequenceSet.from_numbers(uids) if SearchReturn.ALL in returns else None,
         count=len(uids) if SearchReturn.COUNT in returns else None,
-        modseq=found.max_modseq(to_save(uids, returns)) if needs_modseq else None,
+        modseq=found.max_modseq(to_save(uids, returns, partial)) if needs_modseq else None,
+        partial=None if partial is None else (partial, SequenceSet.from_numbers(uids[partial.places()])),
     )
     session.write(write_search.of_mailbox(response, session.tag, found.name, found.uidvalidity, utf8=session.utf8))

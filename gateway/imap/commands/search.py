@@ -12,6 +12,7 @@ from gateway.imap.message_limit import search_within_limit, with_code
 from gateway.imap.session import Session
 from gateway.mailbox.view import View
 from gateway.wire import commands, write
+from gateway.wire.multisearch import MultiSearch
 from gateway.wire.search import And, Fuzzy, ModSeqSince, Not, Or, PartialRange, SearchKey, SearchReturn
 from gateway.wire.sequence_set import SequenceSet
 from gateway.wire.sort import Sort
@@ -19,7 +20,7 @@ from gateway.wire.write_search import search_marked
 
 
 def _asks_part(command: commands.Command) -> bool:
-    return isinstance(command, commands.Search | commands.Fetch | Sort) and command.partial is not None
+    return isinstance(command, commands.Search | MultiSearch | commands.Fetch | Sort) and command.partial is not None
 
 
 CAPABILITIES = (

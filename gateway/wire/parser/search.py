@@ -89,14 +89,6 @@ def read_search(cursor: Cursor, *, is_uid: bool) -> commands.Search:
     return commands.Search(read_keys(cursor, charset), is_uid, returns, charset, partial)
 
 
-def read_returns(cursor: Cursor) -> frozenset[SearchReturn] | None:
-    """Read `"RETURN" SP options SP` if it comes next; PARTIAL is none of them."""
-    returns, partial = read_returns_in_part(cursor)
-    if partial is not None:
-        raise SyntaxFault("PARTIAL is not possible here")
-    return returns
-
-
 def read_returns_in_part(cursor: Cursor) -> tuple[frozenset[SearchReturn] | None, PartialRange | None]:
     """Read `"RETURN" SP options SP` if it comes next, and return the options and the range that PARTIAL asks for."""
     if not cursor.accept_word(b"RETURN"):

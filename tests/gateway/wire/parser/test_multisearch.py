@@ -4,7 +4,7 @@ import pytest
 
 from gateway.wire.mailbox_filter import FilterKind, MailboxFilter
 from gateway.wire.multisearch import MultiSearch
-from gateway.wire.search import And, HasFlag, HeaderContains, InSequence, SearchReturn
+from gateway.wire.search import And, HasFlag, HeaderContains, InSequence, PartialRange, SearchReturn
 from gateway.wire.sequence_set import SequenceSet
 from tests.gateway.wire.reading import parse, refusal
 
@@ -48,6 +48,16 @@ def named(kind: FilterKind, *names: str) -> MailboxFilter:
                 ),
                 frozenset({SearchReturn.MIN, SearchReturn.COUNT}),
                 "UTF-8",
+            ),
+        ),
+        (
+            b"ESEARCH IN (personal) RETURN (PARTIAL -1:-10 COUNT) UNSEEN",
+            MultiSearch(
+                UNSEEN,
+                (named(FilterKind.PERSONAL),),
+                frozenset({SearchReturn.PARTIAL, SearchReturn.COUNT}),
+                None,
+                PartialRange(-1, -10),
             ),
         ),
         (
