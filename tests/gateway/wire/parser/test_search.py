@@ -211,7 +211,6 @@ def test_unknown_charset_is_refused_with_the_list_of_known_ones() -> None:
         b"SEARCH RETURN (PARTIAL 1:4294967296) ALL",
         b"SEARCH RETURN (PARTIAL 1:5 ALL) ALL",
         b"SEARCH RETURN (PARTIAL 1:5 PARTIAL 6:9) ALL",
-        b"ESEARCH IN (selected) RETURN (PARTIAL 1:5) ALL",
         b"SEARCH LARGER 9223372036854775808",
         b"SEARCH OLDER 0",
         b"SEARCH EMAILID",
