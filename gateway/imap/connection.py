@@ -38,6 +38,10 @@ class InputTimeout(Exception):
     """The client sent nothing in the time given."""
 
 
+class FarewellSaid(Exception):
+    """The session has said BYE while it waited for its client."""
+
+
 class ShuttingDown(Exception):
     """The server is stopping, and no input is waiting."""
 
@@ -219,7 +223,8 @@ class Connection(asyncio.Protocol):
     ) -> ReadCommand | BadCommand | FatalError:
         """Return the next command or what is wrong with it. Synchronising literals are invited here.
 
-        `before_wait` is run whenever there is nothing to do but to wait: at first, and after each `ring`.
+        `before_wait` is run whenever there is nothing to do but to wait: at first, and after each `ring`. What it
+        raises is passed on.
 
         Raises:
             ConnectionLost: nothing more will come.

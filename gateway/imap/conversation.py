@@ -10,7 +10,7 @@ from gateway.errors import MailError
 from gateway.imap import errors
 from gateway.imap.commands.filters import completion_of, with_filters
 from gateway.imap.completion import Completion, bad
-from gateway.imap.connection import Connection, ConnectionLost, InputTimeout, ShuttingDown
+from gateway.imap.connection import Connection, ConnectionLost, FarewellSaid, InputTimeout, ShuttingDown
 from gateway.imap.services import ImapServices
 from gateway.imap.session import Session, State
 from gateway.imap.spool import SpooledContent
@@ -70,6 +70,8 @@ class Conversation:
                 await self._take_turn()
         except InputTimeout:
             session.say_bye("Nothing heard for too long" if session.user else "Too long without a login")
+        except FarewellSaid:
+            pass
         except ShuttingDown:
             session.say_bye("Server shutting down", Code.UNAVAILABLE)
 

@@ -8,6 +8,7 @@ from functools import partial
 
 from gateway.errors import GatewayError, MailError
 from gateway.imap.commands.list import attributes_of
+from gateway.imap.connection import FarewellSaid
 from gateway.imap.fetch_plan import plan
 from gateway.imap.fetch_writer import FetchWriter
 from gateway.imap.session import Session
@@ -125,14 +126,21 @@ class Notifier:
     # -- telling -------------------------------------------------------------------------------------------------------
 
     async def tell(self) -> None:
-        """Tell what is new between two commands."""
+        """Tell what is new between two commands.
+
+        Raises:
+            FarewellSaid: the selected mailbox is gone.
+        """
         session = self._session
         if session.view is not None and self._selected is not None:
             session.view.set_bell(self._ring)
-            if not session.view.is_defunct:
-                is_delayed = self._selected.mailboxes.kind is FilterKind.SELECTED_DELAYED
-                session.tell_changes(allow_expunge=not is_delayed)
-                await session.tell_flags_left()
+            if session.view.is_defunct:
+                session.unselect()
+                session.say_bye("The selected mailbox was deleted or renewed. Please reconnect.")
+                raise FarewellSaid
+            is_delayed = self._selected.mailboxes.kind is FilterKind.SELECTED_DELAYED
+            session.tell_changes(allow_expunge=not is_delayed)
+            await session.tell_flags_left()
         await self.tell_others()
         await session.drain()
 

@@ -178,6 +178,14 @@ async def test_items_of_new_messages_are_not_marked_as_read_by_headers(
     assert await client.lines_to(b")") == [b"Subject: s", b"", b")"]
 
 
+async def test_the_end_of_the_selected_mailbox_is_told_at_once(client: LineClient, other: LineClient) -> None:
+    await ask(client, b"a SELECT Archive")
+    await ask(client, b"b NOTIFY SET (selected %b)" % COUNTS)
+    await ask(other, b"c DELETE Archive")
+    await client.expect(b"* BYE ")
+    assert await client.at_end()
+
+
 async def test_who_has_gone_is_watched_for_no_more(served: Served, client: LineClient) -> None:
     await ask(client, b"a NOTIFY SET (personal %b)" % COUNTS)
     assert served.services.mail.bus.interest()
