@@ -38,6 +38,8 @@ class Capabilities:
     what a client appended before all. `append` finds out by itself what became of a message whose answer was lost,
     as the octets do not tell; it raises `OutcomeUnknown` only if that could not be seen. Sizes it tells of messages
     are not exact (`MessageState.size_is_exact`), and it has no UIDs of its own.
+    `jmap_url`: where the session document of a JMAP server is that has the same messages for the same login, so that
+    clients can be told of it (JMAPACCESS).
     Known before `open`, like everything that does not depend on the backend's answer.
     """
 
@@ -55,3 +57,4 @@ class Capabilities:
     lists_by_mailbox: bool = False
     gmail_ids: bool = False
     bodies_vary: bool = False
+    jmap_url: str | None = None

@@ -93,6 +93,7 @@ class JmapConnector(Connector, AccountListing, MailboxAdmin, Subscriptions, Push
             append_limit=self._client.limits.max_size_upload,
             poll_interval_s=self._settings.poll_interval_s,
             reports_tree=True,
+            jmap_url=self._client.view.url,
         )
         self._is_open = True
 

@@ -15,6 +15,7 @@ from gateway.imap.commands import (
     fetch,
     filters,
     idle,
+    jmap_access,
     list,
     login,
     mailbox_admin,
@@ -94,5 +95,6 @@ OFFER: Final = Offer(
         *sort.CAPABILITIES,
         *filters.CAPABILITIES,
         *uid_batches.CAPABILITIES,
+        *jmap_access.CAPABILITIES,
     )
 )

@@ -18,7 +18,7 @@ class Situation:
     `has_gmail_ids`: one of the user's accounts is like Gmail. `added` and `disabled` are names in capitals, as the
     operator has set them for this client and these accounts.
     `is_compressed`: COMPRESS is active. `message_limit` is how many messages a command may be about, 0: any number.
-    `append_limit` is None where it depends on the mailbox.
+    `append_limit` is None where it depends on the mailbox. `has_jmap`: the same mail can be had by JMAP.
     """
 
     is_authenticated: bool
@@ -27,6 +27,7 @@ class Situation:
     append_limit: int | None
     is_compressed: bool = False
     message_limit: int = 0
+    has_jmap: bool = False
     has_gmail_ids: bool = False
     added: frozenset[str] = frozenset()
     disabled: frozenset[str] = frozenset()

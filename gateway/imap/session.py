@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from gateway.imap.capability import Situation
 from gateway.imap.connection import Connection
 from gateway.imap.services import ImapServices
+from gateway.mailbox.abilities import has_gmail_ids, jmap_url
 from gateway.mailbox.user_mail import UserMail
 from gateway.mailbox.view import FlagRow, View
 from gateway.wire import write, write_code, write_fetch
@@ -95,7 +96,8 @@ class Session:
             append_limit=self.append_limit if len(self._append_limits) == 1 else None,
             is_compressed=self.connection.is_compressed,
             message_limit=self.settings.messages_per_command,
-            has_gmail_ids=self.user is not None and self.user.has_gmail_ids(),
+            has_gmail_ids=self.user is not None and has_gmail_ids(self.user),
+            has_jmap=self.user is not None and jmap_url(self.user) is not None,
             added=self.settings.switches.added,
             disabled=self.disabled,
             has_scram=self.services.scram is not None and self.services.scram.is_complete,

@@ -15,6 +15,7 @@ from gateway.imap.commands import (
     expunge,
     fetch,
     idle,
+    jmap_access,
     list,
     login,
     mailbox_admin,
@@ -39,6 +40,7 @@ from gateway.wire import rights as wire_rights
 from gateway.wire import search as wire_search
 from gateway.wire import sort as wire_sort
 from gateway.wire.commands import Command
+from gateway.wire.jmap_access import GetJmapAccess
 from gateway.wire.multisearch import MultiSearch
 from gateway.wire.notify import Notify
 from gateway.wire.uid_batches import UidBatches
@@ -133,6 +135,7 @@ TABLE: Mapping[type[Command], CommandRule] = MappingProxyType(
         wire.Fetch: CommandRule(fetch.fetch, SELECTED, takes_numbers=True, holds_expunges=True),
         wire.Store: CommandRule(store.store, SELECTED, takes_numbers=True, holds_expunges=True),
         wire.StoreLabels: CommandRule(store.store_labels, SELECTED, takes_numbers=True, holds_expunges=True),
+        GetJmapAccess: CommandRule(jmap_access.get_jmap_access, LOGGED_IN),
         UidBatches: CommandRule(uid_batches.tell_batches, SELECTED),
         wire.Copy: CommandRule(copy_move.copy, SELECTED, takes_numbers=True, reports_modseq=True),
     }

@@ -86,11 +86,6 @@ class UserMail(Transfer):
         """The names of the user's accounts."""
         return tuple(row.name for row in self._accounts)
 
-    def has_gmail_ids(self) -> bool:
-        """Whether one of the accounts has Gmail's ids and labels, so that X-GM-EXT-1 makes sense."""
-        engines = (self._service.running_engine(row.id) for row in self._accounts)
-        return any(engine is not None and engine.context.account.capabilities.gmail_ids for engine in engines)
-
     def _engine(self, account_id: int) -> AccountEngine:
         engine = self._service.running_engine(account_id)
         if engine is None:

@@ -13,6 +13,7 @@ from typing import Protocol
 
 from gateway.wire.fetch import FetchItem
 from gateway.wire.gmail import Label
+from gateway.wire.jmap_access import GetJmapAccess
 from gateway.wire.metadata import GetMetadata, SetMetadata
 from gateway.wire.multisearch import MultiSearch
 from gateway.wire.notify import Notify
@@ -388,6 +389,7 @@ Command = (
     | StoreLabels
     | Copy
     | UidBatches
+    | GetJmapAccess
     | GetQuota
     | GetQuotaRoot
     | SetQuota

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 
 from gateway.wire import commands
+from gateway.wire.jmap_access import GetJmapAccess
 from gateway.wire.parser import (
     append,
     fetch,
@@ -86,6 +87,7 @@ _COMMANDS: dict[str, Callable[[Cursor], commands.Command]] = {
     "EXPUNGE": lambda cursor: commands.Expunge(),
     "FETCH": lambda cursor: fetch.read_fetch(cursor, is_uid=False),
     "GETACL": rights.read_get_acl,
+    "GETJMAPACCESS": lambda cursor: GetJmapAccess(),
     "GETMETADATA": metadata.read_get_metadata,
     "GETQUOTA": quota.read_get_quota,
     "GETQUOTAROOT": quota.read_get_quota_root,

@@ -177,6 +177,14 @@ def test_a_bound_on_messages_is_told_where_there_is_one() -> None:
     assert "MESSAGELIMIT=1000" not in told
 
 
+def test_jmap_is_told_of_to_users_who_have_it_where_the_operator_wants_it() -> None:
+    added = frozenset({"JMAPACCESS"})
+    assert "JMAPACCESS" in OFFER.names(replace(USER, has_jmap=True, added=added))
+    assert "JMAPACCESS" not in OFFER.names(replace(USER, has_jmap=True))
+    assert "JMAPACCESS" not in OFFER.names(replace(USER, added=added))
+    assert "JMAPACCESS" not in OFFER.names(replace(STRANGER, has_jmap=True, added=added))
+
+
 def test_small_literals_take_the_place_of_large_ones() -> None:
     told = OFFER.names(replace(USER, added=frozenset({"LITERAL-"})))
     assert "LITERAL-" in told

@@ -20,6 +20,7 @@ from gateway.wire.commands import (
     Noop,
     StartTls,
 )
+from gateway.wire.jmap_access import GetJmapAccess
 from gateway.wire.parser.session import MAX_ID_FIELDS
 from tests.gateway.wire.reading import parse, refusal
 
@@ -32,6 +33,7 @@ from tests.gateway.wire.reading import parse, refusal
         (b"CLOSE", Close(is_expunging=True)),
         (b"Unselect", Close(is_expunging=False)),
         (b"EXPUNGE", Expunge()),
+        (b"GetJMAPAccess", GetJmapAccess()),  # RFC 9698
         (b"IDLE", Idle()),
         (b"LOGOUT", Logout()),
         (b"NAMESPACE", Namespace()),
