@@ -21,6 +21,7 @@ from gateway.store.accounts import account_by_name, add_account, remove_account,
 from gateway.store.users import add_user, user_by_login
 from gateway.tls import write_self_signed
 from tests.gateway.app.conftest import Configurations
+from tests.scenarios.login_serving import Authority
 
 HASH = hash_password("secret", PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
 ALICE = {"login": "alice", "password_hash": HASH}
@@ -318,3 +319,34 @@ async def test_metrics_are_served_where_the_configuration_says(configurations: C
     documented = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
     for name in re.findall(r"^# TYPE (\S+)", page, flags=re.MULTILINE):
         assert f"| `{name}` |" in documented
+
+
+async def test_scram_is_offered_from_the_first_login_of_the_last_user_on(configurations: Configurations) -> None:
+    config = configurations.make(users=[ALICE], accounts=[WORK])
+    async with running(config) as application, client(application.addresses[0]) as found:
+        assert b"AUTH=SCRAM" not in (await found.command("CAPABILITY"))[0]
+        await logged_in(found)
+    async with running(config) as application, client(application.addresses[0]) as found:
+        assert b" AUTH=SCRAM-SHA-256 AUTH=SCRAM-SHA-1 AUTH=PLAIN " in (await found.command("CAPABILITY"))[0]
+
+
+async def test_a_provider_brings_logins_by_token(configurations: Configurations) -> None:
+    provider = {"issuer": "https://id.example.org", "audience": "imap-gateway"}
+    config = configurations.make(users=[ALICE], accounts=[WORK], oauth=provider)
+    async with running(config) as application, client(application.addresses[0]) as found:
+        assert b" AUTH=OAUTHBEARER AUTH=XOAUTH2 " in (await found.command("CAPABILITY"))[0]
+
+
+async def test_certificates_of_clients_are_asked_for_where_the_configuration_says(
+    configurations: Configurations, tmp_path: Path
+) -> None:
+    authority = Authority(tmp_path)
+    tls = {"certificate": str(tmp_path / "cert.pem"), "key": str(tmp_path / "key.pem")}
+    tls["client_ca"] = str(tmp_path / "client-ca.pem")
+    listeners = [{"protocol": "imaps", "bind": "127.0.0.1:0"}]
+    config = configurations.make(users=[ALICE], accounts=[WORK], tls=tls, listeners=listeners)
+    async with (
+        running(config) as application,
+        client(application.addresses[0], authority.client(name="alice")) as found,
+    ):
+        assert (await found.command("AUTHENTICATE EXTERNAL ="))[-1].startswith(b"a OK ")
