@@ -396,7 +396,7 @@ class View:
         if not marked:
             return ExpungeOutcome()
         try:
-            result = await self._engine.expunge(self._mailbox.row, marked)
+            result = await self._engine.expunge(self._mailbox.row, marked, only_deleted=only_deleted)
         except ConnectorError as error:
             raise from_connector(error) from error
         await self._mailbox.refresh()

@@ -190,14 +190,14 @@ class AccountWrites(ABC):
         outcome.pairs.extend((copies[ref][0], copy.uid) for ref, copy in known.items())
         outcome.pairs.sort()
 
-    async def expunge(self, row: MailboxRow, uids: Sequence[int]) -> ExpungeOutcome:
+    async def expunge(self, row: MailboxRow, uids: Sequence[int], *, only_deleted: bool = False) -> ExpungeOutcome:
         """Remove messages from a mailbox; see `mover.expunge`."""
         await self.context.store.check_writable()
         row = await self.context.fresh(row)
-        return await self._to_the_end(self._expunge(row, uids))
+        return await self._to_the_end(self._expunge(row, uids, only_deleted=only_deleted))
 
-    async def _expunge(self, row: MailboxRow, uids: Sequence[int]) -> ExpungeOutcome:
-        outcome = await expunge(self.context, row, uids)
+    async def _expunge(self, row: MailboxRow, uids: Sequence[int], *, only_deleted: bool = False) -> ExpungeOutcome:
+        outcome = await expunge(self.context, row, uids, only_deleted=only_deleted)
         if outcome.is_unknown:
             self.request(row.id, Urgency.WAITED_FOR)
         if outcome.is_contested:

@@ -273,8 +273,13 @@ def _complete(state: MessageState, target: Target, row: MessageRow | None, *, va
     return replace(state, flags=flags, internal_date=date, size=size, size_is_exact=is_exact)
 
 
-async def expunge(context: AccountContext, row: MailboxRow, uids: Sequence[int]) -> ExpungeOutcome:
-    """Remove messages from a mailbox: exactly these, whatever their flags.
+async def expunge(
+    context: AccountContext, row: MailboxRow, uids: Sequence[int], *, only_deleted: bool = False
+) -> ExpungeOutcome:
+    """Remove messages from a mailbox: exactly these, whatever their flags, or of these only those with \\Deleted.
+
+    What has \\Deleted is asked of the store once no write to the mailbox is under way any more: a session that has just
+    taken the flag from a message must not lose it to another that has not heard of that.
 
     Raises:
         ConnectorError: the backend cannot be reached; nothing was done.
@@ -283,6 +288,8 @@ async def expunge(context: AccountContext, row: MailboxRow, uids: Sequence[int])
     key = context.key_of(row)
     async with context.write_lock(row.id):
         targets = await read_targets(context.store, row.id, uids)
+        if only_deleted:
+            targets = [target for target in targets if "\\Deleted" in target.flags.names()]
         if not targets:
             return ExpungeOutcome()
         connector = await context.account.open()

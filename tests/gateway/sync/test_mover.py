@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
 
 from connectors.memory.backend import Layout, MemoryBackend
+from connectors.memory.faults import Operation
 from gateway.mailbox.view import View
 from gateway.wire.commands import StoreAction
 from tests.stack import INBOX, Stack, message, next_changes, running_stack, until_held
@@ -75,3 +77,21 @@ async def test_they_survive_a_listing_after_a_restart(tmp_path: Path) -> None:
         await until_held(view, 2)
         assert flags(view) == [set(OURS), set()]
         assert await stack.check() == []
+
+
+async def test_a_message_whose_mark_is_being_taken_is_not_expunged_by_who_has_not_heard_of_it(stack: Stack) -> None:
+    backend = stack.backends["work"] = MemoryBackend()
+    backend.deliver(INBOX, message(1))
+    backend.deliver(INBOX, message(2))
+    await stack.add_account("work")
+    view, other = await stack.open(), await stack.open()
+    await view.store([1, 2], StoreAction.ADD, ("\\Deleted",))
+    gate = backend.faults.hold(Operation.STORE_FLAGS)
+    storing = asyncio.create_task(view.store([1], StoreAction.REMOVE, ("\\Deleted",)))
+    await gate.reached()
+    expunging = asyncio.create_task(other.expunge())
+    await asyncio.sleep(0)
+    backend.faults.release(Operation.STORE_FLAGS)
+    await storing
+    assert (await expunging).removed == [2]
+    assert len(backend.messages(INBOX)) == 1
