@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from datetime import timedelta
 from typing import Any
 
 import httpx
@@ -55,9 +56,12 @@ class Provider:
         self._keys[key_id] = made, algorithm
 
     def claims(self, **changed: Any) -> dict[str, Any]:
-        """Return the claims of a good token, some of them changed; those that are None are left out."""
-        claims = {"iss": ISSUER, "aud": AUDIENCE, "exp": time.time() + 600, "email": "alex"} | changed
-        return {name: value for name, value in claims.items() if value is not None}
+        """Return the claims of a good token, some of them changed; those that are None are left out.
+
+        A `timedelta` stands for the moment that is so far from now.
+        """
+        claims = {"iss": ISSUER, "aud": AUDIENCE, "exp": timedelta(minutes=10), "email": "alex"} | changed
+        return {name: _moment(value) for name, value in claims.items() if value is not None}
 
     def token(self, *, key_id: str | None = None, headers: dict[str, Any] | None = None, **changed: Any) -> str:
         """Return a token signed with the newest key."""
@@ -85,3 +89,7 @@ class Provider:
         if self.body is not None:
             return Response(self.body)
         return JSONResponse({"keys": self.public_jwks()})
+
+
+def _moment(value: Any) -> Any:
+    return time.time() + value.total_seconds() if isinstance(value, timedelta) else value

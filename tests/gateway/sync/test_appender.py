@@ -162,11 +162,12 @@ async def test_a_message_that_arrives_after_it_was_looked_for_is_the_answer_to_i
 
 async def test_what_arrives_long_after_is_a_message_of_its_own(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
     backend = await stack.add_account("work", layout="labels")
-    await stack.open()
+    view = await stack.open()
     backend.faults.fail_next(Operation.APPEND, errors.OutcomeUnknown("lost"))
     with pytest.raises(MailError):
         await append_octets(stack, DRAFT)
     backend.deliver(INBOX, as_stored(DRAFT))
+    await until_held(view, 1)
     monkeypatch.setattr(appender, "ANSWER_AGAIN_S", -1)
     assert await append_octets(stack, DRAFT) == 2
 
