@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from gateway.sync.lull import Lull
 from gateway.sync.schedule import Urgency
@@ -15,22 +16,35 @@ Most of what there is to read meanwhile is what we write, and it would be read a
 """
 
 
+@dataclass(frozen=True, slots=True)
+class _Timer:
+    """`due` is when, by the clock of the event loop. Not every loop's handle of a short pause knows it."""
+
+    due: float
+    handle: asyncio.Handle
+
+    @classmethod
+    def after(cls, pause_s: float, ring: Callable[[], None]) -> _Timer:
+        loop = asyncio.get_running_loop()
+        return cls(loop.time() + pause_s, loop.call_later(pause_s, ring))
+
+
 class Retries:
     """Timers by mailbox; `request` is called with the mailbox's id and the urgency when its pause is over."""
 
     def __init__(self, request: Callable[[int, Urgency], None]) -> None:
         self._request = request
-        self._timers: dict[int, asyncio.TimerHandle] = {}
+        self._timers: dict[int, _Timer] = {}
 
     def later(self, mailbox_id: int, pause_s: float, urgency: Urgency = Urgency.POLLED) -> None:
         """Have the mailbox read after the pause, in place of what was planned."""
         self.drop(mailbox_id)
-        self._timers[mailbox_id] = asyncio.get_running_loop().call_later(pause_s, self._ring, mailbox_id, urgency)
+        self._timers[mailbox_id] = _Timer.after(pause_s, lambda: self._ring(mailbox_id, urgency))
 
     def at_lull(self, mailbox_id: int, lull: Lull) -> None:
         """Have a mailbox read that there is news of: at the next lull, or after `WRITE_PAUSE_S` at the latest."""
         timer, now = self._timers.get(mailbox_id), asyncio.get_running_loop().time()
-        if timer is None or timer.when() > now + WRITE_PAUSE_S:
+        if timer is None or timer.due > now + WRITE_PAUSE_S:
             self.drop(mailbox_id)
             self._look_for_lull(mailbox_id, lull, now + WRITE_PAUSE_S)
 
@@ -39,10 +53,9 @@ class Retries:
 
     def _look_for_lull(self, mailbox_id: int, lull: Lull, deadline: float) -> None:
         self._timers.pop(mailbox_id, None)
-        loop = asyncio.get_running_loop()
-        left_s = min(lull.left_s(), deadline - loop.time())
+        left_s = min(lull.left_s(), deadline - asyncio.get_running_loop().time())
         if left_s > 0:
-            self._timers[mailbox_id] = loop.call_later(left_s, self._look_for_lull, mailbox_id, lull, deadline)
+            self._timers[mailbox_id] = _Timer.after(left_s, lambda: self._look_for_lull(mailbox_id, lull, deadline))
         else:
             self._request(mailbox_id, Urgency.PUSHED)
 
@@ -54,7 +67,7 @@ class Retries:
         """Plan nothing for the mailbox any more."""
         timer = self._timers.pop(mailbox_id, None)
         if timer is not None:
-            timer.cancel()
+            timer.handle.cancel()
 
     def drop_all(self) -> None:
         """Plan nothing any more."""

@@ -2,9 +2,12 @@ from __future__ import annotations
 
 import asyncio
 
+import uvloop
+
 from gateway.sync.lull import QUIET_S, Lull
 from gateway.sync.retries import WRITE_PAUSE_S, Retries
 from gateway.sync.schedule import Urgency
+from tests.manual_clock import ManualClock
 from tests.simulated_loop import SimulatedClock, run_simulated
 
 
@@ -59,3 +62,29 @@ def test_news_do_not_wait_for_ever() -> None:
         retries.drop_all()
 
     run_simulated(1, body())
+
+
+def test_news_may_come_again_in_a_pause_too_short_for_the_loop_to_measure() -> None:
+    async def body() -> None:
+        done: list[int] = []
+        over = asyncio.Event()
+
+        def request(mailbox_id: int, _: Urgency) -> None:
+            done.append(mailbox_id)
+            over.set()
+
+        clock = ManualClock()
+        lull = Lull(clock)
+        with lull.writing():
+            pass
+        clock.advance(QUIET_S - 0.0001)
+        retries = Retries(request)
+        retries.at_lull(1, lull)
+        retries.at_lull(1, lull)
+        clock.advance(QUIET_S)
+        await over.wait()
+        assert done == [1]
+
+    # The handle of such a pause knows no time there.
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(body())
