@@ -18,7 +18,7 @@ from gateway.imap.table import TABLE, CommandRule
 from gateway.mailbox.filters import BadFilter
 from gateway.mailbox.search import UndefinedFilter
 from gateway.mailbox.view import BadSequence
-from gateway.store.errors import Conflict, StoreError
+from gateway.store.errors import StoreError, is_fault
 from gateway.wire import write, write_code
 from gateway.wire.codes import Code, Status
 from gateway.wire.commands import Append, AppendMessage, Catenation, Command, Replace
@@ -150,8 +150,7 @@ class Conversation:
         except (ConnectionLost, InputTimeout, ShuttingDown):
             raise
         except StoreError as error:
-            is_bug = isinstance(error, Conflict)
-            log.error("%s of %s: %s", read.name, _who(session), error.operator_text, exc_info=is_bug)
+            log.error("%s of %s: %s", read.name, _who(session), error.operator_text, exc_info=is_fault(error))
             return errors.store_completion(error)
         except Exception:
             log.exception("%s of %s failed", read.name, _who(session))

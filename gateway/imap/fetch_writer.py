@@ -15,6 +15,7 @@ from gateway.mailbox.column_block import Column
 from gateway.mailbox.fetch import Body, FetchRow
 from gateway.message.binary import UnknownEncoding
 from gateway.message.sections import Span, locate
+from gateway.store.errors import is_fault
 from gateway.wire import write_fetch
 from gateway.wire.commands import StoreAction
 from gateway.wire.flags import SEEN
@@ -144,7 +145,7 @@ class FetchWriter:
             raise
         except Exception as error:
             # The client has been promised octets that will not come; only a new connection is in step again.
-            log.exception("UID %d of %s broke off", row.uid, self._view.name)
+            log.error("UID %d of %s broke off: %s", row.uid, self._view.name, error, exc_info=is_fault(error))
             self._session.connection.abort()
             raise ConnectionLost from error
         finally:

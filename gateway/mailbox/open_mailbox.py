@@ -15,7 +15,7 @@ from gateway.mailbox.flag_sets import FlagSets
 from gateway.mailbox.sorted_columns import SortedColumns
 from gateway.store import mailboxes, placements, tombstones
 from gateway.store.database import Store, Transaction
-from gateway.store.errors import StoreError
+from gateway.store.errors import StoreError, is_fault
 from gateway.store.mailboxes import MailboxRow
 from gateway.store.placements import PlacementRow
 from gateway.sync.bus import ChangeBus, FlagsChanged, MailboxChanged
@@ -27,6 +27,9 @@ LOAD_ROWS = 1000
 
 _FLAG_ROWS = 4096
 _TOLD_KEPT = 64
+
+RETRY_S = 5.0
+"""How long a store that could not be read is left alone."""
 
 
 class Watcher(Protocol):
@@ -230,13 +233,16 @@ class OpenMailbox:
     _wants_refresh = False
 
     async def _refresh_quietly(self) -> None:
-        try:
-            await self.refresh()
-            while self._wants_refresh:
-                self._wants_refresh = False
+        self._wants_refresh = True
+        while self._wants_refresh:
+            self._wants_refresh = False
+            try:
                 await self.refresh()
-        except Exception:
-            log.exception("mailbox %d could not be read again", self.id)
+            except Exception as error:
+                log.error("mailbox %d could not be read again: %s", self.id, error, exc_info=is_fault(error))
+                # Nobody may tell of these changes a second time.
+                self._wants_refresh = True
+                await asyncio.sleep(RETRY_S)
 
     def become_defunct(self) -> None:
         """Take the UIDs for void, or the mailbox for gone; every view of it is told."""

@@ -21,3 +21,8 @@ class Conflict(StoreError):
 
 class UidsExhausted(StoreError):
     """No UID is left under this UIDVALIDITY (RFC 9051 section 2.3.1.1 makes UIDs 32 bits wide)."""
+
+
+def is_fault(error: BaseException) -> bool:
+    """Whether it is a fault of the program, so that the log should say where, and not one of the store's disk."""
+    return not isinstance(error, StoreError) or isinstance(error, Conflict)

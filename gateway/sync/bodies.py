@@ -22,7 +22,7 @@ from connectors.api.types import DatedContent, MessageContent, MessageRef
 from gateway.message.likeness import Likeness, Portrait
 from gateway.store import messages
 from gateway.store.body_folder import BodyWriter
-from gateway.store.errors import StoreError
+from gateway.store.errors import StoreError, is_fault
 from gateway.store.mailboxes import MailboxRow
 from gateway.sync.context import AccountContext, ref_of
 from gateway.sync.first_copies import FirstCopies, KeptInstead, OctetsDiffer
@@ -266,7 +266,7 @@ class Bodies:
             self._crash(item.message_id, flight, errors.Unavailable(f"message {item.ref}: {error!r}"))
             if not isinstance(error, Exception):
                 raise
-            log.exception("message %s could not be read", item.ref)
+            log.error("message %s could not be read: %s", item.ref, error, exc_info=is_fault(error))
             return
         self._land(item.message_id, flight, opener)
         await self._note_dates(dates)
@@ -317,7 +317,7 @@ class Bodies:
             await self._context.failed(row, error)
             failure = error
         except Exception as error:
-            log.exception("%d messages could not be read", len(wanted))
+            log.error("%d messages could not be read: %s", len(wanted), error, exc_info=is_fault(error))
             failure = errors.Unavailable(repr(error))
         finally:
             for message_id, flight in flights.items():

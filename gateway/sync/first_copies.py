@@ -19,6 +19,7 @@ from gateway.store import contents
 from gateway.store.body_folder import StoredBody
 from gateway.store.contents import Renewed
 from gateway.store.database import Transaction
+from gateway.store.errors import is_fault
 from gateway.sync.context import AccountContext
 
 log = logging.getLogger(__name__)
@@ -118,7 +119,8 @@ class FirstCopies:
             try:
                 verdicts, renewed = await self._decide(claims)
             except Exception as error:
-                log.exception("the hashes of %d messages could not be stored", len(claims))
+                text = "the hashes of %d messages could not be stored: %s"
+                log.error(text, len(claims), error, exc_info=is_fault(error))
                 for claim in claims:
                     _tell(claim, errors.Unavailable(f"the store cannot be written: {error!r}"))
                 continue

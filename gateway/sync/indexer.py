@@ -16,6 +16,7 @@ from gateway.message.octets import Buffer, take
 from gateway.message.scan import scan
 from gateway.message.text_index import body_texts, header_texts
 from gateway.store import indexable, mailboxes, outlines
+from gateway.store.errors import is_fault
 from gateway.store.indexable import IndexableRow
 from gateway.store.mailboxes import MailboxRow
 from gateway.store.messages import Hydration
@@ -150,8 +151,10 @@ class Indexer:
                     log.info("account %s: the search index waits: %s", self._context.account.name, error)
                     self._done_to.clear()
                     await asyncio.sleep(RETRY_S)
-                except Exception:
-                    log.exception("account %s: the search index", self._context.account.name)
+                except Exception as error:
+                    text = "account %s: the search index waits: %s"
+                    log.error(text, self._context.account.name, error, exc_info=is_fault(error))
+                    self._done_to.clear()
                     await asyncio.sleep(RETRY_S)
                 await self._wait_for_news()
 

@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import pytest
+
+from gateway.mailbox import open_mailbox
+from gateway.store.database import Store
+from gateway.store.errors import StoreError
+from tests.stack import INBOX, Stack, message, until_held
+
+
+async def test_changes_that_could_not_be_read_are_read_later(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nobody tells of them a second time."""
+    backend = await stack.add_account("work", layout="folders")
+    view = await stack.open()
+    monkeypatch.setattr(open_mailbox, "RETRY_S", 0.0)
+    store = _Failing(view._mailbox._store, times=3)
+    monkeypatch.setattr(view._mailbox, "_store", store)
+    backend.deliver(INBOX, message(0))
+    await until_held(view, 1)
+    assert store.left == 0
+    reports = [record for record in caplog.records if record.levelno == logging.ERROR]
+    assert len(reports) == 3
+    assert not any(record.exc_info for record in reports)
+
+
+class _Failing:
+    """A store of which only the reading of many rows fails, and that only so many times."""
+
+    def __init__(self, store: Store, times: int) -> None:
+        self._store = store
+        self.left = times
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    async def read_bulk(self, work: Any) -> Any:
+        if self.left:
+            self.left -= 1
+            raise StoreError("no more files can be opened")
+        return await self._store.read_bulk(work)
