@@ -32,6 +32,7 @@ class ErrorKind(enum.Enum):
     UNAVAILABLE = "unavailable"
     OUTCOME_UNKNOWN = "outcome unknown"
     REJECTED = "rejected"
+    BINARY_CONTENT = "binary content"
     EXPIRED = "expired"
     INTERNAL = "internal"
 
@@ -75,6 +76,8 @@ _KINDS: tuple[tuple[type[connector_errors.ConnectorError], ErrorKind], ...] = (
     (connector_errors.Unsupported, ErrorKind.UNSUPPORTED),
     (connector_errors.Unavailable, ErrorKind.UNAVAILABLE),
     (connector_errors.OutcomeUnknown, ErrorKind.OUTCOME_UNKNOWN),
+    # Before its parent: the first that fits is taken.
+    (connector_errors.BinaryContent, ErrorKind.BINARY_CONTENT),
     (connector_errors.Rejected, ErrorKind.REJECTED),
 )
 

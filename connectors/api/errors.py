@@ -13,6 +13,7 @@ ConnectorError
 |- Unavailable       the backend cannot be reached or is failing; nothing was done
 |- OutcomeUnknown    the connection was lost after a write was sent; it may or may not have been done
 `- Rejected          the backend refused this request for a reason of its own
+   `- BinaryContent  it cannot keep a message with octets that are 0 as it is
 """
 
 from __future__ import annotations
@@ -85,3 +86,7 @@ class OutcomeUnknown(ConnectorError):
 
 class Rejected(ConnectorError):
     default_text = "The mail backend refused this."
+
+
+class BinaryContent(Rejected):
+    default_text = "The mail backend cannot keep a message with octets that are 0 as it is."

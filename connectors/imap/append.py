@@ -6,7 +6,8 @@ import re
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
-from connectors.api.errors import ConnectorError, OutcomeUnknown, Rejected, TooLarge
+from connectors.api.binary import has_zeros
+from connectors.api.errors import BinaryContent, ConnectorError, OutcomeUnknown, Rejected, TooLarge
 from connectors.api.types import MailboxRef, MessageContent, MessageState
 from connectors.imap import names
 from connectors.imap.client import Connection
@@ -36,8 +37,12 @@ async def append(
 
     Raises:
         OutcomeUnknown: the connection was lost after the whole message was sent, or the stored message is not found.
-        NotFound, TooLarge, OverQuota, Denied, Rejected: not stored.
+        NotFound, TooLarge, OverQuota, Denied, BinaryContent, Rejected: not stored.
     """
+    if await has_zeros(content):
+        # No literal may hold them (RFC 9051 section 9), and Dovecot's BODY[] has 0x80 for each. In a literal8 servers
+        # may encode the part anew (RFC 3516 section 4.4). Either way it would not be the message that was given.
+        raise BinaryContent("a message with octets that are 0, which IMAP does not carry unchanged")
     # A date is always given, so that what is reported needs no second look. IMAP has no fractions of a second.
     date = (internal_date or datetime.now(UTC)).replace(microsecond=0)
     noting = _NotingContent(content)

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from connectors.api.binary import reason_of_refusal
 from connectors.api.errors import ConnectorError, NotFound, OutcomeUnknown, Rejected, TooLarge, Unsupported
 from connectors.api.types import BatchResult, MailboxRef, MessageContent, MessageRef, MessageState
 from connectors.jmap.blobs import Blob
@@ -63,7 +64,7 @@ async def append(
         if existing is None:
             # Servers say in different words that the mailbox is gone.
             await check_mailbox(mail, mailbox)
-            raise map_set_error(refusal, "importing a message")
+            raise await reason_of_refusal(map_set_error(refusal, "importing a message"), content)
         state = await _join(mail, existing, mailbox, keywords, blob, content)
         if state is not None:
             mail.brief.made([existing])

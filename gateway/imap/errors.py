@@ -29,6 +29,8 @@ CODES: Mapping[ErrorKind, Code | None] = MappingProxyType(
         ErrorKind.UNAVAILABLE: Code.UNAVAILABLE,
         ErrorKind.OUTCOME_UNKNOWN: Code.UNAVAILABLE,
         ErrorKind.REJECTED: None,
+        # RFC 3516 section 4.4.
+        ErrorKind.BINARY_CONTENT: Code.UNKNOWN_CTE,
         ErrorKind.EXPIRED: None,
         ErrorKind.INTERNAL: Code.SERVERBUG,
     }

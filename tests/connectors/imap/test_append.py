@@ -6,7 +6,15 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from connectors.api.errors import ConnectorError, Denied, NotFound, OutcomeUnknown, OverQuota, TooLarge
+from connectors.api.errors import (
+    BinaryContent,
+    ConnectorError,
+    Denied,
+    NotFound,
+    OutcomeUnknown,
+    OverQuota,
+    TooLarge,
+)
 from connectors.api.types import SEEN, BytesContent
 from connectors.imap.names import INBOX
 from tests.connectors.imap.scripted import Peer, opened, scripted
@@ -116,3 +124,12 @@ async def test_a_refusal_before_the_message_is_told_by_its_reason(ending: bytes,
         for _ in range(2):
             with pytest.raises(kind):
                 await connector.append(INBOX, BytesContent(MESSAGE), NONE, DATE)
+
+
+async def test_a_message_with_octets_that_are_0_is_not_sent() -> None:
+    async def script(peer: Peer) -> None:
+        await peer.welcome(b"UIDPLUS BINARY")
+
+    async with scripted(script) as server, opened(server) as connector:
+        with pytest.raises(BinaryContent):
+            await connector.append(INBOX, BytesContent(MESSAGE + b"\0"), NONE, DATE)
