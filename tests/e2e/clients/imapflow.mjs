@@ -10,6 +10,7 @@ const [, , host, port, user] = process.argv;
 let client = null;
 let counts = [];
 let waiter = null;
+let told = [];
 
 function counted(count) {
     counts.push(count);
@@ -19,8 +20,9 @@ function counted(count) {
     }
 }
 
-async function connect(pass) {
+async function connect(pass, options = {}) {
     client = new ImapFlow({
+        ...options,
         host,
         port: Number(port),
         secure: false,
@@ -31,7 +33,40 @@ async function connect(pass) {
     });
     client.on('error', error => process.stderr.write(`${error.stack}\n`));
     client.on('exists', event => counted(event.count));
+    client.on('expunge', event => told.push(plain({ what: 'expunge', ...event })));
+    client.on('flags', event => told.push(plain({ what: 'flags', ...event })));
     await client.connect();
+}
+
+// What JSON cannot say: sets become sorted lists, big integers strings, octets base64.
+function plain(value) {
+    if (typeof value === 'bigint') {
+        return String(value);
+    }
+    if (Buffer.isBuffer(value)) {
+        return value.toString('base64');
+    }
+    if (value instanceof Set) {
+        return [...value].map(plain).sort();
+    }
+    if (value instanceof Map) {
+        return Object.fromEntries([...value].map(([key, one]) => [key, plain(one)]));
+    }
+    if (Array.isArray(value)) {
+        return value.map(plain);
+    }
+    if (value !== null && typeof value === 'object') {
+        return Object.fromEntries(Object.entries(value).map(([key, one]) => [key, plain(one)]));
+    }
+    return value;
+}
+
+async function taken(stream) {
+    const blocks = [];
+    for await (const block of stream) {
+        blocks.push(block);
+    }
+    return Buffer.concat(blocks);
 }
 
 async function inMailbox(name, work) {
@@ -108,6 +143,25 @@ const commands = {
         await client.noop();
         return counts.at(-1);
     },
+    enabled: async () => [...client.enabled].sort(),
+    // Opens a mailbox, with `options` of imapflow's mailboxOpen, and answers what is known of it now.
+    open: async (name, options) => plain(await client.mailboxOpen(name, options)),
+    // Answers what the server has told of its own accord since this was last asked.
+    told: async () => {
+        await client.noop();
+        return told.splice(0);
+    },
+    // Answers messages by any query and options of imapflow, in the mailbox that is open.
+    fetch: async (range, query, options) => {
+        const found = [];
+        for await (const message of client.fetch(range, query, options)) {
+            found.push(plain(message));
+        }
+        return found;
+    },
+    find: async (query, options) => plain(await client.search(query, { ...uidOnly, ...options })),
+    download: async (uid, part, options) =>
+        (await taken((await client.download(String(uid), part, { ...uidOnly, ...options })).content)).toString('base64'),
     close: async () => {
         await client.logout();
         return true;

@@ -33,9 +33,9 @@ class ImapflowError(AssertionError):
 
 
 class ImapflowClient(IdlingMailClient):
-    """Drives imapflow; `call` sends one request to the driver."""
+    """Drives imapflow; `call` sends one request to the driver. `options` are those of imapflow's constructor."""
 
-    def __init__(self, endpoint: Endpoint) -> None:
+    def __init__(self, endpoint: Endpoint, **options: Any) -> None:
         self._process = subprocess.Popen(
             ["node", str(_DRIVER), endpoint.host, str(endpoint.port), endpoint.login],
             stdin=subprocess.PIPE,
@@ -44,7 +44,7 @@ class ImapflowClient(IdlingMailClient):
         )
         self._buffer = b""
         try:
-            self.call("connect", endpoint.password)
+            self.call("connect", endpoint.password, options)
         except BaseException:
             self._end()
             raise
