@@ -258,14 +258,17 @@ def _info(
 
 async def _describe(session: Session, connection: Connection, ref: MailboxRef, path: tuple[str, ...]) -> MailboxInfo:
     """Return what the server says of one mailbox."""
-    counters = await status(connection, ref)
     listed = ListData(frozenset(), None, b"")
     returning = [b"RETURN (SUBSCRIBED SPECIAL-USE)"] if connection.can("LIST-EXTENDED", "SPECIAL-USE") else []
     reply = await connection.run(b"LIST", b'""', Text(names.ref_to_wire(ref)), *returning)
     for response in reply.responses:
         if isinstance(response, ListData) and names.ref_from_wire(response.name) == ref:
             listed = response
-    told = {"UIDVALIDITY": counters.uidvalidity, "UIDNEXT": counters.uidnext, "MESSAGES": counters.messages}
+    told = {}
+    # What only has others below it has no counters.
+    if _is_selectable(listed.attributes):
+        counters = await status(connection, ref)
+        told = {"UIDVALIDITY": counters.uidvalidity, "UIDNEXT": counters.uidnext, "MESSAGES": counters.messages}
     is_subscribed = "\\subscribed" in listed.attributes
     return _info(session, ref, path, listed, told, is_subscribed=is_subscribed)
 

@@ -139,13 +139,27 @@ async def test_refusals_without_a_reason_are_looked_into() -> None:
             await connector.subscribe(work, True)
 
 
+async def test_a_name_that_only_has_others_below_it_is_renamed() -> None:
+    """It has no counters; RFC 9051 section 6.3.6 renames `foo (\\Noselect)` in its example."""
+
+    async def script(peer: Peer) -> None:
+        await peer.welcome(b"")
+        await peer.answer(DELIMITER, ROOT)
+        await peer.answer(b"RENAME foo zowie")
+        await peer.answer(b'LIST "" zowie', b'* LIST (\\Noselect \\HasChildren) "/" zowie\r\n')
+
+    async with scripted(script) as server, opened(server) as connector:
+        renamed = await connector.rename_mailbox(MailboxRef("foo"), ("zowie",))
+        assert (renamed.ref, renamed.is_selectable, renamed.uidvalidity) == ("zowie", False, None)
+
+
 async def test_a_role_is_given_where_the_server_keeps_roles() -> None:
     async def script(peer: Peer) -> None:
         await peer.welcome(b"CREATE-SPECIAL-USE")
         await peer.answer(DELIMITER, ROOT)
         await peer.answer(b"CREATE Old (USE (\\Archive))")
-        await peer.answer(b"STATUS Old", b"* STATUS Old (MESSAGES 0 UIDNEXT 1 UIDVALIDITY 3)\r\n")
         await peer.answer(b'LIST "" Old', b'* LIST (\\Archive) "/" Old\r\n')
+        await peer.answer(b"STATUS Old", b"* STATUS Old (MESSAGES 0 UIDNEXT 1 UIDVALIDITY 3)\r\n")
 
     async with scripted(script) as server, opened(server) as connector:
         created = await connector.create_mailbox(("Old",), Role.ARCHIVE)
