@@ -10,7 +10,7 @@ from cachetools import TTLCache
 from connectors.api import errors
 from connectors.api.abilities import Quota, QuotaInfo
 from gateway.clock import Clock
-from gateway.errors import from_connector
+from gateway.errors import ErrorKind, MailError, from_connector
 from gateway.mailbox.user_mail import UserMail
 from gateway.sync.engine import AccountEngine
 from gateway.wire.quota import Resource, ResourceUse
@@ -38,10 +38,16 @@ class Quotas:
     async def of_mailbox(self, user: UserMail, name: str) -> list[QuotaRoot]:
         """Return the roots that limit a mailbox: those of its account. None at all where the backend tells of none.
 
+        It need not exist: then those that would limit it (RFC 9208 section 4.1.2).
+
         Raises:
-            MailError: there is no such mailbox, or the backend cannot be asked now.
+            MailError: no account can have a mailbox of that name, or the backend cannot be asked now.
         """
-        account_id = (await user.row(name)).account_id
+        tree = await user.tree()
+        place = tree.find(name) or tree.place(name)
+        if place is None:
+            raise MailError(ErrorKind.NOT_FOUND, "There is no such mailbox.")
+        account_id = place.account_id
         return [root for engine_id, root in await self._roots(user) if engine_id == account_id]
 
     async def root(self, user: UserMail, name: str) -> QuotaRoot | None:

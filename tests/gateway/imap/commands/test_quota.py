@@ -24,6 +24,15 @@ async def test_limits_are_told_and_asked_for_once_a_minute(tmp_path: Path) -> No
         await client.close()
 
 
+async def test_the_root_of_a_mailbox_yet_to_be_made_is_told(tmp_path: Path) -> None:
+    """The mailbox "doesn't have to reference an existing mailbox" (RFC 9208 section 4.1.2)."""
+    async with serving(tmp_path, OutsideMemory()) as served:
+        client = await served.log_in()
+        told = await client.ask(b"a1 GETQUOTAROOT New/2024")
+        assert told[:2] == [b'* QUOTAROOT "New/2024" memory', b"* QUOTA memory ()"]
+        await client.close()
+
+
 async def test_a_root_without_limits_is_told_empty(tmp_path: Path) -> None:
     async with serving(tmp_path, OutsideMemory()) as served:
         client = await served.log_in()
