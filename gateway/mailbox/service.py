@@ -87,6 +87,7 @@ class MailService:
         self._flag_sets = FlagSets()
         self._open: dict[int, OpenMailbox] = {}
         self._loading: dict[int, asyncio.Task[OpenMailbox]] = {}
+        self._closing: set[asyncio.Task[None]] = set()
         self.names = KnownNames()
         self._interest: dict[int, dict[int, int]] = {}
         self._untold: set[int] = set()
@@ -109,6 +110,7 @@ class MailService:
         for mailbox in self._open.values():
             await mailbox.close()
         self._open.clear()
+        await asyncio.gather(*self._closing, return_exceptions=True)
 
     # -- accounts -----------------------------------------------------------------------------------------------------
 
@@ -157,7 +159,7 @@ class MailService:
             return
         for mailbox_id, mailbox in list(self._open.items()):
             if mailbox.row.account_id == account_id:
-                del self._open[mailbox_id]
+                self._open.pop(mailbox_id, None)
                 mailbox.become_defunct()
                 await mailbox.close()
         await self._indexing.detach(account_id)
@@ -202,19 +204,18 @@ class MailService:
         Raises:
             LookupError: there is no such mailbox.
         """
-        mailbox = self._open.pop(mailbox_id, None)
-        if mailbox is not None and mailbox.is_defunct:
-            await mailbox.close()
-            mailbox = None
-        if mailbox is None:
-            mailbox = await self._load(mailbox_id)
-        # Most recently used last.
-        self._open[mailbox_id] = mailbox
-        if row is None or not mailbox.is_at(row):
-            await mailbox.refresh()
-        if len(self._open) > KEPT_OPEN:
-            await self._trim()
-        return mailbox
+        while True:
+            mailbox = self._open.get(mailbox_id)
+            if mailbox is None or mailbox.is_defunct:
+                mailbox = await self._load(mailbox_id)
+            if row is None or not mailbox.is_at(row):
+                await mailbox.refresh()
+            # Others may have had it closed meanwhile.
+            if self._open.get(mailbox_id) is mailbox:
+                # Most recently used last.
+                self._open[mailbox_id] = self._open.pop(mailbox_id)
+                self._trim()
+                return mailbox
 
     async def refresh_mailbox(self, mailbox_id: int) -> None:
         """Let the views of a mailbox, if there are any, learn at once of what was just written to it."""
@@ -250,18 +251,29 @@ class MailService:
         return await asyncio.shield(loading)
 
     async def _load_now(self, mailbox_id: int) -> OpenMailbox:
+        """Load a mailbox and hold it open, before anybody else can find that nobody is loading it."""
+        void = self._open.pop(mailbox_id, None)
+        if void is not None:
+            await void.close()
         mailbox = OpenMailbox(mailbox_id, self.store, self.bus, self._flag_sets)
         try:
             await mailbox.load()
         except BaseException:
             await mailbox.close()
             raise
+        self._open[mailbox_id] = mailbox
         return mailbox
 
-    async def _trim(self) -> None:
-        idle = [key for key, mailbox in self._open.items() if not mailbox.has_watchers]
+    def _trim(self) -> None:
+        """Close those that nobody looks at and that were used longest ago; somebody is about to look at the last."""
+        if len(self._open) <= KEPT_OPEN:
+            return
+        *older, _ = self._open.items()
+        idle = [key for key, mailbox in older if not mailbox.has_watchers]
         for key in idle[: max(0, len(idle) - KEPT_OPEN)]:
-            await self._open.pop(key).close()
+            closing = asyncio.get_running_loop().create_task(self._open.pop(key).close())
+            self._closing.add(closing)
+            closing.add_done_callback(self._closing.discard)
 
     async def view_opened(self, account_id: int, mailbox_id: int) -> None:
         """Count a view, and have its mailbox watched."""

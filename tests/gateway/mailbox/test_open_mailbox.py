@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import asyncio
 import logging
 from typing import Any
 
 import pytest
 
 from gateway.mailbox import open_mailbox
+from gateway.mailbox.open_mailbox import OpenMailbox
 from gateway.store.database import Store
 from gateway.store.errors import StoreError
 from tests.stack import INBOX, Stack, message, until_held
@@ -26,6 +28,34 @@ async def test_changes_that_could_not_be_read_are_read_later(
     reports = [record for record in caplog.records if record.levelno == logging.ERROR]
     assert len(reports) == 3
     assert not any(record.exc_info for record in reports)
+
+
+async def test_all_who_open_a_mailbox_at_about_the_same_time_share_it(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else what one of them writes is not in line for the others when it is acknowledged."""
+    backend = await stack.add_account("work", layout="folders")
+    backend.deliver(INBOX, message(0))
+    view = await stack.open()
+    mailbox_id = view.mailbox_id
+    await stack.service.forget_account(view.account_id)
+    later: list[asyncio.Task[OpenMailbox]] = []
+    load = OpenMailbox.load
+
+    async def opened_after(turns: int) -> OpenMailbox:
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        return await stack.service.open_mailbox(mailbox_id)
+
+    async def load_while_others_come(mailbox: OpenMailbox) -> None:
+        await load(mailbox)
+        if not later:
+            later.extend(asyncio.create_task(opened_after(turns)) for turns in range(1, 8))
+
+    monkeypatch.setattr(OpenMailbox, "load", load_while_others_come)
+    first = await stack.service.open_mailbox(mailbox_id)
+    assert {id(mailbox) for mailbox in await asyncio.gather(*later)} == {id(first)}
+    assert stack.service.open_mailboxes == 1
 
 
 class _Failing:
