@@ -16,6 +16,7 @@ from tests.e2e.endpoint import Stage
 from tests.e2e.raw_client import RawClient
 from tests.e2e.seeds import message, mixed
 from tests.e2e.settling import settled
+from tests.e2e.wiretap import wiretap
 
 pytestmark = [
     pytest.mark.skipif(shutil.which("mbsync") is None, reason="mbsync (Debian package isync) is not installed"),
@@ -92,6 +93,73 @@ def test_changes_on_dovecot_reach_the_local_copy(stage: Stage, mbsync: Mbsync, b
     assert message(999) in mbsync.contents("Archive")
     assert mbsync.contents("New/Box") == [message(1000)]
     assert mbsync.run() == NOTHING
+
+
+def test_what_is_deleted_locally_is_moved_to_the_trash(
+    stage: Stage, back: RawClient, is_direct: bool, tmp_path: Path
+) -> None:
+    """MOVE (RFC 6851)."""
+    if is_direct:
+        pytest.skip("is about what the gateway offers")
+    back.append_many("INBOX", [message(number) for number in range(1, 5)])
+    back.ok("CREATE Bin")
+    settled(stage, "INBOX", "Bin")
+    with wiretap(stage.front) as tap:
+        mbsync = Mbsync(tap.endpoint, tmp_path, trash="Bin")
+        mbsync.run()
+        for path in mbsync.files("INBOX"):
+            if as_sent(path.read_bytes()) in (message(2), message(3)):
+                mbsync.set_flags(path, "T")
+        mbsync.run()
+        sent = "".join(wire.sent for wire in tap.wires())
+        assert mbsync.run().far == (0, 0, 0)
+    assert list(contents(back, "INBOX").values()) == [message(1), message(4)]
+    assert sorted(contents(back, "Bin").values()) == [message(2), message(3)]
+    assert re.search(r'UID MOVE \S+ "?Bin"?\r\n', sent)
+    assert "UID COPY" not in sent
+
+
+def test_what_is_deleted_on_the_server_is_deleted_locally_and_kept_in_the_local_trash(
+    stage: Stage, back: RawClient, tmp_path: Path
+) -> None:
+    back.append_many("INBOX", [message(number) for number in range(1, 5)])
+    settled(stage, "INBOX")
+    mbsync = Mbsync(stage.front, tmp_path, trash="Bin")
+    mbsync.run()
+    back.select("INBOX")
+    back.ok(r"UID STORE 1,3 +FLAGS.SILENT (\Deleted)")
+    back.ok("UID EXPUNGE 1,3")
+    settled(stage, "INBOX")
+    mbsync.run()
+    assert mbsync.contents("INBOX") == [message(2), message(4)]
+    assert mbsync.contents("Bin") == [message(1), message(3)]
+
+
+def test_the_uid_of_a_message_it_uploads_is_told_to_it(
+    stage: Stage, back: RawClient, is_direct: bool, tmp_path: Path
+) -> None:
+    """APPENDUID (RFC 4315): mbsync need not search for the header that it adds. All of it compressed."""
+    if is_direct:
+        pytest.skip("is about what the gateway offers")
+    back.append_many("INBOX", [message(1), message(2)])
+    settled(stage, "INBOX")
+    with wiretap(stage.front) as tap:
+        mbsync = Mbsync(tap.endpoint, tmp_path)
+        mbsync.run()
+        mbsync.deliver("INBOX", "1700000000.new.here", message(999), "S")
+        (deleted,) = [path for path in mbsync.files("INBOX") if as_sent(path.read_bytes()) == message(1)]
+        mbsync.set_flags(deleted, "T")
+        back.select("INBOX")
+        back.ok(r"UID STORE 2 +FLAGS.SILENT (\Seen)")
+        settled(stage, "INBOX")
+        mbsync.run()
+        wires = tap.wires()
+        assert mbsync.run() == NOTHING
+    sent = "".join(wire.sent for wire in wires)
+    assert any(" OK [APPENDUID " in wire.received for wire in wires)
+    assert "HEADER.FIELDS (X-TUID)" not in sent
+    assert all(wire.is_compressed for wire in wires)
+    assert sorted(map(_without_tuid, contents(back, "INBOX").values())) == sorted([message(2), message(999)])
 
 
 def test_changes_at_both_ends_meet(stage: Stage, mbsync: Mbsync, back: RawClient) -> None:

@@ -31,14 +31,18 @@ NOTHING = Transfer((0, 0, 0), (0, 0, 0))
 
 
 class Mbsync:
-    """A configuration that syncs every mailbox both ways, new, flagged, deleted, created and removed."""
+    """A configuration that syncs every mailbox both ways, new, flagged, deleted, created and removed.
 
-    def __init__(self, endpoint: Endpoint, directory: Path) -> None:
+    With `trash`, what is deleted goes to the mailbox of that name: at the far end if it was deleted there, and so on.
+    """
+
+    def __init__(self, endpoint: Endpoint, directory: Path, *, trash: str | None = None) -> None:
         self.local = directory / "mail"
         self._config = directory / "mbsyncrc"
         self._password = directory / "password"
         self.local.mkdir(parents=True)
         self._password.write_text(endpoint.password + "\n")
+        kept = [f"Trash {trash}"] if trash else []
         self._config.write_text(
             "\n".join(
                 [
@@ -49,11 +53,13 @@ class Mbsync:
                     f'PassCmd "cat {self._password}"',
                     "SSLType None",
                     "AuthMechs LOGIN",
+                    *kept,
                     "",
                     "MaildirStore near",
                     f"Path {self.local}/",
                     f"Inbox {self.local}/INBOX",
                     "SubFolders Verbatim",
+                    *kept,
                     "",
                     "Channel all",
                     "Far :far:",
