@@ -11,6 +11,7 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 GONE = ""
 """The place of a copy that is in no mailbox."""
@@ -34,6 +35,14 @@ class Copy:
     uids: dict[str, int] = field(default_factory=dict)
     is_echo: bool = False
     is_certain: bool = True
+    history: list[str] = field(default_factory=list)
+
+    def note(self, event: str) -> None:
+        """Remember what happened to it and when, by the clock of the servers' logs, in case something goes wrong."""
+        self.history.append(f"{datetime.now(UTC).time().isoformat('milliseconds')} {event}")
+
+    def __str__(self) -> str:
+        return f"{self.message_id} {self.uids} [{', '.join(self.history)}]"
 
     @property
     def place(self) -> str:
@@ -103,17 +112,22 @@ class Ledger:
     def appending(self, message_id: str, content: bytes, mailbox: str, flags: Flags) -> Copy:
         """Note an APPEND that is about to be sent: until it is answered, the message may be there or not."""
         self._digests[message_id] = _digest(content)
-        return self._new(Copy(message_id, frozenset({mailbox, GONE}), frozenset({flags}), is_certain=False))
+        copy = self._new(Copy(message_id, frozenset({mailbox, GONE}), frozenset({flags}), is_certain=False))
+        copy.note(f"append to {mailbox}")
+        return copy
 
     def copying(self, copy: Copy, mailbox: str) -> Copy:
         """Note a COPY that is about to be sent."""
-        return self._new(Copy(copy.message_id, frozenset({mailbox, GONE}), copy.flags, is_certain=False))
+        new = self._new(Copy(copy.message_id, frozenset({mailbox, GONE}), copy.flags, is_certain=False))
+        new.note(f"copy from {copy.place} to {mailbox}")
+        return new
 
     def arrived(self, copy: Copy, mailbox: str, uidvalidity: int, uid: int | None) -> None:
         """Note that a copy is there, after an OK to APPEND, COPY or MOVE. One whose UID was not told is left alone."""
         copy.places = frozenset({mailbox})
         copy.uids = {} if uid is None else {mailbox: uid}
         copy.is_certain = uid is not None
+        copy.note(f"{mailbox} {uid}")
         if uid is not None:
             self.saw_mailbox(mailbox, uidvalidity)
             self.saw(mailbox, uid, copy.message_id)
@@ -123,6 +137,7 @@ class Ledger:
         echo = Copy(
             copy.message_id, frozenset({copy.place, GONE}), copy.flags, dict(copy.uids), is_echo=True, is_certain=False
         )
+        copy.note(f"move to {mailbox}")
         copy.places |= {mailbox}
         copy.is_certain = False
         return self._new(echo)
@@ -138,6 +153,7 @@ class Ledger:
 
     def storing(self, copy: Copy, flags: Flags) -> None:
         """Note a STORE that is about to be sent. What is marked as deleted may go with anybody's EXPUNGE."""
+        copy.note(f"store {_listed(flags)}")
         copy.flags |= {flags}
         copy.is_certain = False
         if DELETED in flags:
@@ -146,11 +162,13 @@ class Ledger:
     def stored(self, copy: Copy, flags: Flags) -> None:
         """Note an OK to STORE."""
         copy.flags = frozenset({flags})
+        copy.note("stored")
         copy.is_certain = True
 
     def expunged(self, copy: Copy) -> None:
         """Note an OK to EXPUNGE, after which the copy is gone."""
         copy.places = frozenset({GONE})
+        copy.note("expunged")
         copy.is_certain = True
 
     def _new(self, copy: Copy) -> Copy:
@@ -236,6 +254,7 @@ def _told(copies: Iterable[Copy]) -> str:
     return "; ".join(
         f"{' or '.join(sorted(place or 'nowhere' for place in copy.places))} {copy.uids} "
         f"{' or '.join(_listed(flags) for flags in copy.flags)}{' (echo)' if copy.is_echo else ''}"
+        f" [{', '.join(copy.history)}]"
         for copy in copies
     )
 

@@ -176,9 +176,7 @@ class Visitor:
         if live and self._random.random() < 0.4:
             copy = self._random.choice(live)
             found = await self._found(f"UID SEARCH HEADER Message-ID {copy.message_id}")
-            self._require(
-                copy.uids[self._mailbox] in found, f"SEARCH finds {found}, not {copy.uids} of {copy.message_id}"
-            )
+            self._require(copy.uids[self._mailbox] in found, f"SEARCH finds {found}, not {copy}")
             return
         keys = ("UNSEEN", "FLAGGED UNDELETED", "SUBJECT soak", "SINCE 1-Jan-2020 LARGER 4000", "KEYWORD todo", "1:*")
         await self._found(f"SEARCH {self._random.choice(keys)}")
@@ -195,11 +193,9 @@ class Visitor:
         shown = _flags_by_uid(reply)
         for copy in live:
             flags = shown.get(copy.uids[self._mailbox])
-            self._require(flags is not None, f"{copy.message_id}, UID {copy.uids}, is not there any more")
-            self._require(
-                flags in copy.flags,
-                f"{copy.message_id}, UID {copy.uids}, has {sorted(flags or ())}, told {[*map(sorted, copy.flags)]}",
-            )
+            self._require(flags is not None, f"{copy} is not there any more")
+            text = f"flags are {sorted(flags or ())}, told {[*map(sorted, copy.flags)]} of {copy}"
+            self._require(flags in copy.flags, text)
 
     async def _idle(self, _: Sequence[Copy]) -> None:
         reply = await self._client.idle(self._random.uniform(*_IDLE_S))
