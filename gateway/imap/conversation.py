@@ -170,7 +170,7 @@ class Conversation:
             session.say_bye("The selected mailbox was deleted or renewed. Please reconnect.")
             return completion
         expunged = session.tell_changes(allow_expunge=rule.may_expunge(command), is_asked=rule.reports_modseq)
-        await session.tell_flags_left()
+        await session.tell_rest()
         if session.notifier is not None:
             await session.notifier.tell_after(command, completion.code)
         session.tell_alert()

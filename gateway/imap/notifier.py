@@ -140,7 +140,7 @@ class Notifier:
                 raise FarewellSaid
             is_delayed = self._selected.mailboxes.kind is FilterKind.SELECTED_DELAYED
             session.tell_changes(allow_expunge=not is_delayed)
-            await session.tell_flags_left()
+            await session.tell_rest()
         await self.tell_others()
         await session.drain()
 

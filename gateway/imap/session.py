@@ -20,6 +20,7 @@ from gateway.wire.sequence_set import SequenceSet
 
 if TYPE_CHECKING:
     from gateway.imap.notifier import Notifier
+    from gateway.imap.updates import Updates
 
 
 class State(enum.Enum):
@@ -34,7 +35,8 @@ class State(enum.Enum):
 class Session:
     """One client, from greeting to logout. Handlers read and change it; `gateway.imap.conversation` runs them.
 
-    `notifier` tells what was asked for by NOTIFY, once that was used.
+    `notifier` tells what was asked for by NOTIFY, once that was used. `updates` tells how results of searches change,
+    once UPDATE was asked for, as long as the mailbox is selected.
     `user` and `login` are set from login on, `view` while a mailbox is selected. `saved` holds the UIDs of the last
     SEARCH with RETURN (SAVE) (RFC 5182). `tag` is the tag of the command in hand. `client` is the name the client
     has given by ID. `rev2`: it has enabled IMAP4rev2, `has_utf8_accept`: UTF8=ACCEPT,
@@ -62,6 +64,7 @@ class Session:
         self.tag = ""
         self.is_inside_line = False
         self.notifier: Notifier | None = None
+        self.updates: Updates | None = None
         self._told_alert: str | None = None
         self._has_untold_flags = False
 
@@ -177,6 +180,7 @@ class Session:
             self.view = None
             self.state = State.AUTHENTICATED
         self.saved = ()
+        self.updates = None
 
     def resolve(self, numbers: SequenceSet, *, is_uid: bool) -> list[int]:
         """Return the UIDs meant, ascending, of messages this client knows of; `$` is the saved search result.
@@ -268,6 +272,8 @@ class Session:
         self._has_untold_flags = False
         if self.view is None:
             return False
+        if self.updates is not None:
+            self.updates.tell_gone()
         wants_counts = self.notifier is None or self.notifier.wants_counts
         changes = self.view.catch_up(
             allow_expunge=allow_expunge and (wants_counts or is_asked),
@@ -276,6 +282,8 @@ class Session:
         )
         if self.notifier is not None:
             self.notifier.note_new(changes.new)
+        if self.updates is not None:
+            self.updates.note_new(changes.new)
         if changes.expunged:
             if self.has_qresync or self.uid_only:
                 self.write(write.vanished(SequenceSet.from_numbers(uid for _, uid in changes.expunged)))
@@ -289,12 +297,16 @@ class Session:
         self._has_untold_flags = changes.has_more
         return bool(changes.expunged)
 
-    async def tell_flags_left(self) -> None:
-        """Write the changes of flags that `tell_changes` has left, where they are many, others having their turns."""
+    async def tell_rest(self) -> None:
+        """Write what `tell_changes` has left: flags, where they are many, others having their turns, and then how the
+        results of searches have changed by all of it (RFC 5465 sections 5.1 and 5.2).
+        """
         while self._has_untold_flags:
             await self.drain()
             await asyncio.sleep(0)
             self.tell_changes(allow_expunge=False)
+        if self.updates is not None:
+            await self.updates.tell()
 
     def tell_alert(self) -> None:
         """Tell the user, once, that an account needs attention (RFC 9051 section 7.1, ALERT)."""

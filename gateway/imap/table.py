@@ -11,6 +11,7 @@ from gateway.imap.commands import (
     append,
     authenticate,
     compress,
+    context,
     copy_move,
     expunge,
     fetch,
@@ -40,6 +41,7 @@ from gateway.wire import rights as wire_rights
 from gateway.wire import search as wire_search
 from gateway.wire import sort as wire_sort
 from gateway.wire.commands import Command
+from gateway.wire.context import CancelUpdate
 from gateway.wire.jmap_access import GetJmapAccess
 from gateway.wire.multisearch import MultiSearch
 from gateway.wire.notify import Notify
@@ -136,6 +138,7 @@ TABLE: Mapping[type[Command], CommandRule] = MappingProxyType(
         wire.Store: CommandRule(store.store, SELECTED, takes_numbers=True, holds_expunges=True),
         wire.StoreLabels: CommandRule(store.store_labels, SELECTED, takes_numbers=True, holds_expunges=True),
         GetJmapAccess: CommandRule(jmap_access.get_jmap_access, LOGGED_IN),
+        CancelUpdate: CommandRule(context.cancel_update, SELECTED),
         UidBatches: CommandRule(uid_batches.tell_batches, SELECTED),
         wire.Copy: CommandRule(copy_move.copy, SELECTED, takes_numbers=True, reports_modseq=True),
     }

@@ -6,7 +6,7 @@ import operator
 import sys
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from itertools import repeat
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 _EPOCH = date(1970, 1, 1)
 _DAY_S = 86_400
 _OCTET_VALUES = 256
+_FEW = 32
+"""Among so many times as many messages, a few are looked up one by one."""
+
 _LOWEST = 0 if sys.byteorder == "little" else -1
 
 ColumnKey = (
@@ -65,8 +68,7 @@ class Ground:
             self._there = None
             self.uids = self.known
         else:
-            there = set(columns.uids)
-            self._there = Marks.of(map(there.__contains__, self.known))
+            self._there = Marks.of(self._are_there(self.known))
             self.uids = array("I", self._there.select(self.known))
         self.message_ids = array("q", self._column(lambda columns: columns.message_ids, 0))
 
@@ -96,12 +98,21 @@ class Ground:
         """Return those whose internal date is not known."""
         return _unknown(self._column(lambda columns: columns.internal_dates, 0))
 
+    def _are_there(self, uids: array[int]) -> Iterable[bool]:
+        columns = self._mailbox.columns
+        if len(uids) * _FEW < len(columns):
+            return [columns.index(uid) is not None for uid in uids]
+        return map(set(columns.uids).__contains__, uids)
+
     def _column(self, pick: Callable[[Columns], array[int]], lacking: int) -> Sequence[int]:
         """Return the column's values of these messages, `lacking` for one that has gone since the beginning."""
         columns = self._mailbox.columns
         values = pick(columns)
         if columns.uids == self.uids:
             return values
+        if len(self.uids) * _FEW < len(columns):
+            places = map(columns.index, self.uids)
+            return array(values.typecode, [lacking if place is None else values[place] for place in places])
         by_uid = dict(zip(columns.uids, values, strict=True))
         return array(values.typecode, map(by_uid.get, self.uids, repeat(lacking)))
 

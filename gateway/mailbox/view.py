@@ -21,16 +21,19 @@ from gateway.mailbox.pending import Pending
 from gateway.mailbox.read_ahead import ReadAhead
 from gateway.mailbox.search import Found, Searcher
 from gateway.mailbox.search_ground import Scope
+from gateway.mailbox.sorted_places import SortedPlaces
 from gateway.mailbox.sorting import Sorter
 from gateway.mailbox.texts import TextReader
 from gateway.mailbox.transfer import CopyOutcome, Transfer
+from gateway.mailbox.updating import UpdatingSearch
 from gateway.store import tombstones
 from gateway.sync.engine import AccountEngine
 from gateway.wire.commands import StoreAction
 from gateway.wire.flags import SYSTEM_FLAGS
 from gateway.wire.gmail import Label
 from gateway.wire.search import SearchKey
-from gateway.wire.sequence_set import SequenceSet, gaps
+from gateway.wire.sequence_set import MAX_NUMBER, SequenceSet, gaps
+from gateway.wire.sort import SortCriterion
 
 __all__ = ["BadSequence", "ExpungeOutcome", "FlagRow", "StoreOutcome", "View", "ViewChanges"]
 
@@ -71,6 +74,7 @@ class View:
         self._engine = engine
         self._transfer = transfer
         self._changed = Pending()
+        self._touched: Pending | None = None
         self._expunged: set[int] = set()
         self._recent: set[int] = set()
         self._told_modseq = mailbox.modseq
@@ -162,6 +166,25 @@ class View:
         if any(number > total for pair in numbers.ranges for number in pair):
             raise BadSequence
         return [uid for low, high in numbers.resolve(total) for uid in self.uids[low - 1 : high].tolist()]
+
+    # -- results that are kept up to date ------------------------------------------------------------------------------
+
+    def note_touched(self, is_noting: bool) -> None:
+        """Begin to take note of messages that change, whoever changes them, or stop it."""
+        if not is_noting:
+            self._touched = None
+        elif self._touched is None:
+            self._touched = Pending()
+
+    def take_touched(self) -> set[int]:
+        """Return those that have changed since this was last asked, of which the client knows."""
+        touched = set() if self._touched is None else self._touched.take(MAX_NUMBER)
+        return set(filter(self.holds, touched))
+
+    @property
+    def gone(self) -> Collection[int]:
+        """The messages that are gone and that the client still has to be told of."""
+        return self._expunged
 
     # -- what others did ----------------------------------------------------------------------------------------------
 
@@ -279,13 +302,14 @@ class View:
             return None
         return column_block(self._mailbox, self.uids, self._shown_recent, uids, columns, texts)
 
-    async def find(self, key: SearchKey, *, saved: Sequence[int] = ()) -> Found:
-        """Return what matches; `saved` is what `$` stands for.
+    async def find(self, key: SearchKey, *, saved: Sequence[int] = (), among: Sequence[int] | None = None) -> Found:
+        """Return what matches, of the UIDs `among` if given; `saved` is what `$` stands for.
 
         A sequence number that this client does not know matches nothing: clients search for ranges beyond the last.
         Raises MailError where the backend is needed and cannot be reached.
         """
-        scope = Scope(self.uids, self._recent, saved, self._engine.context.clock.now())
+        uids = self.uids if among is None else among
+        scope = Scope(uids, self._recent, saved, self._engine.context.clock.now())
         return await Searcher(self._mailbox, self._engine, scope).run(key)
 
     @property
@@ -293,9 +317,21 @@ class View:
         """What sorts and threads the messages that a search has found."""
         return Sorter(self._mailbox, self._engine)
 
-    async def search(self, key: SearchKey, *, saved: Sequence[int] = ()) -> list[int]:
+    async def search(
+        self, key: SearchKey, *, saved: Sequence[int] = (), among: Sequence[int] | None = None
+    ) -> list[int]:
         """Return the UIDs that match, ascending; see `find`."""
-        return (await self.find(key, saved=saved)).uids()
+        return (await self.find(key, saved=saved, among=among)).uids()
+
+    def updating(
+        self, key: SearchKey, found: Sequence[int], criteria: tuple[SortCriterion, ...] | None = None
+    ) -> UpdatingSearch:
+        """Return the result of a search, of SORT if it has `criteria`, to be kept up to date; `key` is `lasting`."""
+        return UpdatingSearch(self, key, found, None if criteria is None else self.places(criteria))
+
+    def places(self, criteria: tuple[SortCriterion, ...]) -> SortedPlaces:
+        """What finds the places of messages among others that are sorted."""
+        return SortedPlaces(self._mailbox, self._engine, criteria)
 
     def has_present(self, uid: int) -> bool:
         """Whether the message is still there, whatever this client has been told."""
@@ -420,6 +456,8 @@ class View:
 
     def entries_changed(self, uids: frozenset[int]) -> None:
         self._changed.add(uids)
+        if self._touched is not None:
+            self._touched.add(uids)
         self._ring()
 
     def entries_removed(self, entries: list[Entry]) -> None:

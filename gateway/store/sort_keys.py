@@ -33,17 +33,25 @@ def _ranked(key: ColumnElement[Any]) -> Select[Any]:
     return select(placements.c.uid, rank).select_from(_JOINED).where(_HERE).order_by(placements.c.uid)
 
 
+_KEPT = {
+    SortField.DATE: _SENT,
+    SortField.SUBJECT: func.coalesce(sort_keys.c.subject, ""),
+    SortField.FROM: func.coalesce(sort_keys.c.sender, ""),
+    SortField.TO: func.coalesce(sort_keys.c.recipient, ""),
+    SortField.CC: func.coalesce(sort_keys.c.copied, ""),
+    SortField.DISPLAYFROM: func.coalesce(sort_keys.c.shown_sender, ""),
+    SortField.DISPLAYTO: func.coalesce(sort_keys.c.shown_recipient, ""),
+}
 _RANKED = {
     SortField.ARRIVAL: _ranked(func.coalesce(messages.c.internal_date, 0)),
     SortField.SIZE: _ranked(func.coalesce(messages.c.size, 0)),
-    SortField.DATE: _ranked(_SENT),
-    SortField.SUBJECT: _ranked(func.coalesce(sort_keys.c.subject, "")),
-    SortField.FROM: _ranked(func.coalesce(sort_keys.c.sender, "")),
-    SortField.TO: _ranked(func.coalesce(sort_keys.c.recipient, "")),
-    SortField.CC: _ranked(func.coalesce(sort_keys.c.copied, "")),
-    SortField.DISPLAYFROM: _ranked(func.coalesce(sort_keys.c.shown_sender, "")),
-    SortField.DISPLAYTO: _ranked(func.coalesce(sort_keys.c.shown_recipient, "")),
+    **{field: _ranked(key) for field, key in _KEPT.items()},
 }
+_VALUES = (
+    select(messages.c.id, *_KEPT.values())
+    .select_from(messages.outerjoin(sort_keys, sort_keys.c.message_id == messages.c.id))
+    .where(is_in(messages.c.id, "ids"))
+)
 _THREADED = (
     select(
         placements.c.uid,
@@ -116,6 +124,15 @@ async def copy(tx: Transaction, pairs: Sequence[tuple[int, int]]) -> None:
 async def ranks(tx: Transaction, mailbox_id: int, field: SortField) -> list[Row]:
     """Return (uid, rank) of every message of a mailbox, ascending by UID; what is not known sorts as empty."""
     return await tx.rows(_RANKED[field], mailbox_id=mailbox_id)
+
+
+async def values(tx: Transaction, message_ids: Sequence[int]) -> dict[int, dict[SortField, int | str]]:
+    """Return what messages are sorted by, by message id, but for ARRIVAL and SIZE; messages that are gone are left out.
+
+    In Python these compare as they do in `ranks`.
+    """
+    rows = await tx.rows(_VALUES, ids=list(message_ids))
+    return {row[0]: dict(zip(_KEPT, row[1:], strict=True)) for row in rows}
 
 
 async def thread_rows(tx: Transaction, mailbox_id: int) -> list[ThreadRow]:

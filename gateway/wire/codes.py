@@ -1,4 +1,4 @@
-"""Response codes (RFC 9051 section 7.1, RFC 4315, 4978, 5182, 5530, 5464, 7162, 7889, 8474) and statuses."""
+"""Response codes (RFC 9051 section 7.1, RFC 4315, 4978, 5182, 5267, 5530, 5464, 7162, 7889, 8474) and statuses."""
 
 from __future__ import annotations
 
@@ -50,6 +50,7 @@ class Code(enum.Enum):
     NOPERM = b"NOPERM"
     NOTIFICATIONOVERFLOW = b"NOTIFICATIONOVERFLOW"
     NOTSAVED = b"NOTSAVED"
+    NOUPDATE = b"NOUPDATE"
     OVERQUOTA = b"OVERQUOTA"
     PARSE = b"PARSE"
     PERMANENTFLAGS = b"PERMANENTFLAGS"

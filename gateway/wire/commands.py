@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from gateway.wire.context import CancelUpdate
 from gateway.wire.fetch import FetchItem
 from gateway.wire.gmail import Label
 from gateway.wire.jmap_access import GetJmapAccess
@@ -288,7 +289,8 @@ class Expunge:
 class Search:
     """SEARCH. `returns` is None without RETURN; `RETURN ()` has become {ALL}. `charset` in upper case or None.
 
-    `partial` is set if PARTIAL is among `returns`.
+    `partial` is set if PARTIAL is among `returns`. `update_items` are to be fetched of each new message that is found,
+    as long as the result is kept up to date (RFC 5465 section 7).
     """
 
     key: SearchKey
@@ -296,6 +298,7 @@ class Search:
     returns: frozenset[SearchReturn] | None = None
     charset: str | None = None
     partial: PartialRange | None = None
+    update_items: tuple[FetchItem, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -388,6 +391,7 @@ Command = (
     | Store
     | StoreLabels
     | Copy
+    | CancelUpdate
     | UidBatches
     | GetJmapAccess
     | GetQuota

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from gateway.wire.fetch import FetchItem
 from gateway.wire.mailbox_filter import FilterKind, MailboxFilter
 from gateway.wire.search import PartialRange, SearchKey, SearchReturn
 
@@ -12,7 +13,8 @@ from gateway.wire.search import PartialRange, SearchKey, SearchReturn
 class MultiSearch:
     """ESEARCH. `sources` is never empty: without them the selected mailbox is meant. `RETURN ()` has become {ALL}.
 
-    `partial` is the range that PARTIAL asks for, of what is found in each mailbox (RFC 9394).
+    `partial` is the range that PARTIAL asks for, of what is found in each mailbox (RFC 9394). `update_items` are as in
+    SEARCH.
     """
 
     key: SearchKey
@@ -20,6 +22,7 @@ class MultiSearch:
     returns: frozenset[SearchReturn] = frozenset({SearchReturn.ALL})
     charset: str | None = None
     partial: PartialRange | None = None
+    update_items: tuple[FetchItem, ...] = ()
 
     @property
     def wants_selected(self) -> bool:

@@ -255,7 +255,7 @@ def has_numbers(key: SearchKey) -> bool:
 
 
 class SearchReturn(enum.Enum):
-    """`RETURN (...)` options (RFC 4731, RFC 5182, RFC 9394); PARTIAL has its range beside it."""
+    """`RETURN (...)` options (RFC 4731, RFC 5182, RFC 5267, RFC 9394); PARTIAL has its range beside it."""
 
     MIN = b"MIN"
     MAX = b"MAX"
@@ -263,6 +263,8 @@ class SearchReturn(enum.Enum):
     COUNT = b"COUNT"
     SAVE = b"SAVE"
     PARTIAL = b"PARTIAL"
+    CONTEXT = b"CONTEXT"
+    UPDATE = b"UPDATE"
 
 
 @dataclass(frozen=True, slots=True)

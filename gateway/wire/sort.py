@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
+from gateway.wire.fetch import FetchItem
 from gateway.wire.search import PartialRange, SearchKey, SearchReturn
 
 
@@ -32,7 +33,7 @@ class SortCriterion:
 class Sort:
     """SORT. `returns` is None without RETURN (RFC 5267 section 3); `RETURN ()` has become {ALL}.
 
-    `partial` is set if PARTIAL is among `returns`.
+    `partial` is set if PARTIAL is among `returns`. `update_items` as in SEARCH.
     """
 
     criteria: tuple[SortCriterion, ...]
@@ -40,6 +41,7 @@ class Sort:
     is_uid: bool
     returns: frozenset[SearchReturn] | None = None
     partial: PartialRange | None = None
+    update_items: tuple[FetchItem, ...] = ()
 
 
 class ThreadAlgorithm(enum.Enum):

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from gateway.wire.codes import Code
 from gateway.wire.flags import format_flags
 from gateway.wire.sequence_set import SequenceSet
-from gateway.wire.strings import is_atom
+from gateway.wire.strings import is_atom, quote
 
 
 def in_progress(tag: str) -> bytes:
@@ -71,6 +71,11 @@ def message_limit(limit: int, lowest: int | None) -> bytes:
     """
     code = b"%b %d" % (Code.MESSAGELIMIT.value, limit)
     return code if lowest is None else b"%b %d" % (code, lowest)
+
+
+def no_update(tag: str) -> bytes:
+    """`NOUPDATE "a1"` (RFC 5267 section 4.3.1): the search with that tag is not kept up to date, or not any more."""
+    return b"%b %b" % (Code.NOUPDATE.value, quote(tag.encode("ascii")))
 
 
 def modified(numbers: SequenceSet) -> bytes:

@@ -1,10 +1,13 @@
-"""SEARCH responses of very many sequence numbers, put together from numbers that were written before."""
+"""SEARCH responses of very many sequence numbers, put together from numbers written before; ESEARCH of changes."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
-from itertools import chain, compress
+from itertools import chain, compress, groupby
+from operator import attrgetter
 
+from gateway.wire.context import ResultChange
 from gateway.wire.strings import quote
 from gateway.wire.write import SEARCH_NUMBERS_PER_LINE, mailbox
 
@@ -37,6 +40,17 @@ def search_marked(marks: bytes, modseq: int | None = None) -> bytes:
 def _written(block: int) -> tuple[bytes, ...]:
     """Return the numbers of a block, each with a space before it; some 170 KB."""
     return tuple(b" %d" % number for number in range(block * _BLOCK + 1, (block + 1) * _BLOCK + 1))
+
+
+def changes(tag: str, changed: Sequence[ResultChange], *, is_uid: bool) -> bytes:
+    """`* ESEARCH (TAG "a1") UID REMOVEFROM (0 5) ADDTO (1 7 3 9:12)`, in the order given (RFC 5267 section 4.3.2)."""
+    parts = [b"* ESEARCH (TAG %b)" % quote(tag.encode("ascii"))]
+    if is_uid:
+        parts.append(b"UID")
+    for is_added, group in groupby(changed, attrgetter("is_added")):
+        pairs = b" ".join(b"%d %b" % (one.position, one.numbers.to_bytes()) for one in group)
+        parts.append(b"%b (%b)" % (b"ADDTO" if is_added else b"REMOVEFROM", pairs))
+    return b" ".join(parts) + b"\r\n"
 
 
 def of_mailbox(esearch: bytes, tag: str, name: str, uidvalidity: int, *, utf8: bool = False) -> bytes:

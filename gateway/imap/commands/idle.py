@@ -61,7 +61,7 @@ async def _tell(session: Session) -> None:
         session.say_bye("The selected mailbox was deleted or renewed. Please reconnect.")
         return
     session.tell_changes(allow_expunge=True)
-    await session.tell_flags_left()
+    await session.tell_rest()
     if session.notifier is not None:
         await session.notifier.tell_others()
     session.tell_alert()

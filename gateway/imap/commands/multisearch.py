@@ -9,9 +9,11 @@ from gateway.imap.commands.search import REPORTED, asks_modseq, to_save
 from gateway.imap.completion import Completion, no, ok
 from gateway.imap.errors import ClientError
 from gateway.imap.session import Session
+from gateway.imap.updates import wish
 from gateway.mailbox.mailbox_filter import chosen, tree_with
 from gateway.mailbox.multisearch import FoundIn, NotSearched, search_all
-from gateway.wire import write, write_search
+from gateway.wire import write, write_code, write_search
+from gateway.wire.codes import Status
 from gateway.wire.multisearch import MultiSearch
 from gateway.wire.search import SearchReturn
 from gateway.wire.sequence_set import SequenceSet
@@ -52,6 +54,8 @@ async def multisearch(session: Session, command: MultiSearch) -> Completion:
             await _search_selected(session, command, needs_modseq=needs_modseq)
         except MailError as error:
             failed.append(NotSearched(view.name, error))
+    elif SearchReturn.UPDATE in command.returns:
+        session.write(write.untagged_status(Status.NO, "It is not selected", write_code.no_update(session.tag)))
     async for one in search_all(session.services.mail, wanted, command.key):
         if isinstance(one, NotSearched):
             failed.append(one)
@@ -70,6 +74,9 @@ def _check(session: Session, command: MultiSearch) -> None:
         raise ClientError("CHARSET is not possible after ENABLE UTF8=ACCEPT")
     if command.wants_selected and session.view is None:
         raise ClientError("No mailbox is selected")
+    if SearchReturn.UPDATE in command.returns and session.view is None:
+        # Section 2.2: it is for the selected mailbox alone.
+        raise ClientError("No mailbox is selected")
     if SearchReturn.SAVE in command.returns and command.wants_others:
         raise ClientError("SAVE is only possible for the selected mailbox")
 
@@ -79,6 +86,7 @@ async def _search_selected(session: Session, command: MultiSearch, *, needs_mods
     view = session.require_view()
     saves = SearchReturn.SAVE in command.returns
     saved = session.saved_uids()
+    wanted = wish(session, command.returns, command.key, command.update_items, is_uid=True, is_multisearch=True)
     if saves:
         # After a NO the saved result is empty (RFC 5182 section 2.1).
         session.saved = ()
@@ -88,6 +96,8 @@ async def _search_selected(session: Session, command: MultiSearch, *, needs_mods
         _tell(session, command, found, needs_modseq=needs_modseq)
     if saves:
         session.saved = to_save(uids, command.returns, command.partial)
+    if wanted is not None and session.updates is not None:
+        session.updates.keep(wanted, uids)
 
 
 def _tell(session: Session, command: MultiSearch, found: FoundIn, *, needs_modseq: bool) -> None:

@@ -17,7 +17,8 @@ CAPABILITIES = (
         "RFC 5465",
         "All events but AnnotationChange, without IDLE too: at once for changes made through the gateway and backends "
         "that push, else when the backend is looked at",
-        is_used_by=lambda command: isinstance(command, Notify),
+        # Items behind UPDATE are its own too (section 7).
+        is_used_by=lambda command: isinstance(command, Notify) or bool(getattr(command, "update_items", ())),
     ),
 )
 

@@ -1,4 +1,4 @@
-"""SEARCH (RFC 9051 section 6.4.4, RFC 4731, RFC 5182, RFC 7162 section 3.1.5, RFC 9394)."""
+"""SEARCH (RFC 9051 section 6.4.4, RFC 4731, RFC 5182, RFC 5267, RFC 7162 section 3.1.5, RFC 9394)."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from gateway.imap.completion import Completion, ok
 from gateway.imap.errors import ClientError
 from gateway.imap.message_limit import search_within_limit, with_code
 from gateway.imap.session import Session
+from gateway.imap.updates import wish
 from gateway.mailbox.view import View
 from gateway.wire import commands, write
 from gateway.wire.multisearch import MultiSearch
@@ -56,15 +57,16 @@ async def search(session: Session, command: commands.Search) -> Completion:
         returns = frozenset({SearchReturn.ALL})
     saves = returns is not None and SearchReturn.SAVE in returns
     saved = session.saved_uids()
+    key, limit_code = search_within_limit(session, command.key)
+    wanted = wish(session, returns, key, command.update_items, is_uid=command.is_uid)
     try:
-        key, limit_code = search_within_limit(session, command.key)
         outcome = await view.find(key, saved=saved)
     except MailError:
         # After a NO the saved result is empty; after a BAD it is what it was (RFC 5182 section 2.1).
         if saves:
             session.saved = ()
         raise
-    needs_uids = command.is_uid or needs_modseq or saves
+    needs_uids = command.is_uid or needs_modseq or saves or wanted is not None
     found = outcome.uids() if needs_uids else []
     if returns is None:
         modseq = view.max_modseq(found) if needs_modseq and found else None
@@ -76,6 +78,8 @@ async def search(session: Session, command: commands.Search) -> Completion:
     if saves:
         assert returns is not None
         session.saved = to_save(found, returns, command.partial)
+    if wanted is not None and session.updates is not None:
+        session.updates.keep(wanted, found)
     return with_code(session, ok("Search completed"), limit_code)
 
 

@@ -9,6 +9,7 @@ from gateway.imap.capability import Capability
 from gateway.imap.commands.search import REPORTED, asks_modseq, modseq_of, to_save
 from gateway.imap.completion import Completion, ok
 from gateway.imap.session import Session
+from gateway.imap.updates import wish
 from gateway.wire import write, write_code, write_sort
 from gateway.wire.commands import Command
 from gateway.wire.search import SearchReturn
@@ -72,10 +73,11 @@ async def sort(session: Session, command: Sort) -> Completion:
     needs_modseq = asks_modseq(command.key)
     if needs_modseq:
         session.enable_condstore()
+    wanted = wish(session, returns, command.key, command.update_items, is_uid=command.is_uid)
     try:
         hits = await view.find(command.key, saved=session.saved_uids())
         uids: Sequence[int] = ()
-        if command.is_uid or saves or needs_modseq:
+        if command.is_uid or saves or needs_modseq or wanted is not None:
             uids = await view.sorter.sorted_numbers(hits, command.criteria, is_uid=True)
         numbers = uids
         if not command.is_uid:
@@ -93,6 +95,8 @@ async def sort(session: Session, command: Sort) -> Completion:
         session.write(_extended(session.tag, command, returns, numbers, modseq))
     if saves:
         session.saved = sorted(to_save(uids, returns, command.partial))
+    if wanted is not None and session.updates is not None:
+        session.updates.keep(wanted, uids, command.criteria)
     return ok("Sort completed")
 
 

@@ -17,7 +17,7 @@ from gateway.wire.fetch import (
     SectionText,
 )
 from gateway.wire.parser.cursor import MAX_NUMBER64, Cursor, SyntaxFault
-from gateway.wire.parser.search import read_partial_range
+from gateway.wire.parser.partial import read_partial_range
 from gateway.wire.search import PartialRange
 
 _NAME = re.compile(rb"[A-Za-z0-9.\-]+")

@@ -9,6 +9,7 @@ from gateway.wire import commands
 from gateway.wire.jmap_access import GetJmapAccess
 from gateway.wire.parser import (
     append,
+    context,
     fetch,
     listing,
     mailboxes,
@@ -73,6 +74,7 @@ def _read_word(cursor: Cursor) -> str:
 _COMMANDS: dict[str, Callable[[Cursor], commands.Command]] = {
     "APPEND": append.read_append,
     "AUTHENTICATE": session.read_authenticate,
+    "CANCELUPDATE": context.read_cancel_update,
     "CAPABILITY": lambda cursor: commands.Capability(),
     "CHECK": lambda cursor: commands.Check(),
     "CLOSE": lambda cursor: commands.Close(is_expunging=True),

@@ -6,7 +6,8 @@ from gateway.wire.mailbox_filter import FilterKind, MailboxFilter
 from gateway.wire.multisearch import MultiSearch
 from gateway.wire.parser.cursor import Cursor, SyntaxFault
 from gateway.wire.parser.mailbox_filter import read_filter
-from gateway.wire.parser.search import read_charset, read_keys, read_returns_in_part
+from gateway.wire.parser.returns import read_returns
+from gateway.wire.parser.search import read_charset, read_keys
 from gateway.wire.search import SearchReturn
 
 _SOURCES = frozenset(FilterKind) - {FilterKind.SELECTED_DELAYED}
@@ -22,13 +23,15 @@ def read_multisearch(cursor: Cursor) -> MultiSearch:
         sources = _read_sources(cursor)
         cursor.space()
     # Without RETURN there is no older form of the answer to fall back to (section 2.1).
-    returns, partial = read_returns_in_part(cursor)
+    returns = read_returns(cursor)
     charset: str | None = None
     if cursor.accept_word(b"CHARSET"):
         cursor.space()
         charset = read_charset(cursor)
         cursor.space()
-    return MultiSearch(read_keys(cursor, charset), sources, returns or frozenset({SearchReturn.ALL}), charset, partial)
+    options = returns.options or frozenset({SearchReturn.ALL})
+    key = read_keys(cursor, charset)
+    return MultiSearch(key, sources, options, charset, returns.partial, returns.update_items)
 
 
 def _read_sources(cursor: Cursor) -> tuple[MailboxFilter, ...]:

@@ -10,6 +10,7 @@ from gateway.wire import commands, dates, flags
 from gateway.wire.codes import Code, Status
 from gateway.wire.gmail import MAX_ID
 from gateway.wire.parser.cursor import MAX_NUMBER, MAX_NUMBER64, Cursor, InlineLiteral, SyntaxFault
+from gateway.wire.parser.returns import read_returns
 from gateway.wire.search import (
     AddressField,
     All,
@@ -33,9 +34,7 @@ from gateway.wire.search import (
     ModSeqSince,
     Not,
     Or,
-    PartialRange,
     SearchKey,
-    SearchReturn,
     SmallerThan,
     TextContains,
     ThreadIdIs,
@@ -46,7 +45,6 @@ from gateway.wire.sequence_set import SequenceSet
 CHARSETS = {"UTF-8": "utf-8", "US-ASCII": "ascii", "ASCII": "ascii", "UTF8": "utf-8"}
 CHARSET_LIST = b"(UTF-8 US-ASCII)"
 
-_RETURNS = {option.value: option for option in SearchReturn}
 _DATE = re.compile(rb"[0-9A-Za-z\-]+")
 _LITERAL_HEAD = re.compile(rb"\{([0-9]{1,9})\+?\}\r\n")
 _ENTRY_TYPES = (b"ALL", b"PRIV", b"SHARED")
@@ -80,31 +78,14 @@ _ADDRESSES = {field.value.upper().encode("ascii"): field for field in AddressFie
 def read_search(cursor: Cursor, *, is_uid: bool) -> commands.Search:
     """Read `[SP "RETURN" SP options] SP ["CHARSET" SP charset SP] search-key *(SP search-key)`."""
     cursor.space()
-    returns, partial = read_returns_in_part(cursor)
+    returns = read_returns(cursor)
     charset: str | None = None
     if cursor.accept_word(b"CHARSET"):
         cursor.space()
         charset = read_charset(cursor)
         cursor.space()
-    return commands.Search(read_keys(cursor, charset), is_uid, returns, charset, partial)
-
-
-def read_returns_in_part(cursor: Cursor) -> tuple[frozenset[SearchReturn] | None, PartialRange | None]:
-    """Read `"RETURN" SP options SP` if it comes next, and return the options and the range that PARTIAL asks for."""
-    if not cursor.accept_word(b"RETURN"):
-        return None, None
-    cursor.space()
-    options = cursor.in_parentheses(lambda: _read_return(cursor), is_empty_allowed=True)
-    cursor.space()
-    ranges = [one for one in options if isinstance(one, PartialRange)]
-    returns = {one for one in options if not isinstance(one, PartialRange)}
-    if ranges:
-        # RFC 9394 section 3.1.
-        if len(ranges) > 1 or SearchReturn.ALL in returns:
-            raise SyntaxFault("Only one PARTIAL or ALL can be asked for")
-        return frozenset({*returns, SearchReturn.PARTIAL}), ranges[0]
-    # RFC 4731 section 3.1: no option is the same as ALL.
-    return frozenset(returns or {SearchReturn.ALL}), None
+    key = read_keys(cursor, charset)
+    return commands.Search(key, is_uid, returns.options, charset, returns.partial, returns.update_items)
 
 
 def read_keys(cursor: Cursor, charset: str | None) -> SearchKey:
@@ -136,26 +117,6 @@ def parse_criteria(data: bytes) -> SearchKey:
     except SyntaxFault as fault:
         raise ValueError(fault.text) from fault
     return key
-
-
-def _read_return(cursor: Cursor) -> SearchReturn | PartialRange:
-    name = cursor.word()
-    if name not in _RETURNS:
-        raise SyntaxFault("Unknown SEARCH return option")
-    if name == b"PARTIAL":
-        cursor.space()
-        return read_partial_range(cursor)
-    return _RETURNS[name]
-
-
-def read_partial_range(cursor: Cursor) -> PartialRange:
-    """Read `nz-number ":" nz-number`, or both with a minus (RFC 9394 section 4, `partial-range`)."""
-    sign = -1 if cursor.accept(b"-") else 1
-    first = cursor.number(smallest=1)
-    cursor.expect(b":")
-    if sign < 0:
-        cursor.expect(b"-")
-    return PartialRange(sign * first, sign * cursor.number(smallest=1))
 
 
 def read_charset(cursor: Cursor) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from gateway.wire.parser.cursor import Cursor, SyntaxFault
-from gateway.wire.parser.search import read_charset, read_keys, read_returns_in_part
+from gateway.wire.parser.returns import read_returns
+from gateway.wire.parser.search import read_charset, read_keys
 from gateway.wire.sort import Sort, SortCriterion, SortField, Thread, ThreadAlgorithm
 
 _FIELDS = {field.value: field for field in SortField}
@@ -13,12 +14,13 @@ _ALGORITHMS = {algorithm.value: algorithm for algorithm in ThreadAlgorithm}
 def read_sort(cursor: Cursor, *, is_uid: bool) -> Sort:
     """Read `[SP "RETURN" SP options] SP "(" criterion *(SP criterion) ")" SP charset SP search-key ...`."""
     cursor.space()
-    returns, partial = read_returns_in_part(cursor)
+    returns = read_returns(cursor)
     criteria = tuple(cursor.in_parentheses(lambda: _read_criterion(cursor)))
     cursor.space()
     charset = read_charset(cursor)
     cursor.space()
-    return Sort(criteria, read_keys(cursor, charset), is_uid, returns, partial)
+    key = read_keys(cursor, charset)
+    return Sort(criteria, key, is_uid, returns.options, returns.partial, returns.update_items)
 
 
 def read_thread(cursor: Cursor, *, is_uid: bool) -> Thread:

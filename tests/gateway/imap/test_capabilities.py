@@ -28,6 +28,8 @@ def test_these_are_offered_to_a_user() -> None:
         "CHILDREN",
         "COMPRESS=DEFLATE",
         "CONDSTORE",
+        "CONTEXT=SEARCH",
+        "CONTEXT=SORT",
         "CREATE-SPECIAL-USE",
         "ENABLE",
         "ESEARCH",

@@ -67,5 +67,5 @@ def test_each_state_admits_what_the_rfc_lists() -> None:
     assert by_states[ANY] == {"Capability", "Noop", "Logout", "Id"}
     assert by_states[STRANGER] == {"StartTls", "Login", "Authenticate"}
     on_messages = {"Search", "Sort", "Thread", "Fetch", "Store", "StoreLabels", "Copy", "Replace"}
-    assert by_states[SELECTED] == {"Check", "Close", "Expunge", "UidBatches", *on_messages}
+    assert by_states[SELECTED] == {"CancelUpdate", "Check", "Close", "Expunge", "UidBatches", *on_messages}
     assert sum(map(len, by_states.values())) == len(TABLE)

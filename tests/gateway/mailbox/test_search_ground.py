@@ -132,6 +132,15 @@ def test_what_has_gone_since_the_search_began_matches_nothing() -> None:
     assert list(ground.message_ids) == [1, 2, 3]
 
 
+@pytest.mark.parametrize("others", [0, 500], ids=["of few", "of many"])
+def test_a_few_are_looked_up_one_by_one(others: int) -> None:
+    there = [Entry(uid, uid + 1000, 0, uid, 100, 86_400, 0, 86_400) for uid in (1, 2, 3, *range(10, 10 + others))]
+    ground = Ground(mailbox_of(there, flag_sets_of_eight()), Scope([2, 3, 5], (), (), NOW))
+    assert list(ground.uids) == [2, 3]
+    assert list(ground.message_ids) == [1002, 1003]
+    assert list(ground.among_known(ground.fitting(k.ModSeqSince(3))).select(ground.known)) == [3]
+
+
 def test_unknown_sizes_and_dates_are_told() -> None:
     there = [Entry(1, 1, 0, 1, UNKNOWN, 5, 0, UNKNOWN), Entry(2, 2, 0, 1, 5, UNKNOWN, 0, UNKNOWN)]
     ground = Ground(mailbox_of(there, flag_sets_of_eight()), Scope([1, 2], (), (), NOW))

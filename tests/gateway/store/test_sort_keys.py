@@ -26,6 +26,11 @@ async def test_ranks_are_those_of_a_mailbox_and_equals_share_one(store: Store, p
         ranks = [rank for _, rank in await store_keys.ranks(tx, place.inbox, SortField.SUBJECT)]
         # What is not known comes first, as empty.
         assert ranks == [3, 2, 3, 1]
+        sorted_by = await store_keys.values(tx, [ids["m0"], ids["m3"], ids["m3"] + 100])
+        assert [(key, row[SortField.SUBJECT], row[SortField.DATE]) for key, row in sorted(sorted_by.items())] == [
+            (ids["m0"], "b", 1_577_836_800),
+            (ids["m3"], "", 2),
+        ]
         dates = [rank for _, rank in await store_keys.ranks(tx, place.inbox, SortField.DATE)]
         # The one without a date of its own is sorted by when it was received.
         assert dates == [2, 2, 2, 1]

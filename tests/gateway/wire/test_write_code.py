@@ -18,6 +18,7 @@ from gateway.wire.sequence_set import SequenceSet
         (write_code.unseen(12), b"UNSEEN 12"),
         (write_code.highestmodseq(715194045007), b"HIGHESTMODSEQ 715194045007"),
         (write_code.mailbox_id("F2212ea87-6097"), b"MAILBOXID (F2212ea87-6097)"),  # RFC 8474 section 4.1
+        (write_code.no_update("B02"), b'NOUPDATE "B02"'),  # RFC 5267 section 4.3.1
         (write_code.modified(SequenceSet.from_numbers([7, 9])), b"MODIFIED 7,9"),
         (
             write_code.permanent_flags(["\\Deleted", "\\Seen"], allows_new=True),

@@ -5,8 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.wire import write
+from gateway.wire.context import ResultChange
 from gateway.wire.sequence_set import SequenceSet
-from gateway.wire.write_search import of_mailbox, search_marked
+from gateway.wire.write_search import changes, of_mailbox, search_marked
 
 
 def numbers_of(marks: bytes) -> list[int]:
@@ -45,3 +46,31 @@ def test_names_are_written_as_the_client_reads_them() -> None:
     assert of_mailbox(response, "a)", "Ü", 1) == b'* ESEARCH (TAG "a)" MAILBOX "&ANw-" UIDVALIDITY 1) UID COUNT 2\r\n'
     told = of_mailbox(response, "a)", "Ü", 1, utf8=True)
     assert told == '* ESEARCH (TAG "a)" MAILBOX "Ü" UIDVALIDITY 1) UID COUNT 2\r\n'.encode()
+
+
+def change(is_added: bool, position: int, numbers: bytes) -> ResultChange:
+    return ResultChange(is_added, position, SequenceSet.parse(numbers))
+
+
+@pytest.mark.parametrize(
+    ("changed", "wire"),
+    [
+        # RFC 5267 sections 4.3.3 and 4.3.4
+        ([change(True, 0, b"32768:32769")], b"ADDTO (0 32768:32769)"),
+        (
+            [change(True, 1, b"2733"), change(True, 1, b"2732"), change(True, 1, b"2731")],
+            b"ADDTO (1 2733 1 2732 1 2731)",
+        ),
+        ([change(True, 1, b"2731:2733")], b"ADDTO (1 2731:2733)"),
+        ([change(False, 0, b"32768")], b"REMOVEFROM (0 32768)"),
+        (
+            [change(False, 3, b"9,7"), change(False, 5, b"1"), change(True, 2, b"7,9")],
+            b"REMOVEFROM (3 9,7 5 1) ADDTO (2 7,9)",
+        ),
+    ],
+)
+def test_changes_of_a_result(changed: list[ResultChange], wire: bytes) -> None:
+    assert changes("B01", changed, is_uid=True) == b'* ESEARCH (TAG "B01") UID %b\r\n' % wire
+    assert changes("B01", changed, is_uid=False) == b'* ESEARCH (TAG "B01") %b\r\n' % wire
+    told = of_mailbox(changes("B01", changed, is_uid=True), "B01", "INBOX", 7)
+    assert told == b'* ESEARCH (TAG "B01" MAILBOX "INBOX" UIDVALIDITY 7) UID %b\r\n' % wire
