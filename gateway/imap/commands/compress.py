@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gateway.imap.capability import Capability, while_not_compressed
-from gateway.imap.completion import Completion, no
+from gateway.imap.completion import Completion, bad
 from gateway.imap.session import Session
 from gateway.wire import commands
 from gateway.wire.codes import Code, Status
@@ -20,9 +20,9 @@ CAPABILITIES = (
 
 
 async def compress(session: Session, _: commands.Compress) -> Completion:
-    """Compress what follows the OK, in both directions."""
+    """Compress what follows the OK, in both directions; once only: BAD then (section 3, "Result")."""
     if session.connection.is_compressed:
-        return no("DEFLATE is active already", Code.COMPRESSIONACTIVE.value)
+        return bad("DEFLATE is active already", Code.COMPRESSIONACTIVE.value)
 
     async def begin() -> None:
         session.connection.begin_compression()

@@ -81,7 +81,7 @@ async def test_it_is_offered_until_it_is_active(tmp_path: Path) -> None:
         assert (await plain.ask(b"a4 COMPRESS"))[-1].startswith(b"a4 BAD ")
         client = await compressing(served)
         assert b"COMPRESS" not in await client.ask(b"a5 CAPABILITY")
-        assert (await client.ask(b"a6 COMPRESS DEFLATE")).startswith(b"a6 NO [COMPRESSIONACTIVE] ")
+        assert (await client.ask(b"a6 COMPRESS DEFLATE")).startswith(b"a6 BAD [COMPRESSIONACTIVE] ")
         assert (await client.ask(b"a7 NOOP")).startswith(b"a7 OK ")
 
 
