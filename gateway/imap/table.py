@@ -58,8 +58,8 @@ class CommandRule:
     """What holds for a command.
 
     `takes_numbers`: its plain form names messages by sequence number, its UID form by UID.
-    `holds_expunges`: its plain form must not be answered with EXPUNGE (RFC 9051 section 7.5.1), nor must UID SEARCH
-    with sequence numbers among its criteria (RFC 7162 section 3.2.10).
+    `holds_expunges`: its plain form must not be answered with EXPUNGE (RFC 9051 section 7.5.1), nor must its UID form
+    with sequence numbers among the criteria (RFC 7162 section 3.2.10).
     `tells_news`: at its end the client is told what is new in the selected mailbox. Not where that mailbox was just
     opened or left.
     `reports_modseq`: its OK carries HIGHESTMODSEQ if messages went (RFC 7162 sections 3.2.7 and 3.2.9).
@@ -81,8 +81,8 @@ class CommandRule:
     def has_sequence_numbers(self, command: Command) -> bool:
         """Say whether there are sequence numbers in this very command, or would be in the answer to it."""
         match command:
-            case wire.Search(key=key) | wire_sort.Sort(key=key) | wire_sort.Thread(key=key) | MultiSearch(key=key):
-                return self.uses_sequence_numbers(command) or wire_search.has_numbers(key)
+            case wire.Search() | wire_sort.Sort() | wire_sort.Thread() | MultiSearch():
+                return self.uses_sequence_numbers(command) or wire_search.has_numbers(command.key)
             case wire.Select(qresync=qresync):
                 return qresync is not None and qresync.match_sequence is not None
             case _:
@@ -90,8 +90,7 @@ class CommandRule:
 
     def may_expunge(self, command: Command) -> bool:
         """Say whether EXPUNGE or VANISHED may be sent at the end of this very command."""
-        has_numbers = isinstance(command, wire.Search | MultiSearch) and wire_search.has_numbers(command.key)
-        return not (self.holds_expunges and (has_numbers or self.uses_sequence_numbers(command)))
+        return not (self.holds_expunges and self.has_sequence_numbers(command))
 
 
 TABLE: Mapping[type[Command], CommandRule] = MappingProxyType(

@@ -1,15 +1,18 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import get_args
+
+import pytest
 
 from gateway.imap.table import ANY, LOGGED_IN, SELECTED, STRANGER, TABLE
 from gateway.wire import commands
 from gateway.wire.commands import Command
 from gateway.wire.fetch import FetchAttribute
 from gateway.wire.multisearch import MultiSearch
-from gateway.wire.search import All, And, InSequence, InUids, Not, Or
+from gateway.wire.search import All, And, InSequence, InUids, Not, Or, SearchKey
 from gateway.wire.sequence_set import SequenceSet
-from gateway.wire.sort import Sort, Thread
+from gateway.wire.sort import Sort, SortCriterion, SortField, Thread, ThreadAlgorithm
 
 ONE = SequenceSet(((1, 1),))
 
@@ -43,11 +46,22 @@ def test_expunge_is_held_back_by_sequence_number_and_not_by_uid() -> None:
         assert rule.may_expunge(by_uid)
 
 
-def test_expunge_is_held_back_where_numbers_stand_among_the_criteria_of_uid_search() -> None:
-    rule, number = TABLE[commands.Search], InSequence(ONE)
+@pytest.mark.parametrize(
+    "searching",
+    [
+        lambda key: commands.Search(key, True),
+        lambda key: Sort((SortCriterion(SortField.DATE),), key, True),
+        lambda key: Thread(ThreadAlgorithm.REFS, key, True),
+        MultiSearch,
+    ],
+)
+def test_expunge_is_held_back_where_numbers_stand_among_the_criteria(searching: Callable[[SearchKey], Command]) -> None:
+    number = InSequence(ONE)
     for key in (number, Not(number), Or(All(), number), And((All(), Or(number, All())))):
-        assert not rule.may_expunge(commands.Search(key, True))
-    assert rule.may_expunge(commands.Search(And((InUids(ONE), Not(Or(All(), InUids(ONE))))), True))
+        command = searching(key)
+        assert not TABLE[type(command)].may_expunge(command)
+    command = searching(And((InUids(ONE), Not(Or(All(), InUids(ONE))))))
+    assert TABLE[type(command)].may_expunge(command)
 
 
 def test_every_other_command_may_be_answered_with_expunge() -> None:
