@@ -60,7 +60,7 @@ async def list_mailboxes(session: Session, command: commands.List) -> Completion
         session.write(write.mailbox_list("", ["\\Noselect"], kind=command.kind, utf8=session.utf8))
         return ok(f"{word} completed")
     user = session.require_user()
-    lines = list(listed(command, await user.mailboxes()))
+    lines = list(listed(command, await user.mailboxes(), is_rev2=session.rev2))
     statuses: dict[str, MailboxStatus] = {}
     if command.status:
         # One that is gone meanwhile has no STATUS (RFC 5819 section 2).
@@ -107,8 +107,11 @@ class Listed:
         return write.mailbox_list(self.entry.name, self.attributes, kind=kind, child_info=child_info, utf8=utf8)
 
 
-def listed(command: commands.List, entries: Sequence[MailboxEntry]) -> Iterator[Listed]:
-    """Yield what the command is to be answered with, in the order of `entries`, each name at most once."""
+def listed(command: commands.List, entries: Sequence[MailboxEntry], *, is_rev2: bool = False) -> Iterator[Listed]:
+    """Yield what the command is to be answered with, in the order of `entries`, each name at most once.
+
+    `is_rev2`: to a client that has enabled IMAP4rev2.
+    """
     patterns = [
         NamePattern(fold_first_level(command.reference + pattern))
         for pattern in command.patterns
@@ -129,16 +132,17 @@ def listed(command: commands.List, entries: Sequence[MailboxEntry]) -> Iterator[
         # A child that is listed itself tells enough; only what is not seen otherwise brings its parent in.
         if entry.name in meeting or (is_recursive and entry.name in above_hidden):
             has_child_info = is_recursive and entry.name in above_meeting
-            yield Listed(entry, attributes_of(command, entry), has_child_info)
+            yield Listed(entry, attributes_of(command, entry, is_rev2=is_rev2), has_child_info)
 
 
-def attributes_of(command: commands.List, entry: MailboxEntry) -> tuple[str, ...]:
+def attributes_of(command: commands.List, entry: MailboxEntry, *, is_rev2: bool = False) -> tuple[str, ...]:
     """Return the attributes of a mailbox.
 
     Special uses are always among them: macOS Mail makes mailboxes of its own where it is not told.
     """
     attributes = []
-    if not entry.exists and command.is_extended:
+    if not entry.exists and (command.is_extended or is_rev2):
+        # RFC 9051 section 7.3.1 has the word for every LIST, RFC 5258 for the extended one.
         attributes.append("\\NonExistent")
     if not entry.is_selectable:
         # \NonExistent says it already (RFC 5258 section 3.4), but not to a client that does not know the word.

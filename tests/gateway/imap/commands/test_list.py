@@ -102,6 +102,14 @@ def test_list_subscribed_tells_exactly_the_subscribed_names() -> None:
     ]
 
 
+def test_imap4rev2_says_of_a_parent_that_it_does_not_exist_whatever_form_list_has() -> None:
+    # RFC 9051 section 7.3.1
+    (line,) = [line for line in listed(plain("%"), TREE, is_rev2=True) if line.entry.name == "Vegetable"]
+    assert line.attributes == ("\\NonExistent", "\\Noselect", "\\HasChildren")
+    (line,) = [line for line in listed(plain("%"), TREE) if line.entry.name == "Vegetable"]
+    assert line.attributes == ("\\Noselect", "\\HasChildren")
+
+
 def test_recursivematch_brings_in_parents_of_what_the_pattern_hides() -> None:
     assert lines(extended("%", selection=RECURSIVE)) == [
         b'* LIST (\\HasNoChildren \\Subscribed) "/" "INBOX"\r\n',
