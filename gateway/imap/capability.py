@@ -83,7 +83,8 @@ class Capability:
 
     `holds` says in which situations it is offered. `can_be_enabled`: ENABLE takes it (RFC 5161).
     `is_unasked` is False for those that are offered only if the operator adds them, in place of `replaces` if that is
-    set. `needs` are capabilities without which it is not offered either.
+    set. `needs` are capabilities without which it is not offered either; of `needs_one_of`, if there are any, one is
+    enough.
     `is_used_by` tells of a command whether it needs the capability; such a command is refused where it is switched off.
     """
 
@@ -97,6 +98,7 @@ class Capability:
     is_unasked: bool = True
     replaces: str | None = None
     needs: tuple[str, ...] = ()
+    needs_one_of: tuple[str, ...] = ()
     is_used_by: Callable[[Command], bool] | None = None
 
     @property
@@ -137,6 +139,8 @@ class Offer:
         if entry.key in situation.disabled or not (entry.is_unasked or entry.key in situation.added):
             return False
         if self._instead_of.get(entry.name) in situation.added:
+            return False
+        if entry.needs_one_of and not any(self._is_on(self._by_key[name], situation) for name in entry.needs_one_of):
             return False
         return all(self._is_on(self._by_key[name], situation) for name in entry.needs)
 

@@ -22,6 +22,7 @@ CAPABILITIES = (
         "FILTERS",
         "RFC 5466",
         "SEARCH, SORT, THREAD and ESEARCH with FILTER; filters are annotations of the server, one may refer to others",
+        needs_one_of=("METADATA", "METADATA-SERVER"),
         is_used_by=lambda command: isinstance(command, Searching) and holds(command.key, FilterNamed),
     ),
     Capability(

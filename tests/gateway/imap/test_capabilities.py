@@ -193,6 +193,18 @@ def test_small_literals_take_the_place_of_large_ones() -> None:
     assert "LITERAL+" not in told
 
 
+def test_filters_are_offered_where_they_can_be_kept() -> None:
+    # RFC 5466 section 3: as annotations of the server, which either of the two has.
+    off = replace(USER, disabled=frozenset({"METADATA"}))
+    assert "FILTERS" not in OFFER.names(off)
+    assert not OFFER.has("FILTERS", off)
+    in_its_place = replace(USER, added=frozenset({"METADATA-SERVER"}))
+    for situation in (in_its_place, replace(in_its_place, disabled=frozenset({"METADATA"}))):
+        assert {"FILTERS", "METADATA-SERVER"} <= set(OFFER.names(situation))
+        assert "METADATA" not in OFFER.names(situation)
+    assert "FILTERS" not in OFFER.names(replace(in_its_place, disabled=frozenset({"METADATA", "METADATA-SERVER"})))
+
+
 def test_what_needs_another_goes_with_it() -> None:
     told = OFFER.names(replace(USER, disabled=frozenset({"CONDSTORE"})))
     assert not {"CONDSTORE", "QRESYNC"} & set(told)
