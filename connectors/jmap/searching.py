@@ -51,11 +51,18 @@ async def quota(mail: Mail) -> Sequence[QuotaInfo]:
     if not mail.client.has(QUOTA):
         return []
     call = mail.call("Quota/get", "get", {"ids": None})
-    found = (await mail.client.call(call, using=(CORE, MAIL, QUOTA))).get("get", GetReply[Quota]).items
+    return quota_roots((await mail.client.call(call, using=(CORE, MAIL, QUOTA))).get("get", GetReply[Quota]).items)
+
+
+def quota_roots(told: Sequence[Quota]) -> list[QuotaInfo]:
+    """Return what limits the mail of the account: of one name octets and messages; what else has that name, by its id."""
     by_name: dict[str, dict[str, Quota]] = {}
-    for item in found:
+    for item in told:
         if item.scope in ("", "account") and (not item.types or "Mail" in item.types or "Email" in item.types):
-            by_name.setdefault(item.name or item.id, {})[item.resource_type] = item
+            root = by_name.setdefault(item.name or item.id, {})
+            if item.resource_type in root:
+                root = by_name.setdefault(item.id, {})
+            root[item.resource_type] = item
     return [_info(name, kinds.get("octets"), kinds.get("count")) for name, kinds in by_name.items()]
 
 

@@ -20,7 +20,8 @@ CAPABILITIES = (
     Capability(
         "QUOTA",
         "RFC 9208",
-        "Of accounts whose backend tells it: IMAP servers with QUOTA. A mailbox of another account has no root",
+        "Of accounts whose backend tells it: IMAP servers with QUOTA, JMAP servers with RFC 9425. A mailbox of another "
+        "account has no root",
         is_used_by=_is_about_quota,
     ),
     Capability("QUOTA=RES-STORAGE", "RFC 9208", "Octets", needs=("QUOTA",)),

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 
+import msgspec
 import pytest
 
 from connectors.api.abilities import QuotaInfo, TextQuery
 from connectors.api.errors import Unsupported
+from connectors.jmap.searching import quota_roots
+from connectors.jmap.structs import Quota
 from tests.conformance.rig import mail
 from tests.connectors.jmap.rig import staged
 from tests.fakes.jmap.options import FakeOptions
@@ -48,6 +51,24 @@ async def test_quota_is_told_where_it_is_kept() -> None:
         storage, count = sorted(await stage.connector.quota(), key=lambda info: info.used_octets, reverse=True)
         assert (storage.used_octets, storage.limit_octets) == (len(mail(0)), 10_000)
         assert (count.used_messages, count.limit_messages) == (1, 5)
+
+
+def test_quotas_of_one_name_are_one_root_unless_they_limit_the_same() -> None:
+    # RFC 9425 section 5.1, its second quota filled in, and others beside them.
+    common = {"scope": "account", "name": "bob@example.com", "types": ["Mail", "Calendar", "Contact"]}
+    told: list[dict[str, object]] = [
+        {"id": "2a06", "resourceType": "count", "used": 1056, "warnLimit": 1600, "hardLimit": 2000, **common},
+        {"id": "3b06", "resourceType": "octets", "used": 700, "softLimit": None, "hardLimit": 900, **common},
+        {"id": "4c06", "resourceType": "octets", "used": 5, "hardLimit": 10, **common, "types": ["Email"]},
+        {"id": "5d06", "resourceType": "octets", "used": 5, "hardLimit": 10, **common, "types": ["Calendar"]},
+        {"id": "6e06", "resourceType": "octets", "used": 9999, "hardLimit": 10, **common, "scope": "domain"},
+        {"id": "7f06", "resourceType": "octets", "used": 1, "hardLimit": 2, "scope": "account", "types": ["Mail"]},
+    ]
+    assert quota_roots(msgspec.convert(told, list[Quota])) == [
+        QuotaInfo("bob@example.com", 700, 900, 1056, 2000),
+        QuotaInfo("4c06", 5, 10),
+        QuotaInfo("7f06", 1, 2),
+    ]
 
 
 async def test_without_quota_there_is_none() -> None:
