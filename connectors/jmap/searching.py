@@ -55,7 +55,7 @@ async def quota(mail: Mail) -> Sequence[QuotaInfo]:
 
 
 def quota_roots(told: Sequence[Quota]) -> list[QuotaInfo]:
-    """Return what limits the mail of the account: of one name octets and messages; what else has that name, by its id."""
+    """Return what limits the account's mail: octets and messages of one name; what else has that name, by its id."""
     by_name: dict[str, dict[str, Quota]] = {}
     for item in told:
         if item.scope in ("", "account") and (not item.types or "Mail" in item.types or "Email" in item.types):
