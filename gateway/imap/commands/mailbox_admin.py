@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gateway.errors import ErrorKind, MailError
 from gateway.imap.capability import Capability
 from gateway.imap.commands.special_use import role_of_attribute
 from gateway.imap.completion import Completion, no, ok
@@ -28,7 +29,12 @@ async def create(session: Session, command: commands.Create) -> Completion:
         if role is None:
             return no(f"{attribute} is no special use that can be set", Code.USEATTR.value)
         roles.append(role)
-    object_id = await session.require_user().create(command.mailbox, roles)
+    try:
+        object_id = await session.require_user().create(command.mailbox, roles)
+    except MailError as error:
+        if roles and error.kind is ErrorKind.UNSUPPORTED:
+            return no(error.client_text, Code.USEATTR.value)
+        raise
     return ok("Create completed", write_code.mailbox_id(object_id))
 
 
