@@ -7,7 +7,6 @@ import contextlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
 
 from connectors.api import errors
 from connectors.api.types import MessageContent, Role
@@ -15,20 +14,16 @@ from gateway.errors import ErrorKind, MailError, from_connector
 from gateway.mailbox import names
 from gateway.mailbox.completer import Completer, Needs
 from gateway.mailbox.fetch import BLOCK_ROWS
-from gateway.mailbox.namespace import AccountTree, MailboxEntry, MailboxStatus, Tree
+from gateway.mailbox.namespace import MailboxStatus
 from gateway.mailbox.statuses import read_statuses
 from gateway.mailbox.transfer import CopyOutcome, Transfer, copy_across, copy_within
+from gateway.mailbox.user_tree import UserTree
 from gateway.mailbox.view import View
-from gateway.store import accounts, mailboxes, placements
-from gateway.store.accounts import AccountRow, AccountState
-from gateway.store.database import Store, Transaction
+from gateway.store import mailboxes, placements
 from gateway.store.mailboxes import MailboxRow
 from gateway.sync import tree_writer
 from gateway.sync.appender import Upload
 from gateway.sync.engine import AccountEngine
-
-if TYPE_CHECKING:
-    from gateway.mailbox.service import MailService
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,140 +42,8 @@ class AppendUids:
     uids: tuple[int, ...]
 
 
-class UserMail(Transfer):
+class UserMail(UserTree, Transfer):
     """A user's accounts as one tree, and what can be done to its mailboxes. Close it when the session ends."""
-
-    def __init__(self, service: MailService, user_id: int, login: str) -> None:
-        self.login = login
-        self._service = service
-        self._user_id = user_id
-        self._accounts: list[AccountRow] = []
-
-    # -- accounts -----------------------------------------------------------------------------------------------------
-
-    async def refresh_accounts(self) -> None:
-        """Learn of accounts that were added or removed; one whose backend was out of reach is tried again at once."""
-        rows = await self._service.store.read(lambda tx: accounts.accounts_of(tx, self._user_id))
-        for gone in {row.id for row in self._accounts} - {row.id for row in rows}:
-            await self._service.forget_account(gone)
-        self._accounts = [row for row in rows if row.state is not AccountState.DISABLED]
-        for row in self._accounts:
-            engine = await self._service.engine_of(row)
-            if engine is not None and engine.context.account.health.state is AccountState.UNAVAILABLE:
-                engine.retry()
-
-    def status_alert(self) -> str | None:
-        """Return a sentence for the user if an account needs a new login; None if all is well."""
-        needing = [
-            row.name
-            for row in self._accounts
-            if (engine := self._service.running_engine(row.id)) is not None
-            and engine.context.account.health.state is AccountState.NEEDS_LOGIN
-        ]
-        if not needing:
-            return None
-        return f"The mail provider asks for a new login to {', '.join(needing)}; what is shown may be old."
-
-    @property
-    def account_names(self) -> tuple[str, ...]:
-        """The names of the user's accounts."""
-        return tuple(row.name for row in self._accounts)
-
-    def _engine(self, account_id: int) -> AccountEngine:
-        engine = self._service.running_engine(account_id)
-        if engine is None:
-            raise MailError(ErrorKind.UNAVAILABLE, "This account cannot be used at present.")
-        return engine
-
-    # -- the tree -----------------------------------------------------------------------------------------------------
-
-    @property
-    def namespace_prefixes(self) -> tuple[str, ...]:
-        """The personal namespaces: one root for everything."""
-        return ("",)
-
-    async def mailboxes(self) -> list[MailboxEntry]:
-        """Return the whole tree, INBOX first, parents before children; after a short wait for news if it is old.
-
-        Raises:
-            MailError: no account could be listed yet.
-        """
-        await self._freshen_tree()
-        return (await self._tree()).entries()
-
-    async def _tree(self) -> Tree:
-        """Read the tree from the store; an account that was never listed is waited for."""
-        problem: MailError | None = None
-        for row in self._accounts:
-            engine = self._service.running_engine(row.id)
-            if engine is None:
-                problem = MailError(ErrorKind.UNAVAILABLE, f"The account {row.name} cannot be used at present.")
-                continue
-            try:
-                await engine.wait_for_tree(self._service.settings.tree_wait_s)
-            except errors.ConnectorError as error:
-                problem = from_connector(error)
-
-        async def read(tx: Transaction) -> list[AccountTree]:
-            return [
-                AccountTree(row.id, row.name, row.is_primary, await mailboxes.mailboxes_of(tx, row.id))
-                for row in self._accounts
-            ]
-
-        trees = await self._service.store.read_bulk(read)
-        if problem is not None and not any(tree.rows for tree in trees):
-            raise problem
-        return Tree(trees)
-
-    async def tree(self) -> Tree:
-        """Return the names as they are stored now, with what is stored of each."""
-        return await self._tree()
-
-    async def row(self, name: str) -> MailboxRow:
-        """Return what is stored of a mailbox.
-
-        Raises:
-            MailError: there is none of that name.
-        """
-        return await self._find(name)
-
-    def running_engines(self) -> list[AccountEngine]:
-        """Return the engines of those of the user's accounts that can be used, in the order of the accounts."""
-        found = (self._service.running_engine(row.id) for row in self._accounts)
-        return [engine for engine in found if engine is not None]
-
-    @property
-    def user_id(self) -> int:
-        return self._user_id
-
-    @property
-    def store(self) -> Store:
-        return self._service.store
-
-    async def _tree_with(self, name: str) -> Tree:
-        """Return the tree; freshly listed if it lacks the name, which may have been made elsewhere."""
-        tree = await self._tree()
-        if tree.find(name) is not None:
-            return tree
-        await self._freshen_tree()
-        return await self._tree()
-
-    async def _freshen_tree(self) -> None:
-        """Have the mailboxes listed if that was long ago, and wait a moment for it."""
-        settings = self._service.settings
-        engines = [engine for row in self._accounts if (engine := self._service.running_engine(row.id)) is not None]
-        await asyncio.gather(*(engine.freshen_tree(settings.fresh_age_s, settings.fresh_wait_s) for engine in engines))
-
-    async def _find(self, name: str, kind: ErrorKind = ErrorKind.NOT_FOUND) -> MailboxRow:
-        owner = tuple([(row.id, row.name, row.is_primary) for row in self._accounts])
-        known = await self._service.names.row(self._service.store, owner, name)
-        if known is not None:
-            return known
-        row = (await self._tree_with(name)).find(name)
-        if row is None or not row.is_selectable:
-            raise MailError(kind, "There is no such mailbox.")
-        self._service.names.note(owner, name, row)
-        return row
 
     # -- looking ------------------------------------------------------------------------------------------------------
 
