@@ -14,6 +14,7 @@ from typing import Protocol
 from gateway.wire.codes import Code, Status
 from gateway.wire.commands import Append, AppendMessage, Catenation, Command, Literal, Replace
 from gateway.wire.limits import Limits
+from gateway.wire.line_buffer import TAIL_OCTETS, LineBuffer, LineTooLong
 from gateway.wire.parser import append, grammar
 from gateway.wire.parser.cursor import AnyLiteral, Cursor, InlineLiteral, MessageLiteral, SyntaxFault
 
@@ -31,10 +32,6 @@ __all__ = [
 
 _ANNOUNCEMENT = re.compile(rb"(~?)\{([0-9]+)(\+?)\}$")
 _BEFORE_MAILBOX = re.compile(rb" *[^ ]+ +(?:APPEND|(?:UID +)?REPLACE +[0-9*]+) +", re.IGNORECASE)
-# An announcement fits in this many octets at the end of a line: `~{`, 20 digits, `+}`, CR.
-_TAIL_OCTETS = 32
-_HEAD_OCTETS = 256
-_COMPACT_OCTETS = 1 << 16
 _DRAIN_FACTOR = 10
 _MESSAGES_FACTOR = 10
 """The messages of one command may have so many times the octets of the largest message."""
@@ -97,14 +94,6 @@ class FatalError:
     code: Code | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class LineTooLong:
-    """A line above the limit was skipped up to and including its end. `head` and `tail` are what was kept of it."""
-
-    head: bytes = b""
-    tail: bytes = b""
-
-
 Event = ReadCommand | BadCommand | ContinuationNeeded | FatalError
 
 
@@ -161,16 +150,13 @@ class CommandReader:
     """
 
     __slots__ = (
-        "_buffer",
         "_command",
-        "_head",
+        "_input",
         "_is_dead",
         "_limits",
         "_literal",
         "_make_spool",
-        "_offset",
         "_remaining",
-        "_scanned",
         "utf8",
     )
 
@@ -179,11 +165,8 @@ class CommandReader:
         self.utf8 = False
         self._limits = limits
         self._make_spool = spool
-        self._buffer = bytearray()
-        self._offset = 0
-        self._scanned = 0
+        self._input = LineBuffer()
         self._is_dead = False
-        self._head: bytes | None = None  # of a line that is being skipped
         self._command = _Command()
         self._literal: tuple[int, bool] | None = None  # size, is binary; of the literal being read
         self._remaining = 0
@@ -204,7 +187,7 @@ class CommandReader:
     @property
     def buffered_octets(self) -> int:
         """How many octets were fed and not read yet."""
-        return len(self._buffer) - self._offset
+        return len(self._input)
 
     @property
     def is_receiving_message(self) -> bool:
@@ -214,13 +197,11 @@ class CommandReader:
     def feed(self, data: bytes) -> None:
         """Add octets from the network."""
         if not self._is_dead:
-            self._buffer += data
+            self._input.feed(data)
 
     def take_input(self) -> bytes:
         """Return every octet that was fed and not read yet, and forget it. To be called only between commands."""
-        data = bytes(self._buffer[self._offset :])
-        self._advance(len(self._buffer))
-        return data
+        return self._input.take(len(self._input))
 
     def discard_input(self) -> None:
         """Forget every octet and any half-read command.
@@ -228,9 +209,8 @@ class CommandReader:
         At STARTTLS, where what came before the handshake must not count (RFC 9051 section 6.2.1), and when the client
         is gone.
         """
-        self._buffer.clear()
-        self._offset = self._scanned = self._remaining = 0
-        self._head = None
+        self._input.clear()
+        self._remaining = 0
         self._literal = None
         self._command.abort()
         self._command = _Command()
@@ -240,7 +220,7 @@ class CommandReader:
 
         To be called only between commands.
         """
-        return self._take_line(self._limits.line_octets)
+        return self._input.take_line(self._limits.line_octets)
 
     def next_command(self) -> Event | None:
         """Return what comes next; None: needs more octets. Never raises, whatever was fed."""
@@ -250,7 +230,7 @@ class CommandReader:
                     return None
                 continue
             command = self._command
-            line = self._take_line(max(self._limits.line_octets - command.line_octets, 0))
+            line = self._input.take_line(max(self._limits.line_octets - command.line_octets, 0))
             if line is None:
                 return None
             if line == b"" and not command.texts and command.refusal is None:
@@ -263,47 +243,6 @@ class CommandReader:
 
     # -- lines --------------------------------------------------------------------------------------------------------
 
-    def _take_line(self, limit: int) -> bytes | LineTooLong | None:
-        """Return the next line without its end. Laxer than RFC 9051 section 9: a bare LF ends it too."""
-        buffer = self._buffer
-        start = self._offset
-        end = buffer.find(b"\n", max(self._scanned, start))
-        if end < 0:
-            self._scanned = len(buffer)
-            if self._head is not None or len(buffer) - start > limit + 1:
-                self._skip(limit)
-            return None
-        stop = end - 1 if end > start and buffer[end - 1] == 0x0D else end
-        line = bytes(buffer[start:stop])
-        self._advance(end + 1)
-        if self._head is not None:
-            head, self._head = self._head, None
-            return LineTooLong(head, line[-_TAIL_OCTETS:])
-        if len(line) > limit:
-            return LineTooLong(line[: min(limit, _HEAD_OCTETS)], line[-_TAIL_OCTETS:])
-        return line
-
-    def _skip(self, limit: int) -> None:
-        """Drop the line read so far, but for its head, for the tag, and its tail, which may announce a literal."""
-        if self._head is None:
-            self._head = bytes(self._buffer[self._offset : self._offset + min(limit, _HEAD_OCTETS)])
-        if len(self._buffer) - self._offset > _TAIL_OCTETS:
-            del self._buffer[:-_TAIL_OCTETS]
-            self._offset = 0
-            self._scanned = len(self._buffer)
-
-    def _advance(self, offset: int) -> None:
-        if offset >= len(self._buffer):
-            self._buffer.clear()
-            self._offset = 0
-        elif offset > _COMPACT_OCTETS and offset * 2 > len(self._buffer):
-            # Only when more than half is behind us, so that each octet is moved a bounded number of times.
-            del self._buffer[:offset]
-            self._offset = 0
-        else:
-            self._offset = offset
-        self._scanned = self._offset
-
     def _end_of_line(self, command: _Command, line: bytes | LineTooLong) -> Event | None:
         if isinstance(line, LineTooLong):
             if command.refusal is None:
@@ -313,7 +252,7 @@ class CommandReader:
                 command.refuse(BadCommand(tag, "Command line too long", Code.LIMIT))
             line = line.tail
         command.line_octets += len(line)
-        announcement = _ANNOUNCEMENT.search(line, max(len(line) - _TAIL_OCTETS, 0)) if line.endswith(b"}") else None
+        announcement = _ANNOUNCEMENT.search(line, max(len(line) - TAIL_OCTETS, 0)) if line.endswith(b"}") else None
         if announcement is not None:
             return self._announced(command, line[: announcement.start()], announcement)
         self._command = _Command()
@@ -419,12 +358,12 @@ class CommandReader:
         """Move what there is of the literal to where it goes; tell whether that was all."""
         assert self._literal is not None
         command = self._command
-        taken = min(self._remaining, self.buffered_octets)
+        taken = min(self._remaining, len(self._input))
         if taken:
             if command.refusal is None:
-                with memoryview(self._buffer) as view:
-                    self._keep(command, bytes(view[self._offset : self._offset + taken]))
-            self._advance(self._offset + taken)
+                self._keep(command, self._input.take(taken))
+            else:
+                self._input.drop(taken)
             self._remaining -= taken
         if self._remaining:
             return False
