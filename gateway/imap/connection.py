@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import logging
-import socket
 import ssl
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, cast
 
 from gateway.imap.deflate import DeflateError, DeflateLayer
+from gateway.imap.login_time import LoginTime
+from gateway.imap.peer import is_own_machine, peer_address, tune
 from gateway.imap.settings import ImapSettings
 from gateway.imap.spool import AppendSpool
 from gateway.tls import certificate_names
@@ -84,8 +84,7 @@ class Connection(asyncio.Protocol):
         self._is_input_ended = False
         self._is_draining = False
         self._close_timer: asyncio.TimerHandle | None = None
-        self._login_timer: asyncio.TimerHandle | None = None
-        self._is_login_overdue = False
+        self._login_time = LoginTime(loop, settings.login_grace_s, self._end_login_time)
         self._is_rung = False
         self._layer: DeflateLayer | None = None
         self._waiter: asyncio.Future[bool] | None = None
@@ -114,7 +113,7 @@ class Connection(asyncio.Protocol):
         self._transport = transport
         if not self._is_address_given:
             self.address = peer_address(transport.get_extra_info("peername"))
-        _tune(transport)
+        tune(transport)
         transport.set_write_buffer_limits(high=self._settings.output_high_water)
         if not self._admit(self):
             self._is_lost = True
@@ -185,10 +184,7 @@ class Connection(asyncio.Protocol):
     @property
     def is_loopback(self) -> bool:
         """Both ends are on this machine, so nobody can listen in."""
-        try:
-            return ipaddress.ip_address(self.address.partition("%")[0]).is_loopback
-        except ValueError:
-            return False
+        return is_own_machine(self.address)
 
     @property
     def client_names(self) -> tuple[str, ...]:
@@ -203,14 +199,11 @@ class Connection(asyncio.Protocol):
 
     def begin_login_time(self) -> None:
         """Give the client `login_grace_s` seconds to log in, whatever it sends and takes meanwhile."""
-        self.lift_login_time()
-        self._login_timer = self._loop.call_later(self._settings.login_grace_s, self._end_login_time)
+        self._login_time.begin()
 
     def lift_login_time(self) -> None:
         """Let the session last: its client has logged in."""
-        if self._login_timer is not None:
-            self._login_timer.cancel()
-        self._is_login_overdue = False
+        self._login_time.lift()
 
     def ring(self) -> None:
         """Wake the session if it waits, or make its next wait return at once. Never blocks."""
@@ -288,7 +281,7 @@ class Connection(asyncio.Protocol):
             ConnectionLost: it is gone, took nothing for `send_timeout_s` seconds, or not enough in its time to log in.
         """
         while not self._is_writable and not self._is_lost:
-            if self._is_login_overdue:
+            if self._login_time.is_over:
                 log.info("dropped %s: it took no output and has not logged in", self.address)
                 self.abort()
                 self._is_lost = True
@@ -435,12 +428,11 @@ class Connection(asyncio.Protocol):
         return was_rung
 
     def _end_login_time(self) -> None:
-        self._is_login_overdue = True
         self._wake_writer()
         self.ring()
 
     def _check_login_time(self) -> None:
-        if self._is_login_overdue:
+        if self._login_time.is_over:
             raise InputTimeout
 
     def _wake_writer(self) -> None:
@@ -474,23 +466,3 @@ class Connection(asyncio.Protocol):
 def _resolve(future: asyncio.Future[bool], result: bool) -> None:
     if not future.done():
         future.set_result(result)
-
-
-def peer_address(peer: object) -> str:
-    """Return the address in the name of a socket's peer; `local` where there is none, or it has gone already."""
-    if isinstance(peer, tuple) and peer:
-        # An IPv4 client on a socket for both families.
-        return str(peer[0]).removeprefix("::ffff:")
-    return "local"
-
-
-def _tune(transport: asyncio.Transport) -> None:
-    """Keep-alive, so that a vanished client is noticed; no delay, so that short answers leave at once."""
-    sock: socket.socket | None = transport.get_extra_info("socket")
-    if sock is None or sock.family not in (socket.AF_INET, socket.AF_INET6):
-        return
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    if hasattr(socket, "TCP_KEEPIDLE"):
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 300)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 60)

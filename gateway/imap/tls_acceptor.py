@@ -13,7 +13,7 @@ import socket
 import ssl
 from collections.abc import Callable
 
-from gateway.imap.connection import peer_address
+from gateway.imap.peer import peer_address
 
 log = logging.getLogger(__name__)
 
