@@ -157,11 +157,13 @@ def running_dovecot(
     storage: str = "sdbox:~/mail",
     fsync: str = "never",
     mechanisms: str = "plain login",
+    extras: str = "",
 ) -> Iterator[Dovecot]:
     """Start a server of its own and stop it at the end; skip the test if Dovecot is not installed.
 
     `storage` is its `mail_location`, `fsync` its `mail_fsync`; the home of a user is the folder `mail/NAME` beside the
     log. `mechanisms` are those of SASL; for `xoauth2` the password is what is taken for a token.
+    `extras` is put behind the configuration.
     """
     program = shutil.which("dovecot", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
     if program is None:
@@ -170,7 +172,7 @@ def running_dovecot(
     root = Path(tempfile.mkdtemp(prefix="dc-", dir="/tmp"))
     try:
         for attempt in range(_ATTEMPTS):
-            process, server = _start(program, root, separator, prefix, storage, fsync, mechanisms)
+            process, server = _start(program, root, separator, prefix, storage, fsync, mechanisms, extras)
             if _wait_for_greeting(process, server):
                 break
             _stop(process)
@@ -186,7 +188,7 @@ def running_dovecot(
 
 
 def _start(
-    program: str, root: Path, separator: str, prefix: str, storage: str, fsync: str, mechanisms: str
+    program: str, root: Path, separator: str, prefix: str, storage: str, fsync: str, mechanisms: str, extras: str
 ) -> tuple[subprocess.Popen[bytes], Dovecot]:
     port, tls_port = free_port(), free_port()
     server = Dovecot("127.0.0.1", port, tls_port, root / "ca.pem", root / "dovecot.log")
@@ -214,6 +216,7 @@ def _start(
             port=port,
             tls_port=tls_port,
         )
+        + extras
     )
     process = subprocess.Popen([program, "-c", str(config), "-F"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     return process, server
