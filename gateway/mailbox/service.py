@@ -268,9 +268,10 @@ class MailService:
         """Close those that nobody looks at and that were used longest ago; somebody is about to look at the last."""
         if len(self._open) <= KEPT_OPEN:
             return
-        *older, _ = self._open.items()
+        *older, (_, last) = self._open.items()
         idle = [key for key, mailbox in older if not mailbox.has_watchers]
-        for key in idle[: max(0, len(idle) - KEPT_OPEN)]:
+        kept = KEPT_OPEN if last.has_watchers else KEPT_OPEN - 1
+        for key in idle[: max(0, len(idle) - kept)]:
             closing = asyncio.get_running_loop().create_task(self._open.pop(key).close())
             self._closing.add(closing)
             closing.add_done_callback(self._closing.discard)
