@@ -41,6 +41,9 @@ CAPABILITIES = (
 
 REPORTED = frozenset({SearchReturn.MIN, SearchReturn.MAX, SearchReturn.ALL, SearchReturn.COUNT, SearchReturn.PARTIAL})
 
+ANSWERED = REPORTED | {SearchReturn.UPDATE}
+"""The options that ESEARCH answers; UPDATE alone without any data, as at Dovecot 2.3. SAVE alone is not answered."""
+
 
 async def search(session: Session, command: commands.Search) -> Completion:
     """Search the selected mailbox, among the messages this client knows of."""
@@ -71,7 +74,7 @@ async def search(session: Session, command: commands.Search) -> Completion:
     if returns is None:
         modseq = view.max_modseq(found) if needs_modseq and found else None
         session.write(write.search(found, modseq) if command.is_uid else search_marked(outcome.marks.octets, modseq))
-    elif returns & REPORTED:
+    elif returns & ANSWERED:
         numbers = found if command.is_uid else outcome.sequence_numbers()
         modseq = modseq_of(view, found, returns, needs_modseq, command.partial)
         session.write(_extended(session, command, returns, numbers, modseq))

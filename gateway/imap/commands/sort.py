@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from gateway.errors import MailError
 from gateway.imap.capability import Capability
-from gateway.imap.commands.search import REPORTED, asks_modseq, modseq_of, to_save
+from gateway.imap.commands.search import ANSWERED, asks_modseq, modseq_of, to_save
 from gateway.imap.completion import Completion, ok
 from gateway.imap.session import Session
 from gateway.imap.updates import wish
@@ -90,7 +90,7 @@ async def sort(session: Session, command: Sort) -> Completion:
         modseq = view.max_modseq(uids) if needs_modseq and uids else None
         session.write(write_sort.sort(numbers, modseq))
         return ok("Sort completed")
-    if returns & REPORTED:
+    if returns & ANSWERED:
         modseq = modseq_of(view, uids, returns, needs_modseq, command.partial)
         session.write(_extended(session.tag, command, returns, numbers, modseq))
     if saves:

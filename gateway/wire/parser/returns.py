@@ -33,8 +33,10 @@ def read_returns(cursor: Cursor) -> Returns:
     cursor.space()
     read = cursor.in_parentheses(lambda: _read_return(cursor), is_empty_allowed=True)
     cursor.space()
-    # RFC 4731 section 3.1: no option is the same as ALL.
-    options = frozenset(option for option, _, _ in read) or frozenset({SearchReturn.ALL})
+    options = frozenset(option for option, _, _ in read)
+    if options <= {SearchReturn.CONTEXT}:
+        # RFC 4731 section 3.1: no option is the same as ALL. CONTEXT is a hint and asks for nothing.
+        options |= {SearchReturn.ALL}
     ranges = [partial for _, partial, _ in read if partial is not None]
     if len(ranges) > 1 or (ranges and SearchReturn.ALL in options):
         # RFC 5267 section 4.4, RFC 9394 section 3.1.

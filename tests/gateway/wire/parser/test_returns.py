@@ -43,6 +43,9 @@ def returns_of(line: bytes) -> Asked:
             None,
         ),
         (b"SEARCH RETURN (UPDATE) ALL", {SearchReturn.UPDATE}, None),
+        # A hint, which asks for nothing.
+        (b"SEARCH RETURN (CONTEXT) ALL", {SearchReturn.CONTEXT, SearchReturn.ALL}, None),
+        (b"SEARCH RETURN (CONTEXT SAVE) ALL", {SearchReturn.CONTEXT, SearchReturn.SAVE}, None),
         (b"search return (update count) flagged unanswered", {SearchReturn.UPDATE, SearchReturn.COUNT}, None),
         (
             b"SORT RETURN (UPDATE PARTIAL 500:400) (DATE) UTF-8 ALL",
