@@ -158,12 +158,12 @@ class View:
         """Return the UIDs that a set names, ascending. UIDs that do not exist are passed over (section 6.4.9).
 
         Raises:
-            BadSequence: a sequence number is above the number of messages.
+            BadSequence: a sequence number is above the number of messages, as `*` is where there are none.
         """
         if is_uid:
             return [self.uids[position] for position in numbers.select(self.uids)]
         total = len(self.uids)
-        if any(number > total for pair in numbers.ranges for number in pair):
+        if not total or any(number > total for pair in numbers.ranges for number in pair):
             raise BadSequence
         return [uid for low, high in numbers.resolve(total) for uid in self.uids[low - 1 : high].tolist()]
 
@@ -368,7 +368,9 @@ class View:
             starts = [low for low, _ in within]
             kept = (uid for uid in gone if (at := bisect_right(starts, uid)) and uid <= within[at - 1][1])
             return SequenceSet.from_numbers(uid for uid in kept if self.sequence_number(uid) is None)
-        return SequenceSet(tuple(gaps(within, self.uids)))
+        # What was never given out has not vanished: it may yet come.
+        given_out = [(low, min(high, top)) for low, high in within if low <= top]
+        return SequenceSet(tuple(gaps(given_out, self.uids)))
 
     # -- writing ------------------------------------------------------------------------------------------------------
 

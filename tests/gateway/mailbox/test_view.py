@@ -137,6 +137,17 @@ async def test_vanished_uids_are_known_exactly_or_all_that_are_missing(stack: St
     assert (await view.vanished_since(0, None)).to_bytes() == b"2,5"
 
 
+async def test_a_uid_that_was_never_given_out_has_not_vanished(stack: Stack) -> None:
+    view = await opened(stack)
+    await view.store([2], StoreAction.ADD, ["\\Deleted"])
+    await view.expunge()
+    view.catch_up(allow_expunge=True)
+    top = view.uidnext - 1
+    known = SequenceSet.parse(b"1:%d,4294967290:4294967295" % (top + 100))
+    assert (await view.vanished_since(0, known)).to_bytes() == b"2"
+    assert (await view.vanished_since(0, SequenceSet.parse(b"%d:4294967295" % (top + 1)))).to_bytes() == b""
+
+
 async def test_the_first_session_alone_sees_recent(stack: Stack) -> None:
     view = await opened(stack, 2)
     assert view.recent == 2
