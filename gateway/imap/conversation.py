@@ -124,7 +124,9 @@ class Conversation:
         session = self._session
         if session.state not in rule.states:
             return bad(f"{read.name} is not possible when {session.state.value}")
-        if session.disabled and (name := session.services.offer.missing(read.command, session.situation)) is not None:
+        # What is added may take the place of another.
+        has_switches = session.disabled or session.settings.switches.added
+        if has_switches and (name := session.services.offer.missing(read.command, session.situation)) is not None:
             return bad(f"{read.name} needs {name}, which is not offered")
         if session.uid_only and rule.has_sequence_numbers(read.command):
             return bad("Sequence numbers are not possible after ENABLE UIDONLY", Code.UIDREQUIRED.value)

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from gateway.imap.settings import ImapSettings
+from gateway.imap.switches import Switches
 from gateway.mailbox import metadata
 from tests.scenarios.outside import OutsideMemory
 from tests.scenarios.serving import serving
@@ -37,4 +39,22 @@ async def test_octets_come_back_as_they_were_given(tmp_path: Path) -> None:
         await client.ask(b"a SETMETADATA INBOX (/private/a ~{3+}\r\nx\0y)")
         told = b"\r\n".join(await client.ask(b"b GETMETADATA INBOX /private/a"))
         assert b"(/private/a ~{3}\r\nx\0y)" in told
+        await client.close()
+
+
+async def test_metadata_server_is_of_the_server_only(tmp_path: Path) -> None:
+    settings = ImapSettings(switches=Switches(added=frozenset({"METADATA-SERVER"})))
+    async with serving(tmp_path, OutsideMemory(), settings) as served:
+        client = await served.log_in()
+        told = (await client.ask(b"a CAPABILITY"))[0].split()
+        assert b"METADATA-SERVER" in told
+        assert not {b"METADATA", b"LIST-METADATA"} & set(told)
+        assert (await client.ask(b'b SETMETADATA "" (/private/a "1")'))[-1].startswith(b"b OK ")
+        assert (await client.ask(b'c GETMETADATA "" /private/a'))[0] == b'* METADATA "" (/private/a "1")'
+        for command in (
+            b"GETMETADATA INBOX /private/a",
+            b'SETMETADATA INBOX (/private/a "1")',
+            b'LIST "" "*" RETURN (METADATA (/private/a))',
+        ):
+            assert (await client.ask(b"d " + command))[-1].startswith(b"d BAD ")
         await client.close()

@@ -165,3 +165,21 @@ async def test_nothing_is_read_twice_from_the_backend(client: LineClient, outsid
     for command in (b"SORT (FROM TO DATE) UTF-8 ALL", b"THREAD REFERENCES UTF-8 ALL", b"SORT (SUBJECT) UTF-8 SEEN"):
         await client.ask(b"d " + command)
     assert calls[Operation.FETCH] + calls[Operation.OUTLINES] == before
+
+
+async def test_texts_are_compared_by_casemap_and_not_octet_by_octet(served: Served) -> None:
+    """I18NLEVEL=1 (RFC 5255 section 4.5): i;unicode-casemap (RFC 5051) for SEARCH, SORT and THREAD alike."""
+    client = await served.log_in()
+    assert b"I18NLEVEL=1" in (await client.ask(b"a CAPABILITY"))[0].split()
+    await client.ask(b"b CREATE Letters")
+    for number, subject in enumerate(("ÉTÉ", "Zoo", "été", "Äpfel", "=?iso-8859-1?q?=C9t=E9?="), start=1):
+        text = f"Subject: {subject}\r\nDate: {number} Feb 2020 10:00:00 +0000\r\n\r\n{subject}\r\n".encode()
+        assert (await client.ask(b"c APPEND Letters {%d+}\r\n%b" % (len(text), text)))[-1].startswith(b"c OK ")
+    await client.ask(b"d SELECT Letters")
+    assert (await client.ask(b"e SEARCH CHARSET UTF-8 SUBJECT {5+}\r\n" + "éTé".encode()))[0] == b"* SEARCH 1 3 5"
+    assert (await client.ask(b"f SEARCH CHARSET UTF-8 BODY {6+}\r\n" + "äPFEL".encode()))[0] == b"* SEARCH 4"
+    # The three that are the same but for their case are in the order of the mailbox.
+    order = (await client.ask(b"g SORT (SUBJECT) UTF-8 ALL"))[0].split()[2:]
+    assert [number for number in order if number in {b"1", b"3", b"5"}] == [b"1", b"3", b"5"]
+    assert order.index(b"3") - order.index(b"1") == order.index(b"5") - order.index(b"3") == 1
+    assert b"(1 (3)(5))" in (await client.ask(b"h THREAD ORDEREDSUBJECT UTF-8 ALL"))[0]
