@@ -48,6 +48,7 @@ bench: $(VENV)/.dev servers
 
 docs: $(VENV)/.dev
 	$(BIN)/python tools/capability_table.py docs/extensions.md
+	$(BIN)/python tools/comparison.py docs/extensions.md
 
 soak: $(VENV)/.dev servers
 	$(BIN)/python -m bench.soak --minutes $(or $(MINUTES),60)

@@ -16,7 +16,10 @@ from connectors.api.spec import ConnectorSpec
 from gateway.app.backends import available
 from gateway.cli.main import build
 from gateway.config import Config, load, section_models
+from gateway.imap.capabilities import OFFER
+from tests.extension_tests import EXTENSION_TESTS
 from tools.capability_table import with_table
+from tools.comparison import OURS, cells, count, with_comparison
 
 ROOT = Path(__file__).resolve().parents[1]
 CONFIGURATION = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
@@ -100,6 +103,33 @@ def test_every_form_of_credentials_is_documented(spec: ConnectorSpec) -> None:
 def test_the_table_of_capabilities_is_what_the_code_declares() -> None:
     assert with_table(EXTENSIONS) == EXTENSIONS, "run `make docs`"
     assert len(re.findall(r"^\| `([^`]+)` \|", EXTENSIONS, flags=re.MULTILINE)) > 25
+
+
+def test_the_comparison_is_what_the_code_declares() -> None:
+    assert with_comparison(EXTENSIONS) == EXTENSIONS, "run `make docs`"
+
+
+@pytest.mark.parametrize("letters", ["y", "yc"])
+def test_nobody_offers_more(letters: str) -> None:
+    rows = cells()
+    counts = {column: count(rows.values(), column, letters) for column in next(iter(rows.values()))}
+    assert max(counts, key=counts.__getitem__) == OURS, counts
+
+
+def test_nothing_is_offered_without_a_test() -> None:
+    assert {capability.name for capability in OFFER} == set(EXTENSION_TESTS)
+    assert {name for name, row in cells().items() if row[OURS] != "-"} <= set(EXTENSION_TESTS)
+
+
+@pytest.mark.parametrize("name", EXTENSION_TESTS)
+def test_the_tests_of_a_capability_are_about_it(name: str) -> None:
+    tested = EXTENSION_TESTS[name]
+    assert tested.files
+    for file in tested.files:
+        text = (ROOT / "tests" / file).read_text(encoding="utf-8")
+        is_transcript = file.endswith(".txt") and "\nC1" in text
+        assert is_transcript or re.search(r"^ *(async )?def test_", text, re.MULTILINE), file
+        assert re.search(tested.says, text), file
 
 
 def test_the_example_loads_as_it_is() -> None:
