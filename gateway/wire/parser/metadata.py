@@ -13,7 +13,8 @@ _Options = dict[bytes, int | None]
 def read_get_metadata(cursor: Cursor) -> metadata.GetMetadata:
     """Read `[SP options] SP mailbox SP entries`.
 
-    Laxer than RFC 5464 section 5: the options may stand behind the mailbox, as in its examples.
+    Laxer than RFC 5464 section 5: the options may stand behind the mailbox, and several entries without parentheses, as
+    in its examples.
     """
     cursor.space()
     options: _Options = {}
@@ -32,6 +33,9 @@ def read_get_metadata(cursor: Cursor) -> metadata.GetMetadata:
             entries = found
     if entries is None:
         entries = read_entries(cursor)
+        while cursor.peek() == b" ":
+            cursor.space()
+            entries = tuple(dict.fromkeys((*entries, *read_entries(cursor))))
     return metadata.GetMetadata(mailbox, entries, options.get(b"DEPTH", 0), options.get(b"MAXSIZE"))
 
 

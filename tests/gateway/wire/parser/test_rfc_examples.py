@@ -1,0 +1,61 @@
+"""Every command that the RFCs show is understood, however it comes in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from gateway.wire.codes import Status
+from gateway.wire.commands import Command
+from gateway.wire.reader import BadCommand
+from tests.gateway.wire.reading import parse, refusal
+
+_FILE = Path(__file__).parents[3] / "vectors" / "wire" / "rfc_commands.txt"
+
+
+def examples() -> Iterator[object]:
+    rfc = ""
+    for line in _FILE.read_text(encoding="utf-8").splitlines():
+        if line.startswith("# RFC "):
+            rfc = line[6:]
+        elif line and not line.startswith("#"):
+            yield pytest.param(line, id=f"{rfc}: {line}")
+
+
+EXAMPLES = list(examples())
+
+
+def test_there_are_many() -> None:
+    assert len(EXAMPLES) > 250
+
+
+@pytest.mark.parametrize("line", EXAMPLES)
+def test_an_example_of_an_rfc_is_understood(line: str) -> None:
+    command: Command = parse(line.encode())
+    # Names are the same in any case.
+    name, _, rest = line.partition(" ")
+    assert parse(f"{name.swapcase()} {rest}".rstrip().encode()) == command
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "XPIG-LATIN",  # RFC 9051 section 7.1.3
+        "SETACL INBOX/Drafts John lrQswicda",  # RFC 4314 section 3.1
+        "SETACL INBOX/Drafts John lrqswicda",
+        # RFC 5465 section 5.2 wants MessageNew and MessageExpunge together; these of its examples have only one.
+        "NOTIFY SET (mailboxes misc (MessageNew))",
+        # RFC 7377 section 2 shows it, and its section 6 has no such command.
+        'UID ESEARCH FROM "frobozz" 1:100',
+        # RELEVANCY (RFC 6203 section 4) needs scores.
+        'SEARCH RETURN (RELEVANCY ALL) FUZZY TEXT "Helo"',
+        'SORT (RELEVANCY) UTF-8 FUZZY SUBJECT "Helo"',
+        # RFC 5267 section 4.3 leaves out what the grammar of SORT wants.
+        "SORT RETURN (UPDATE) FLAGGED",
+    ],
+)
+def test_what_they_refuse_or_get_wrong_is_bad(line: str) -> None:
+    refused: BadCommand = refusal(line.encode())
+    assert refused.status is Status.BAD
