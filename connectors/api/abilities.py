@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from connectors.api.types import MailboxInfo, MailboxRef, MessageContent, MessageRef, MessageState, PushEvent, Role
 
@@ -106,6 +107,31 @@ class BatchFetch(ABC):
 
         Meant for small messages: a content is valid until the next one is asked for, and is read at once by the
         caller, who may close the generator early. At most `Capabilities.outline_limit` refs.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class NewMessage:
+    """A message to be stored; see `Connector.append`."""
+
+    content: MessageContent
+    flags: frozenset[str]
+    internal_date: datetime | None
+
+
+class BatchAppend(ABC):
+    """Several messages can be stored in one request."""
+
+    @abstractmethod
+    async def append_many(self, mailbox: MailboxRef, messages: Sequence[NewMessage]) -> Sequence[MessageState]:
+        """Store the messages in this order, all of them or none; return the state of each.
+
+        At most `Capabilities.batch_limit` messages, at least one.
+
+        Raises:
+            OutcomeUnknown: all may be stored, some of them, or none.
+            Unsupported: these can only be appended one by one; nothing is stored.
+            ConnectorError: see `Connector.append`; nothing is stored.
         """
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
+from itertools import chain
 
+from connectors.api.abilities import NewMessage
 from connectors.api.binary import has_zeros
-from connectors.api.errors import BinaryContent, ConnectorError, OutcomeUnknown, Rejected, TooLarge
+from connectors.api.errors import BinaryContent, ConnectorError, OutcomeUnknown, Rejected, TooLarge, Unsupported
 from connectors.api.types import MailboxRef, MessageContent, MessageState
 from connectors.imap import names
 from connectors.imap.client import Connection
@@ -17,8 +19,8 @@ from connectors.imap.sync import search_uids, status
 from gateway.wire import dates
 from gateway.wire import flags as wire_flags
 from gateway.wire.codes import Code
-from gateway.wire.command_writer import Message, Text
-from gateway.wire.responses import AppendUid
+from gateway.wire.command_writer import Argument, Message, Text
+from gateway.wire.responses import AppendUid, expand
 
 _HEADER_OCTETS = 65536
 _MESSAGE_ID = re.compile(rb"^message-id:[ \t]*(?:\r\n[ \t]+)?(<[^\r\n]*>)", re.IGNORECASE | re.MULTILINE)
@@ -39,12 +41,8 @@ async def append(
         OutcomeUnknown: the connection was lost after the whole message was sent, or the stored message is not found.
         NotFound, TooLarge, OverQuota, Denied, BinaryContent, Rejected: not stored.
     """
-    if await has_zeros(content):
-        # No literal may hold them (RFC 9051 section 9), and Dovecot's BODY[] has 0x80 for each. In a literal8 servers
-        # may encode the part anew (RFC 3516 section 4.4). Either way it would not be the message that was given.
-        raise BinaryContent("a message with octets that are 0, which IMAP does not carry unchanged")
-    # A date is always given, so that what is reported needs no second look. IMAP has no fractions of a second.
-    date = (internal_date or datetime.now(UTC)).replace(microsecond=0)
+    await _check_octets(content)
+    date = _date(internal_date)
     noting = _NotingContent(content)
     async with session.pool.connection(None) as connection:
         _check_size(connection, content.size)
@@ -54,14 +52,13 @@ async def append(
             reply = await connection.run(
                 b"APPEND",
                 Text(names.ref_to_wire(mailbox)),
-                wire_flags.format_flags(sorted(flags)),
-                dates.format_internal_date(date),
-                Message(content.size),
-                content=noting,
+                *_described(flags, date, content.size),
+                contents=[noting],
                 is_write=True,
             )
         except Rejected as exc:
-            await check_exists(connection, mailbox, exc)
+            if connection.is_usable:
+                await check_exists(connection, mailbox, exc)
             raise
     code = reply.find_code(Code.APPENDUID)
     uid = None
@@ -70,6 +67,61 @@ async def append(
     if uid is None:
         uid = await _find(session, mailbox, before.uidnext if before is not None else None, noting)
     return MessageState(ref=ref_of(uid), flags=flags, uid=uid, internal_date=date, size=content.size)
+
+
+async def append_many(session: Session, mailbox: MailboxRef, messages: Sequence[NewMessage]) -> list[MessageState]:
+    """Store the messages by one APPEND, all or none (RFC 3502).
+
+    Raises:
+        Unsupported: the server does not take several messages at once, or would not tell their UIDs.
+        OutcomeUnknown, NotFound, TooLarge, OverQuota, Denied, BinaryContent, Rejected: see `append`.
+    """
+    if not {"MULTIAPPEND", "UIDPLUS"} <= session.capabilities:
+        raise Unsupported("the server takes messages one by one")
+    for message in messages:
+        await _check_octets(message.content)
+    dated = [(message, _date(message.internal_date)) for message in messages]
+    described = (_described(message.flags, date, message.content.size) for message, date in dated)
+    async with session.pool.connection(None) as connection:
+        for message in messages:
+            _check_size(connection, message.content.size)
+        try:
+            reply = await connection.run(
+                b"APPEND",
+                Text(names.ref_to_wire(mailbox)),
+                *chain.from_iterable(described),
+                contents=[message.content for message in messages],
+                is_write=True,
+            )
+        except Rejected as exc:
+            if connection.is_usable:
+                await check_exists(connection, mailbox, exc)
+            raise
+    code = reply.find_code(Code.APPENDUID)
+    told = code.argument if code is not None else None
+    uids = expand(told.uids, len(messages)) if isinstance(told, AppendUid) else None
+    if uids is None or len(uids) != len(messages):
+        raise OutcomeUnknown(f"{len(messages)} messages were stored, and their UIDs not told")
+    return [
+        MessageState(ref_of(uid), flags=message.flags, uid=uid, internal_date=date, size=message.content.size)
+        for uid, (message, date) in zip(uids, dated, strict=True)
+    ]
+
+
+def _described(flags: frozenset[str], date: datetime, size: int) -> tuple[Argument, ...]:
+    return wire_flags.format_flags(sorted(flags)), dates.format_internal_date(date), Message(size)
+
+
+def _date(asked: datetime | None) -> datetime:
+    """Return the date to store: always one, so that what is reported needs no second look; in whole seconds."""
+    return (asked or datetime.now(UTC)).replace(microsecond=0)
+
+
+async def _check_octets(content: MessageContent) -> None:
+    if await has_zeros(content):
+        # No literal may hold them (RFC 9051 section 9), and Dovecot's BODY[] has 0x80 for each. In a literal8 servers
+        # may encode the part anew (RFC 3516 section 4.4). Either way it would not be the message that was given.
+        raise BinaryContent("a message with octets that are 0, which IMAP does not carry unchanged")
 
 
 def append_limit(capabilities: frozenset[str]) -> int | None:

@@ -110,21 +110,22 @@ class Connection:
         self,
         name: bytes,
         *arguments: Argument,
-        content: MessageContent | None = None,
+        contents: Sequence[MessageContent] = (),
         on_literal: Callable[[LiteralStart], LiteralSink] | None = None,
         is_write: bool = False,
     ) -> Reply:
         """Send a command and return the reply to it, which is OK.
 
-        `content` is sent where an argument is a `Message`. `on_literal` is asked where to put each large literal;
-        without it they are held in memory. `is_write` says that a reply that does not come leaves the outcome unknown.
+        `contents` are sent, in order, where an argument is a `Message`. `on_literal` is asked where to put each large
+        literal; without it they are held in memory. `is_write` says that a reply that does not come leaves the outcome
+        unknown.
 
         Raises:
             ConnectionLost: nothing was done; or, with `is_write` false, it does not matter.
             OutcomeUnknown: the connection was lost after all had been sent.
             ConnectorError: the server answered NO or BAD.
         """
-        reply = await self.attempt(name, *arguments, content=content, on_literal=on_literal, is_write=is_write)
+        reply = await self.attempt(name, *arguments, contents=contents, on_literal=on_literal, is_write=is_write)
         if reply.status is not Status.OK:
             raise self.error(name, reply)
         return reply
@@ -133,14 +134,14 @@ class Connection:
         self,
         name: bytes,
         *arguments: Argument,
-        content: MessageContent | None = None,
+        contents: Sequence[MessageContent] = (),
         on_literal: Callable[[LiteralStart], LiteralSink] | None = None,
         is_write: bool = False,
     ) -> Reply:
         """Do as `run`, but return the reply whether it is OK, NO or BAD."""
         exchange, segments = self._begin(name, arguments, on_literal)
         try:
-            reply = await self._send(segments, exchange, content)
+            reply = await self._send(segments, exchange, contents)
             while reply is None:
                 reply = await self._advance(exchange)
             return reply
@@ -165,7 +166,7 @@ class Connection:
         exchange, segments = self._begin(b"UID FETCH", (uids, items), None)
         listed = Listed()
         try:
-            reply = await self._send(segments, exchange, None)
+            reply = await self._send(segments, exchange)
             while reply is None:
                 reply = await self._advance(exchange)
                 listed.others += [(len(listed.rows), response) for response in exchange.take()]
@@ -196,7 +197,7 @@ class Connection:
         exchange, segments = self._begin(name, arguments, on_literal)
         reply = None
         try:
-            reply = await self._send(segments, exchange, None)
+            reply = await self._send(segments, exchange)
             while reply is None:
                 reply = await self._advance(exchange)
                 for response in exchange.take():
@@ -366,9 +367,10 @@ class Connection:
         return Exchange(tag, on_literal), segments
 
     async def _send(
-        self, segments: Sequence[Segment], exchange: Exchange, content: MessageContent | None
+        self, segments: Sequence[Segment], exchange: Exchange, contents: Sequence[MessageContent] = ()
     ) -> Reply | None:
         """Send all segments; return a reply only if the server ended the command before all was sent."""
+        rest = iter(contents)
         for position, segment in enumerate(segments):
             self._transport.send(segment.data)
             exchange.is_sent = position == len(segments) - 1
@@ -378,12 +380,12 @@ class Connection:
                 if reply is not None:
                     return reply
             if segment.message_octets is not None:
-                await self._send_content(segment.message_octets, content)
+                await self._send_content(segment.message_octets, next(rest))
         return None
 
-    async def _send_content(self, size: int, content: MessageContent | None) -> None:
+    async def _send_content(self, size: int, content: MessageContent) -> None:
         sent = 0
-        if content is not None and size:
+        if size:
             async for chunk in content.chunks():
                 sent += len(chunk)
                 if sent > size:

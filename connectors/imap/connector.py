@@ -6,8 +6,10 @@ from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from datetime import datetime
 
 from connectors.api.abilities import (
+    BatchAppend,
     BatchFetch,
     MailboxAdmin,
+    NewMessage,
     Push,
     Quota,
     QuotaInfo,
@@ -50,7 +52,7 @@ def make_connector(settings: Mapping[str, SettingValue], credentials: Credential
     return ImapConnector(parse_settings(settings), credentials)
 
 
-class ImapConnector(Connector, MailboxAdmin, Subscriptions, Push, BatchFetch, TextSearch, Quota):
+class ImapConnector(Connector, MailboxAdmin, Subscriptions, Push, BatchFetch, BatchAppend, TextSearch, Quota):
     """An account at an IMAP server. Message refs are UIDs in decimal; UIDs and UIDVALIDITY are the server's own."""
 
     def __init__(self, settings: ImapSettings, credentials: CredentialSource) -> None:
@@ -124,6 +126,9 @@ class ImapConnector(Connector, MailboxAdmin, Subscriptions, Push, BatchFetch, Te
         internal_date: datetime | None,
     ) -> MessageState:
         return await append.append(self._session, mailbox, content, flags, internal_date)
+
+    async def append_many(self, mailbox: MailboxRef, messages: Sequence[NewMessage]) -> Sequence[MessageState]:
+        return await append.append_many(self._session, mailbox, messages)
 
     async def copy(self, source: MailboxRef, refs: Sequence[MessageRef], destination: MailboxRef) -> BatchResult:
         return await copying.copy(self._session, source, refs, destination)

@@ -8,11 +8,11 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Se
 from datetime import datetime
 from typing import ParamSpec, TypeVar
 
-from connectors.api.abilities import BatchFetch, MailboxAdmin, Push, Subscriptions
+from connectors.api.abilities import BatchAppend, BatchFetch, MailboxAdmin, NewMessage, Push, Subscriptions
 from connectors.api.capabilities import Capabilities, Scope
 from connectors.api.connector import Connector
 from connectors.api.credentials import CredentialSource
-from connectors.api.errors import NotFound, Rejected, Unavailable
+from connectors.api.errors import NotFound, Rejected, Unavailable, Unsupported
 from connectors.api.spec import SettingValue
 from connectors.api.types import (
     BatchResult,
@@ -45,6 +45,9 @@ BATCH_LIMIT = 5000
 
 OPEN_AT_ONCE = 64
 WRITE_OCTETS = 1 << 20
+TOGETHER_OCTETS = 8 << 20
+"""Messages with so many octets in sum are held in memory to be stored together."""
+
 POLL_INTERVAL_S = 5.0
 
 
@@ -55,7 +58,7 @@ def build(settings: Mapping[str, SettingValue], credentials: CredentialSource) -
     return MaildirConnector(tree, is_created=bool(settings["create"]))
 
 
-class MaildirConnector(Connector, MailboxAdmin, Subscriptions, Push, BatchFetch):
+class MaildirConnector(Connector, MailboxAdmin, Subscriptions, Push, BatchFetch, BatchAppend):
     """A Maildir, shared with whatever other programs use it."""
 
     def __init__(self, tree: Tree, *, is_created: bool = True, poll_interval_s: float = POLL_INTERVAL_S) -> None:
@@ -151,7 +154,8 @@ class MaildirConnector(Connector, MailboxAdmin, Subscriptions, Push, BatchFetch)
         if content.size <= WRITE_OCTETS:
             data = b"".join([chunk async for chunk in content.chunks()])
             # All in one go: each change of threads costs more than a small write.
-            return await self._run(self._append_small, mailbox, data, content.size, flags, internal_date)
+            message = NewMessage(content, flags, internal_date)
+            return (await self._run(self._append_small, mailbox, [message], [data]))[0]
         folder = await self._run(self._folder, mailbox)
         temporary = await self._run(folder.create_temporary)
         try:
@@ -164,20 +168,34 @@ class MaildirConnector(Connector, MailboxAdmin, Subscriptions, Push, BatchFetch)
             await asyncio.shield(asyncio.to_thread(temporary.discard))
             raise
 
+    async def append_many(self, mailbox: MailboxRef, messages: Sequence[NewMessage]) -> Sequence[MessageState]:
+        self._check_batch(messages, self._capabilities.batch_limit)
+        if sum(message.content.size for message in messages) > TOGETHER_OCTETS:
+            raise Unsupported("so many octets are written one message after the other")
+        texts = [b"".join([chunk async for chunk in message.content.chunks()]) for message in messages]
+        return await self._run(self._append_small, mailbox, messages, texts)
+
     def _append_small(
-        self, mailbox: MailboxRef, data: bytes, announced: int, flags: frozenset[str], internal_date: datetime | None
-    ) -> MessageState:
-        if len(data) != announced:
-            raise _falls_short(len(data), announced)
+        self, mailbox: MailboxRef, messages: Sequence[NewMessage], texts: Sequence[bytes]
+    ) -> list[MessageState]:
+        """Store messages whose octets are at hand: all of them or none."""
         folder = self._folder(mailbox)
-        temporary = folder.create_temporary()
+        files: list[tuple[Temporary, str, frozenset[str]]] = []
+        made: list[Temporary] = []
         try:
-            temporary.write(data)
-            temporary.finish(internal_date)
-            served = len(data) + count_bare_lf(data, b"")
-            return folder.adopt(temporary, filename.base_with_sizes(temporary.unique, len(data), served), flags)
+            for message, data in zip(messages, texts, strict=True):
+                if len(data) != message.content.size:
+                    raise _falls_short(len(data), message.content.size)
+                temporary = folder.create_temporary()
+                made.append(temporary)
+                temporary.write(data)
+                temporary.finish(message.internal_date)
+                served = len(data) + count_bare_lf(data, b"")
+                files.append((temporary, filename.base_with_sizes(temporary.unique, len(data), served), message.flags))
+            return folder.adopt_all(files)
         except BaseException:
-            temporary.discard()
+            for temporary in made:
+                temporary.discard()
             raise
 
     async def _write(self, temporary: Temporary, content: MessageContent) -> tuple[int, int]:
@@ -268,9 +286,9 @@ class MaildirConnector(Connector, MailboxAdmin, Subscriptions, Push, BatchFetch)
             raise Unavailable("the Maildir connector is not open")
 
     @staticmethod
-    def _check_batch(refs: Sequence[MessageRef], limit: int) -> None:
-        if len(refs) > limit:
-            raise Rejected(f"{len(refs)} messages are more than the {limit} of one call")
+    def _check_batch(batch: Sequence[object], limit: int) -> None:
+        if len(batch) > limit:
+            raise Rejected(f"{len(batch)} messages are more than the {limit} of one call")
 
     async def _run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         self._check_open()

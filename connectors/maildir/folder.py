@@ -174,12 +174,25 @@ class Folder:
 
     def adopt(self, temporary: Temporary, base: str, flags: frozenset[str]) -> MessageState:
         """Make a finished file of tmp a message of this folder, and return its state."""
+        return self.adopt_all([(temporary, base, flags)])[0]
+
+    def adopt_all(self, files: Sequence[tuple[Temporary, str, frozenset[str]]]) -> list[MessageState]:
+        """Make finished files of tmp, given with the base of their names and their flags, messages: all or none."""
+        names: list[str] = []
         with self.lock:
-            self._give_letters(flags)
-            name = str(FileName(base, self._snapshot.keywords.letters(flags)))
-            os.rename(temporary.path, os.path.join(self._cur, name))
+            try:
+                for temporary, base, flags in files:
+                    self._give_letters(flags)
+                    name = str(FileName(base, self._snapshot.keywords.letters(flags)))
+                    os.rename(temporary.path, self._path(name))
+                    names.append(name)
+            except BaseException:
+                for name in names:
+                    with suppress(OSError):
+                        os.unlink(self._path(name))
+                raise
             self._settle()
-            return self._arrived(name)
+            return [self._arrived(name) for name in names]
 
     def create_temporary(self) -> Temporary:
         """Create a file in tmp.

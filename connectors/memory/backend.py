@@ -150,6 +150,7 @@ class MemoryBackend:
     bodies_vary: bool = False
     readings: Iterator[int] = field(default_factory=lambda: count(1))
     append_limit: int | None = None
+    appends_together: bool = True
     storage_limit: int | None = None
     page_size: int = 100
     batch_limit: int = 500

@@ -11,9 +11,11 @@ from typing import TypeVar
 
 from connectors.api.abilities import (
     AccountListing,
+    BatchAppend,
     BatchFetch,
     MailboxAdmin,
     NativeSearch,
+    NewMessage,
     Push,
     Quota,
     QuotaInfo,
@@ -110,7 +112,7 @@ def shared_spec(backends: dict[str, MemoryBackend]) -> SharedMemorySpec:
     return SharedMemorySpec(SPEC.name, SPEC.title, SPEC.factory, SPEC.settings, credentials=(), backends=backends)
 
 
-class MemoryConnector(Connector, MailboxAdmin, Subscriptions, Push, BatchFetch, TextSearch, Quota):
+class MemoryConnector(Connector, MailboxAdmin, Subscriptions, Push, BatchFetch, BatchAppend, TextSearch, Quota):
     """One login at a memory backend."""
 
     def __init__(self, backend: MemoryBackend) -> None:
@@ -236,12 +238,26 @@ class MemoryConnector(Connector, MailboxAdmin, Subscriptions, Push, BatchFetch, 
         internal_date: datetime | None,
     ) -> MessageState:
         async with self._call(Operation.APPEND):
-            data = b"".join([chunk async for chunk in content.chunks()])
-            if len(data) != content.size:
-                raise Rejected(f"{len(data)} octets came where {content.size} were announced")
+            data = await _octets(content)
             box = self._writable(mailbox)
             ref = self.backend.add(box, data, flags, internal_date)
             return self.backend.state(box.messages[ref], box)
+
+    async def append_many(self, mailbox: MailboxRef, messages: Sequence[NewMessage]) -> Sequence[MessageState]:
+        async with self._call(Operation.APPEND_MANY):
+            if not self.backend.appends_together:
+                raise Unsupported("messages are taken one by one")
+            texts = [await _octets(message.content) for message in messages]
+            box = self._writable(mailbox)
+            refs: list[MessageRef] = []
+            try:
+                for message, data in zip(messages, texts, strict=True):
+                    refs.append(self.backend.add(box, data, message.flags, message.internal_date))
+            except ConnectorError:
+                for ref in refs:
+                    self.backend.remove(box.path, ref)
+                raise
+            return [self.backend.state(box.messages[ref], box) for ref in refs]
 
     async def copy(self, source: MailboxRef, refs: Sequence[MessageRef], destination: MailboxRef) -> BatchResult:
         async with self._call(Operation.COPY):
@@ -416,6 +432,13 @@ class GmailLikeConnector(AccountListingConnector, NativeSearch):
                 for ref, message in box.messages.items()
                 if search.matches_native(message.data, message.flags, query)
             )
+
+
+async def _octets(content: MessageContent) -> bytes:
+    data = b"".join([chunk async for chunk in content.chunks()])
+    if len(data) != content.size:
+        raise Rejected(f"{len(data)} octets came where {content.size} were announced")
+    return data
 
 
 def _pages(items: Sequence[T], size: int) -> Iterable[Sequence[T]]:

@@ -25,6 +25,7 @@ class Operation(enum.Enum):
     FETCH_MANY = "fetch_many"
     STORE_FLAGS = "store_flags"
     APPEND = "append"
+    APPEND_MANY = "append_many"
     COPY = "copy"
     MOVE = "move"
     EXPUNGE = "expunge"

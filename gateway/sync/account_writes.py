@@ -100,7 +100,9 @@ class AccountWrites(ABC):
         uids: list[int] = []
         try:
             with self.context.lull.writing():
-                for upload in uploads:
+                fresh = await self.context.fresh(row)
+                is_done = group is not None and await self.appender.append_together(fresh, uploads, group, uids)
+                for upload in () if is_done else uploads:
                     uids.append(await self.appender.append(await self.context.fresh(row), upload, group))
         except asyncio.CancelledError:
             if not self._is_stopping:

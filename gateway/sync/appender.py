@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from connectors.api import errors
+from connectors.api.abilities import BatchAppend, NewMessage
 from connectors.api.types import MessageContent, MessageRef, MessageState
 from gateway.message.likeness import Likeness, Portrait
 from gateway.store import intents, messages, placements
@@ -96,7 +97,7 @@ class Appender:
                 await self._keep_flags(row, uid, flags)
                 return uid
             connector = await context.account.open()
-            intent = await self._record(row, likeness, content.size, upload.internal_date)
+            (intent,) = await self._record(row, [(likeness, upload)])
             policy = policy_of(row)
             with context.guard.receiving():
                 try:
@@ -114,11 +115,81 @@ class Appender:
                     await context.failed(row, error)
                     await self._forget(intent)
                     raise
-                if state.flags:
-                    state = replace(state, flags=respelled(state.flags, flags))
                 context.guard.made([context.key_of(row)(state.ref)])
-                local = FlagSet.of(flag for flag in flags if not policy.is_storable(flag))
-                return await self._commit(row, state, local, intent, group)
+                uids: list[int] = []
+                await self._commit(row, [state], [upload], [intent], group, uids)
+                return uids[0]
+
+    async def append_together(
+        self, row: MailboxRow, uploads: Sequence[Upload], group: AppendGroup, uids: list[int]
+    ) -> bool:
+        """Store messages in one request and one commit; False if they can only be appended one by one.
+
+        `uids` takes their UIDs in order; if this raises, those of what is stored all the same and has to go again.
+
+        Raises:
+            ConnectorError: not all are stored.
+        """
+        context, connector = self._context, self._context.account.connector
+        if not isinstance(connector, BatchAppend) or self._appended.are_kept:
+            return False
+        likenesses = [await _likeness(upload.content) for upload in uploads]
+        digests = {likeness.digest for likeness in likenesses}
+        async with context.write_lock(row.id):
+            # Of equal ones nobody could tell which has arrived, and a part may be there from an earlier attempt.
+            if len(digests) < len(uploads) or await self._may_be_there(row, digests):
+                return False
+            await context.account.open()
+            if len(uploads) > context.account.capabilities.batch_limit:
+                return False
+            policy = policy_of(row)
+            asked = [NewMessage(upload.content, policy.split(upload.flags), upload.internal_date) for upload in uploads]
+            recorded = await self._record(row, list(zip(likenesses, uploads, strict=True)))
+            with context.guard.receiving():
+                try:
+                    states = await connector.append_many(ref_of(row), asked)
+                except errors.OutcomeUnknown as error:
+                    await context.failed(row, error)
+                    await self._settle_together(row, recorded, uids, error)
+                    for uid, upload in zip(uids, uploads, strict=True):
+                        await self._keep_flags(row, uid, upload.flags)
+                    return True
+                except errors.ConnectorError as error:
+                    await self._forget(*recorded)
+                    if isinstance(error, errors.Unsupported):
+                        return False
+                    await context.failed(row, error)
+                    raise
+                context.guard.made([context.key_of(row)(state.ref) for state in states])
+                await self._commit(row, states, uploads, recorded, group, uids)
+        return True
+
+    async def _may_be_there(self, row: MailboxRow, digests: Collection[bytes]) -> bool:
+        """Whether an append of one of these messages to the mailbox was begun and never answered."""
+        return any(
+            intent.content_hash in digests and _number(intent, "mailbox") == row.id
+            for intent in (*await self._pending(), *self._unfound)
+        )
+
+    async def _settle_together(
+        self, row: MailboxRow, recorded: Sequence[IntentRow], uids: list[int], error: errors.OutcomeUnknown
+    ) -> None:
+        """Find out which of the messages have arrived, into `uids`.
+
+        Raises:
+            Unavailable: not all of them have.
+            OutcomeUnknown: that cannot be found out now.
+        """
+        unfound: list[IntentRow] = []
+        for intent in recorded:
+            uid = await self._settle(row, intent)
+            if uid is None:
+                unfound.append(intent)
+            else:
+                uids.append(uid)
+        if unfound:
+            self._unfound += unfound
+            raise errors.Unavailable(error.operator_text) from error
 
     async def _keep_flags(self, row: MailboxRow, uid: int, flags: Sequence[str]) -> None:
         """Give a message that was found by reading the flags that only we hold, and the others as they were spelled."""
@@ -135,58 +206,76 @@ class Appender:
         await self._context.store.write(body)
         self._context.changed(row.id)
 
-    async def _record(self, row: MailboxRow, likeness: Likeness, size: int, date: datetime | None) -> IntentRow:
-        account_id, digest = self._context.account_id, likeness.digest
-        payload: dict[str, object] = {"mailbox": row.id, "uidnext": row.uidnext, "size": size}
-        payload["likeness"] = likeness.encode()
-        if date is not None:
-            payload["date"] = date.isoformat()
+    async def _record(self, row: MailboxRow, uploads: Sequence[tuple[Likeness, Upload]]) -> list[IntentRow]:
+        account_id, created = self._context.account_id, int(self._context.clock.now().timestamp())
 
-        async def body(tx: Transaction) -> int:
-            payload["newest"] = await messages.newest_id(tx)
-            return await intents.record(tx, account_id, KIND, payload, digest)
+        async def body(tx: Transaction) -> list[IntentRow]:
+            newest, recorded = await messages.newest_id(tx), []
+            for likeness, upload in uploads:
+                payload: dict[str, object] = {"mailbox": row.id, "uidnext": row.uidnext, "size": upload.content.size}
+                payload |= {"likeness": likeness.encode(), "newest": newest}
+                if upload.internal_date is not None:
+                    payload["date"] = upload.internal_date.isoformat()
+                intent_id = await intents.record(tx, account_id, KIND, payload, likeness.digest)
+                state = intents.STARTED
+                recorded.append(IntentRow(intent_id, account_id, KIND, payload, likeness.digest, state, created))
+            return recorded
 
-        intent_id = await self._context.store.write(body)
-        created = int(self._context.clock.now().timestamp())
-        return IntentRow(intent_id, account_id, KIND, payload, digest, intents.STARTED, created)
+        return await self._context.store.write(body)
 
     async def forget_group(self, group: AppendGroup) -> None:
         """Forget what was kept of a group, once it is stored as a whole or undone."""
-        ids = [intent.id for intent in group.done]
+        done = list(group.done)
         group.done.clear()
-
-        async def body(tx: Transaction) -> None:
-            for intent_id in ids:
-                await intents.settle(tx, intent_id)
-
-        if ids:
-            await self._context.store.write(body)
+        if done:
+            await self._forget(*done)
 
     async def _commit(
-        self, row: MailboxRow, state: MessageState, local: FlagSet, intent: IntentRow, group: AppendGroup | None
-    ) -> int:
-        context = self._context
+        self,
+        row: MailboxRow,
+        states: Sequence[MessageState],
+        uploads: Sequence[Upload],
+        recorded: Sequence[IntentRow],
+        group: AppendGroup | None,
+        uids: list[int],
+    ) -> None:
+        """Record messages that the backend has; `uids` takes their UIDs in order."""
+        context, policy = self._context, policy_of(row)
+        local: dict[MessageRef, FlagSet] = {}
+        spelled: list[MessageState] = []
+        for state, upload in zip(states, uploads, strict=True):
+            flags = None if state.flags is None else respelled(state.flags, upload.flags)
+            spelled.append(replace(state, flags=flags))
+            local[state.ref] = FlagSet.of(flag for flag in upload.flags if not policy.is_storable(flag))
 
-        async def body(tx: Transaction) -> tuple[int | None, set[int]]:
-            uid = (await place_made(tx, context, row, [state], {state.ref: local})).get(state.ref)
-            touched: set[int] = set()
-            if uid is not None:
-                uid, touched = await self._appended.bind(tx, row, uid, intent)
-                await _keep_date(tx, row, uid, intent)
-                if group is None:
-                    await intents.settle(tx, intent.id)
-                else:
-                    await intents.set_state(tx, intent.id, f"{STORED}{uid}")
-            return uid, touched
+        async def body(tx: Transaction) -> tuple[list[int | None], set[int]]:
+            placed, touched = await place_made(tx, context, row, spelled, local), {row.id}
+            known: list[int | None] = []
+            for state, intent in zip(states, recorded, strict=True):
+                uid = placed.get(state.ref)
+                if uid is not None:
+                    uid, more = await self._appended.bind(tx, row, uid, intent)
+                    touched |= more
+                    await _keep_date(tx, row, uid, intent)
+                    if group is None:
+                        await intents.settle(tx, intent.id)
+                    else:
+                        await intents.set_state(tx, intent.id, f"{STORED}{uid}")
+                known.append(uid)
+            return known, touched
 
-        uid, touched = await context.store.write(body)
-        context.changed(*touched | {row.id})
-        if uid is None:
-            return await self._read_uid(row, state.ref, intent)
-        await self._appended.release(intent)
+        known, touched = await context.store.write(body)
+        context.changed(*touched)
+        uids += [uid for uid in known if uid is not None]
+        placed = [intent for uid, intent in zip(known, recorded, strict=True) if uid is not None]
         if group is not None:
-            group.done.append(intent)
-        return uid
+            group.done += placed
+        for intent in placed:
+            await self._appended.release(intent)
+        for position, (state, intent) in enumerate(zip(states, recorded, strict=True)):
+            if known[position] is None:
+                known[position] = await self._read_uid(row, state.ref, intent)
+                uids[:] = [uid for uid in known if uid is not None]
 
     async def _read_uid(self, row: MailboxRow, ref: MessageRef, intent: IntentRow) -> int:
         """Read the mailbox for the UID of a message that is stored. Failing that, the intent answers a repetition."""
@@ -239,9 +328,14 @@ class Appender:
         self._context.changed(*touched)
         return bound
 
-    async def _forget(self, intent: IntentRow) -> None:
-        await self._context.store.write(lambda tx: intents.settle(tx, intent.id))
-        await self._appended.release(intent)
+    async def _forget(self, *settled: IntentRow) -> None:
+        async def body(tx: Transaction) -> None:
+            for intent in settled:
+                await intents.settle(tx, intent.id)
+
+        await self._context.store.write(body)
+        for intent in settled:
+            await self._appended.release(intent)
 
     def _is_recent(self, intent: IntentRow) -> bool:
         # Of either sign: an intent from the future is one from before the clock was set right.

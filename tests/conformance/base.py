@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import NoReturn
 
 import pytest
 
-from connectors.api.abilities import AccountListing, BatchFetch, MailboxAdmin, Push, Quota, Subscriptions, TextSearch
+from connectors.api.abilities import (
+    AccountListing,
+    BatchAppend,
+    BatchFetch,
+    MailboxAdmin,
+    NewMessage,
+    Push,
+    Quota,
+    Subscriptions,
+    TextSearch,
+)
 from connectors.api.connector import Connector
+from connectors.api.errors import Unsupported
+from connectors.api.types import MailboxRef, MessageState
 from tests.conformance.rig import INBOX, Ability, Path, Probe, Rig, find_mailbox
 
 
@@ -66,6 +78,18 @@ def require_account_listing(connector: Connector) -> AccountListing:
 
 def require_batch_fetch(connector: Connector) -> BatchFetch:
     return connector if isinstance(connector, BatchFetch) else _skip(BatchFetch)
+
+
+async def stored_together(
+    connector: Connector, mailbox: MailboxRef, messages: Sequence[NewMessage]
+) -> Sequence[MessageState]:
+    """Store messages in one request; skip the test if the connector cannot, or the server behind it."""
+    if not isinstance(connector, BatchAppend):
+        _skip(BatchAppend)
+    try:
+        return await connector.append_many(mailbox, messages)
+    except Unsupported:
+        _skip(BatchAppend)
 
 
 def require_search(connector: Connector) -> TextSearch:

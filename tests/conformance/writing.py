@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 
 import pytest
 
+from connectors.api.abilities import NewMessage
 from connectors.api.capabilities import Scope
 from connectors.api.connector import Connector
 from connectors.api.errors import ConnectorError, NotFound, Rejected
@@ -19,13 +21,23 @@ from connectors.api.types import (
     BatchResult,
     BytesContent,
     MailboxRef,
+    MessageContent,
     MessageRef,
 )
-from tests.conformance.base import Suite, require, require_stored_octets
+from tests.conformance.base import Suite, require, require_stored_octets, stored_together
 from tests.conformance.rig import DATE, INBOX, Ability, Probe, Rig, chosen, find_mailbox, mail, message_id
 
 NONE: frozenset[str] = frozenset()
 MANY = 60
+
+
+class Torn:
+    """A message that ends before it has all the octets it claims."""
+
+    size = 500
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        yield b"Subject: torn\r\n\r\n"
 
 
 class WritingSuite(Suite):
@@ -165,6 +177,31 @@ class WritingSuite(Suite):
         assert sorted(await inbox.refs()) == sorted(state.ref for state in states)
         for number, state in enumerate(states):
             await inbox.assert_is(state.ref, mail(number))
+
+    # -- several at once ----------------------------------------------------------------------------------------------
+
+    async def test_messages_stored_together_are_what_they_would_be_one_by_one(self, inbox: Probe) -> None:
+        before = await inbox.append(mail(0))
+        flags = [frozenset({SEEN}), NONE, frozenset({SEEN, FLAGGED})]
+        messages = [NewMessage(BytesContent(mail(number + 1)), flags[number], DATE) for number in range(3)]
+        states = await stored_together(inbox.connector, inbox.ref, messages)
+        assert await inbox.refs() == [before.ref, *(state.ref for state in states)]
+        for number, state in enumerate(states):
+            assert (state.flags, state.internal_date) == (flags[number], DATE)
+            inbox.assert_size(state, mail(number + 1))
+            assert await inbox.flags(state.ref) == flags[number]
+        await inbox.assert_are([state.ref for state in states], [mail(number + 1) for number in range(3)])
+
+    async def test_of_messages_to_be_stored_together_none_is_if_one_is_refused(self, inbox: Probe) -> None:
+        contents: list[MessageContent] = [BytesContent(mail(1)), Torn(), BytesContent(mail(2))]
+        with pytest.raises(Rejected):
+            await stored_together(inbox.connector, inbox.ref, [NewMessage(each, NONE, None) for each in contents])
+        assert await inbox.refs() == []
+
+    async def test_messages_cannot_be_stored_together_in_an_unknown_mailbox(self, connector: Connector) -> None:
+        messages = [NewMessage(BytesContent(mail(number)), NONE, None) for number in range(2)]
+        with pytest.raises(NotFound):
+            await stored_together(connector, MailboxRef("no-such-mailbox"), messages)
 
     # -- copy and move ------------------------------------------------------------------------------------------------
 

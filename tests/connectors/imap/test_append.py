@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
+from connectors.api.abilities import NewMessage
 from connectors.api.errors import (
     BinaryContent,
     ConnectorError,
@@ -14,6 +15,7 @@ from connectors.api.errors import (
     OutcomeUnknown,
     OverQuota,
     TooLarge,
+    Unsupported,
 )
 from connectors.api.types import SEEN, BytesContent
 from connectors.imap.names import INBOX
@@ -133,3 +135,53 @@ async def test_a_message_with_octets_that_are_0_is_not_sent() -> None:
     async with scripted(script) as server, opened(server) as connector:
         with pytest.raises(BinaryContent):
             await connector.append(INBOX, BytesContent(MESSAGE + b"\0"), NONE, DATE)
+
+
+async def test_several_messages_are_one_command() -> None:
+    async def script(peer: Peer) -> None:
+        await peer.welcome(b"UIDPLUS MULTIAPPEND")
+        tag = await peer.expect(b'APPEND INBOX (\\Seen) " 3-Feb-2020 04:05:06 +0200" {%d}' % len(MESSAGE))
+        await peer.send(b"+ go on\r\n")
+        assert await peer.exactly(len(MESSAGE)) == MESSAGE
+        assert (await peer.line()).endswith(b" {5}")
+        await peer.send(b"+ go on\r\n")
+        assert await peer.exactly(7) == b"A: b\n\r\n"
+        await peer.send(tag + b" OK [APPENDUID 1 77:78] done\r\n")
+
+    async with scripted(script) as server, opened(server) as connector:
+        given = [
+            NewMessage(BytesContent(MESSAGE), frozenset({SEEN}), DATE),
+            NewMessage(BytesContent(b"A: b\n"), NONE, None),
+        ]
+        first, second = await connector.append_many(INBOX, given)
+        assert [(one.uid, one.flags, one.size) for one in (first, second)] == [
+            (77, frozenset({SEEN}), len(MESSAGE)),
+            (78, NONE, 5),
+        ]
+        assert first.internal_date == DATE.replace(microsecond=0)
+
+
+@pytest.mark.parametrize("told", [b"", b"[APPENDUID 1 77] ", b"[APPENDUID 1 77:79] "])
+async def test_of_several_messages_all_uids_have_to_be_told(told: bytes) -> None:
+    async def script(peer: Peer) -> None:
+        await peer.welcome(b"UIDPLUS MULTIAPPEND LITERAL+")
+        tag = await peer.expect(b"APPEND INBOX ")
+        assert await peer.exactly(5) == b"A: b\n"
+        await peer.line()
+        assert await peer.exactly(7) == b"C: d\n\r\n"
+        await peer.send(tag + b" OK " + told + b"done\r\n")
+
+    async with scripted(script) as server, opened(server) as connector:
+        given = [NewMessage(BytesContent(data), NONE, None) for data in (b"A: b\n", b"C: d\n")]
+        with pytest.raises(OutcomeUnknown):
+            await connector.append_many(INBOX, given)
+
+
+@pytest.mark.parametrize("capabilities", [b"UIDPLUS", b"MULTIAPPEND"])
+async def test_a_server_that_takes_messages_one_by_one_is_not_asked(capabilities: bytes) -> None:
+    async def script(peer: Peer) -> None:
+        await peer.welcome(capabilities)
+
+    async with scripted(script) as server, opened(server) as connector:
+        with pytest.raises(Unsupported):
+            await connector.append_many(INBOX, [NewMessage(BytesContent(MESSAGE), NONE, None)] * 2)

@@ -18,6 +18,8 @@ from gateway.wire.command_writer import Message
 from gateway.wire.responses import FetchData, LiteralStart, SearchData
 from tests.connectors.imap.scripted import CREDENTIALS, Peer, Server, scripted, settings_for
 
+HELLO = [BytesContent(b"hello")]
+
 
 async def connected(server: Server, **values: float) -> Connection:
     return await connect(settings_for(server, **values), CREDENTIALS)
@@ -142,7 +144,7 @@ async def test_no_before_the_literal_leaves_the_connection_usable() -> None:
     async with scripted(script) as server:
         connection = await connected(server)
         with pytest.raises(NotFound):
-            await connection.run(b"APPEND", b"INBOX", b"()", Message(5), content=BytesContent(b"hello"), is_write=True)
+            await connection.run(b"APPEND", b"INBOX", b"()", Message(5), contents=HELLO, is_write=True)
         await connection.run(b"NOOP")
         connection.abort()
 
@@ -158,7 +160,7 @@ async def test_a_connection_lost_after_the_literal_leaves_the_outcome_unknown() 
     async with scripted(script) as server:
         connection = await connected(server)
         with pytest.raises(OutcomeUnknown):
-            await connection.run(b"APPEND", b"INBOX", b"()", Message(5), content=BytesContent(b"hello"), is_write=True)
+            await connection.run(b"APPEND", b"INBOX", b"()", Message(5), contents=HELLO, is_write=True)
 
 
 async def test_a_connection_lost_before_the_literal_means_nothing_was_done() -> None:
@@ -170,7 +172,7 @@ async def test_a_connection_lost_before_the_literal_means_nothing_was_done() -> 
     async with scripted(script) as server:
         connection = await connected(server)
         with pytest.raises(ConnectionLost):
-            await connection.run(b"APPEND", b"INBOX", b"()", Message(5), content=BytesContent(b"hello"), is_write=True)
+            await connection.run(b"APPEND", b"INBOX", b"()", Message(5), contents=HELLO, is_write=True)
 
 
 async def test_content_shorter_than_it_claims_is_never_stored() -> None:
@@ -187,7 +189,7 @@ async def test_content_shorter_than_it_claims_is_never_stored() -> None:
     async with scripted(script) as server:
         connection = await connected(server)
         with pytest.raises(Rejected, match="50 octets"):
-            await connection.run(b"APPEND", b"INBOX", b"()", Message(50), content=BytesContent(b"hello"), is_write=True)
+            await connection.run(b"APPEND", b"INBOX", b"()", Message(50), contents=HELLO, is_write=True)
         assert not connection.is_usable
     assert len(received) < 50
 

@@ -60,14 +60,17 @@ async def test_several_messages_are_stored_in_order_with_their_own_flags(tmp_pat
         await client.close()
 
 
-async def test_a_group_is_stored_whole_or_not_at_all(tmp_path: Path) -> None:
+@pytest.mark.parametrize("is_together", [True, False])
+async def test_a_group_is_stored_whole_or_not_at_all(tmp_path: Path, is_together: bool) -> None:
     outside = OutsideMemory()
+    outside.backend.appends_together = is_together
     async with serving(tmp_path, outside) as served:
         client = await served.log_in()
         outside.backend.storage_limit = outside.backend.used_octets() + 2 * len(mail(1)) + 5
         told = await client.ask(b"a APPEND INBOX" + b"".join(b" " + literal(mail(number)) for number in (1, 2, 3)))
         assert told[-1].startswith(b"a NO [OVERQUOTA] ")
-        assert outside.backend.faults.calls[Operation.APPEND] == 3
+        calls = outside.backend.faults.calls
+        assert (calls[Operation.APPEND_MANY], calls[Operation.APPEND]) == (1, 0 if is_together else 3)
         assert (await client.ask(b"b STATUS INBOX (MESSAGES)"))[0] == b'* STATUS "INBOX" (MESSAGES 0)'
         outside.backend.storage_limit = None
         told = await client.ask(b"c APPEND INBOX" + b"".join(b" " + literal(mail(number)) for number in (1, 2, 3)))

@@ -1,0 +1,154 @@
+"""Several messages of one APPEND (RFC 3502), stored by one request where the backend takes them so."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+
+from connectors.api import errors
+from connectors.api.types import BytesContent
+from connectors.memory.backend import MemoryBackend
+from connectors.memory.connector import MemoryConnector
+from connectors.memory.faults import Operation
+from gateway.errors import ErrorKind, MailError
+from gateway.store import intents
+from gateway.sync.appender import Upload
+from tests.stack import INBOX, Stack, message, until_held
+
+LAYOUTS = ["folders", "items", "labels"]
+
+
+async def append_all(
+    stack: Stack, numbers: Sequence[int] = (1, 2, 3), flags: tuple[str, ...] = ("\\Seen", "\\Deleted", "$x")
+) -> list[int]:
+    uploads = [Upload(BytesContent(message(number)), flags, None) for number in numbers]
+    return list((await (await stack.user()).append_all("INBOX", uploads)).uids)
+
+
+async def refused(stack: Stack) -> MailError:
+    with pytest.raises(MailError) as refusal:
+        await append_all(stack)
+    return refusal.value
+
+
+def stored(backend: MemoryBackend) -> list[bytes]:
+    return [one.data for one in backend.messages(INBOX)]
+
+
+def given(*numbers: int) -> list[bytes]:
+    return [message(number) for number in numbers]
+
+
+async def open_intents(stack: Stack) -> list[intents.IntentRow]:
+    account_id = stack.engine().context.account_id
+    return await stack.store.read(lambda tx: intents.pending(tx, account_id))
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+async def test_they_are_one_request_and_come_in_their_order(stack: Stack, layout: str) -> None:
+    backend = await stack.add_account("work", layout=layout)
+    backend.deliver(INBOX, message(0))
+    view = await stack.open()
+    await until_held(view, 1)
+    assert await append_all(stack) == [2, 3, 4]
+    assert stored(backend) == given(0, 1, 2, 3)
+    assert (backend.faults.calls[Operation.APPEND_MANY], backend.faults.calls[Operation.APPEND]) == (1, 0)
+    await until_held(view, 4)
+    assert {row.flags for row in view.flag_rows([2, 3, 4])} == {b"(\\Deleted \\Seen $x \\Recent)"}
+    assert await open_intents(stack) == []
+    assert await stack.check() == []
+
+
+async def test_a_backend_that_takes_them_one_by_one_gets_them_so(stack: Stack) -> None:
+    backend = await stack.add_account("work", layout="labels")
+    backend.appends_together = False
+    await stack.open()
+    assert await append_all(stack) == [1, 2, 3]
+    assert stored(backend) == given(1, 2, 3)
+    assert await open_intents(stack) == []
+
+
+async def test_more_than_one_request_may_have_go_one_by_one(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    backend = await stack.add_account("work", layout="labels")
+    await stack.open()
+    few = replace(stack.engine().context.account.capabilities, batch_limit=2)
+    monkeypatch.setattr(MemoryConnector, "capabilities", few)
+    assert await append_all(stack) == [1, 2, 3]
+    assert backend.faults.calls[Operation.APPEND_MANY] == 0
+
+
+async def test_equal_messages_go_one_by_one(stack: Stack) -> None:
+    """Should an answer be lost, nobody could tell which of them has arrived."""
+    backend = await stack.add_account("work", layout="folders")
+    await stack.open()
+    assert await append_all(stack, (1, 2, 1)) == [1, 2, 3]
+    assert stored(backend) == given(1, 2, 1)
+    assert backend.faults.calls[Operation.APPEND_MANY] == 0
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+async def test_a_lost_answer_is_settled_by_looking(stack: Stack, layout: str) -> None:
+    backend = await stack.add_account("work", layout=layout)
+    view = await stack.open()
+    backend.faults.fail_after_doing(Operation.APPEND_MANY)
+    assert await append_all(stack) == [1, 2, 3]
+    assert stored(backend) == given(1, 2, 3)
+    await until_held(view, 3)
+    assert {row.flags for row in view.flag_rows([1, 2, 3])} == {b"(\\Deleted \\Seen $x \\Recent)"}
+    assert await open_intents(stack) == []
+    assert await stack.check() == []
+
+
+async def test_what_did_not_arrive_is_refused_and_can_be_repeated(stack: Stack) -> None:
+    backend = await stack.add_account("work", layout="labels")
+    await stack.open()
+    backend.faults.fail_next(Operation.APPEND_MANY, errors.OutcomeUnknown("lost"))
+    assert (await refused(stack)).kind is ErrorKind.UNAVAILABLE
+    assert stored(backend) == []
+    assert await open_intents(stack) == []
+    assert await append_all(stack) == [1, 2, 3]
+    assert stored(backend) == given(1, 2, 3)
+
+
+async def test_of_what_arrived_in_part_nothing_stays(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    backend = await stack.add_account("work", layout="labels")
+    await stack.open()
+
+    async def lose_after_two(connector: MemoryConnector, mailbox: object, messages: Sequence[object]) -> None:
+        for number in (1, 2):
+            backend.deliver(INBOX, message(number))
+        raise errors.OutcomeUnknown("the connection was lost")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(MemoryConnector, "append_many", lose_after_two)
+        assert (await refused(stack)).kind is ErrorKind.UNAVAILABLE
+    assert stored(backend) == []
+    assert await open_intents(stack) == []
+    assert await append_all(stack) == [3, 4, 5]
+    assert stored(backend) == given(1, 2, 3)
+
+
+async def test_what_was_begun_before_and_never_answered_is_not_stored_twice(stack: Stack) -> None:
+    """Its outcome could not be seen; the repetition looks for each message."""
+    backend = await stack.add_account("work", layout="labels")
+    await stack.open()
+    backend.faults.fail_after_doing(Operation.APPEND_MANY)
+    backend.faults.fail_next(Operation.CHANGES, *[errors.Unavailable("down")] * 50)
+    assert (await refused(stack)).kind is ErrorKind.OUTCOME_UNKNOWN
+    assert stored(backend) == given(1, 2, 3)
+    backend.faults._before.clear()
+    assert await append_all(stack) == [1, 2, 3]
+    assert stored(backend) == given(1, 2, 3)
+    assert await open_intents(stack) == []
+    assert await stack.check() == []
+
+
+async def test_one_that_is_refused_keeps_all_out(stack: Stack) -> None:
+    backend = await stack.add_account("work", layout="labels")
+    await stack.open()
+    backend.storage_limit = backend.used_octets() + 2 * len(message(1)) + 5
+    assert (await refused(stack)).kind is ErrorKind.OVER_QUOTA
+    assert stored(backend) == []
+    assert await open_intents(stack) == []
