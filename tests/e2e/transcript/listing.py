@@ -144,6 +144,8 @@ def read_list(path: Path) -> Listed:
             everywhere.append(difference)
         else:
             by_command[head] = difference
+    if not is_used:
+        raise ValueError(f"a reason for nothing: {reason}")
     return Listed(skipped, by_command, everywhere)
 
 

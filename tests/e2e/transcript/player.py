@@ -46,11 +46,13 @@ def play(endpoint: Endpoint, sections: Iterable[Section], capabilities: frozense
 def _prepare(endpoint: Endpoint, section: Section) -> None:
     """Leave of the account what a new one has, and the mailboxes of this section."""
     with RawClient.logged_in(endpoint) as client:
-        for name in sorted(client.mailboxes().keys() - set(_KEPT), reverse=True):
+        for name in _made(client):
             # Cyrus cannot delete two mailboxes of one name within a second.
             client.command(f'RENAME "{name}" "{name} of {section.name}"')
-        for name in sorted(client.mailboxes().keys() - set(_KEPT), reverse=True):
-            client.ok(f'DELETE "{name}"')
+        for name in _made(client):
+            # What was only above others may have gone with them.
+            client.command(f'DELETE "{name}"')
+        assert not _made(client)
         for item in client.ok('LSUB "" "*"').untagged:
             if isinstance(item, Listed):
                 client.ok(f'UNSUBSCRIBE "{item.name}"')
@@ -58,6 +60,11 @@ def _prepare(endpoint: Endpoint, section: Section) -> None:
             client.ok(f"CREATE {name}")
             for mail in SEEDS:
                 client.ok(f'APPEND {name} ({mail.flags}) "{mail.date}" {{}}', mail.data)
+
+
+def _made(client: RawClient) -> list[str]:
+    """Return the mailboxes that a new account does not have, the lower ones first."""
+    return sorted(client.mailboxes().keys() - set(_KEPT), reverse=True)
 
 
 class _Stage:
