@@ -314,7 +314,7 @@ def test_the_same_octets_appended_twice_are_what_the_backend_makes_of_them(line:
 # -- asked to wait -----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("status", [429, 503])
+@pytest.mark.parametrize("status", [429, pytest.param(503, marks=pytest.mark.long)])
 def test_a_write_waits_as_long_as_it_is_asked_to(line: Line, status: int) -> None:
     with line.client() as front:
         front.select("INBOX")

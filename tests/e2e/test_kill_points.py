@@ -96,7 +96,7 @@ def _files(folder: Path) -> Iterator[bytes]:
             yield path.read_bytes().replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
 
 
-@pytest.fixture(params=["dovecot", "maildir"])
+@pytest.fixture(params=["dovecot", pytest.param("maildir", marks=pytest.mark.long)])
 def behind(request: pytest.FixtureRequest, tmp_path: Path, is_direct: bool) -> Behind:
     if is_direct:
         pytest.skip("is about the gateway itself, and there is none")
