@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import chain
 
@@ -67,8 +66,7 @@ async def append(
         uid = code.argument.uids.ranges[0][0]
     if uid is None:
         uid = await _find(session, mailbox, before.uidnext if before is not None else None, noting)
-    state = MessageState(ref=ref_of(uid), flags=flags, uid=uid, internal_date=date, size=content.size)
-    return (await _dated_as_stored(session, mailbox, [state]))[0]
+    return MessageState(ref=ref_of(uid), flags=flags, uid=uid, internal_date=date, size=content.size)
 
 
 async def append_many(session: Session, mailbox: MailboxRef, messages: Sequence[NewMessage]) -> list[MessageState]:
@@ -104,11 +102,10 @@ async def append_many(session: Session, mailbox: MailboxRef, messages: Sequence[
     uids = expand(told.uids, len(messages)) if isinstance(told, AppendUid) else None
     if uids is None or len(uids) != len(messages):
         raise OutcomeUnknown(f"{len(messages)} messages were stored, and their UIDs not told")
-    states = [
+    return [
         MessageState(ref_of(uid), flags=message.flags, uid=uid, internal_date=date, size=message.content.size)
         for uid, (message, date) in zip(uids, dated, strict=True)
     ]
-    return await _dated_as_stored(session, mailbox, states)
 
 
 def _described(flags: frozenset[str], date: datetime, size: int) -> tuple[Argument, ...]:
@@ -116,30 +113,8 @@ def _described(flags: frozenset[str], date: datetime, size: int) -> tuple[Argume
 
 
 def _date(asked: datetime | None) -> datetime:
-    """Return the date to store: always one, so that the server's clock is not asked; in whole seconds."""
+    """Return the date to store: always one, so that what is reported needs no second look; in whole seconds."""
     return (asked or datetime.now(UTC)).replace(microsecond=0)
-
-
-async def _dated_as_stored(session: Session, mailbox: MailboxRef, states: list[MessageState]) -> list[MessageState]:
-    """Return the states with the dates that the server has.
-
-    Only dates in the future need a look: Dovecot 2.3 takes the present for them, other servers keep them.
-    """
-    now = datetime.now(UTC)
-    ahead = [state.uid for state in states if state.uid and state.internal_date and state.internal_date > now]
-    if not ahead:
-        return states
-
-    async def look(connection: Connection) -> dict[int | None, datetime]:
-        reply = await connection.run(b"UID FETCH", uid_set(ahead), b"(UID INTERNALDATE)")
-        return {fetched.uid: fetched.internal_date for fetched in reply.fetches() if fetched.internal_date is not None}
-
-    try:
-        dates_of = await session.pool.read(mailbox, look, is_fresh=True)
-    except ConnectorError:
-        # They are stored, and to fail now would have them stored again.
-        return states
-    return [replace(state, internal_date=dates_of.get(state.uid, state.internal_date)) for state in states]
 
 
 async def _check_octets(content: MessageContent) -> None:

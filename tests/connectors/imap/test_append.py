@@ -66,36 +66,6 @@ async def test_without_a_date_the_message_is_dated_now() -> None:
         assert before <= state.internal_date <= datetime.now(UTC)
 
 
-async def test_a_date_in_the_future_is_told_as_the_server_has_it() -> None:
-    """Dovecot 2.3 takes the present for it."""
-    stored = datetime(2024, 5, 6, 7, 8, 9, tzinfo=UTC)
-
-    async def script(peer: Peer) -> None:
-        await peer.welcome(b"UIDPLUS")
-        await take(peer, b"OK [APPENDUID 1 77] done")
-        await peer.select()
-        line = b'* 3 FETCH (UID 77 INTERNALDATE " 6-May-2024 07:08:09 +0000")\r\n'
-        await peer.answer(b"UID FETCH 77 (UID INTERNALDATE)", line)
-
-    async with scripted(script) as server, opened(server) as connector:
-        date = datetime.now(UTC) + timedelta(days=2)
-        state = await connector.append(INBOX, BytesContent(MESSAGE), NONE, date)
-        assert (state.uid, state.internal_date) == (77, stored)
-
-
-async def test_a_stored_message_whose_date_cannot_be_read_is_stored_all_the_same() -> None:
-    async def script(peer: Peer) -> None:
-        await peer.welcome(b"UIDPLUS")
-        await take(peer, b"OK [APPENDUID 1 77] done")
-        await peer.select()
-        await peer.answer(b"UID FETCH 77 (UID INTERNALDATE)", ending=b"NO sorry")
-
-    async with scripted(script) as server, opened(server) as connector:
-        date = datetime.now(UTC).replace(microsecond=0) + timedelta(days=2)
-        state = await connector.append(INBOX, BytesContent(MESSAGE), NONE, date)
-        assert (state.uid, state.internal_date) == (77, date)
-
-
 async def test_without_uidplus_the_message_is_found_by_its_message_id_and_size() -> None:
     size = len(MESSAGE)
 
