@@ -1,4 +1,4 @@
-"""Every command that the RFCs show is understood, however it comes in."""
+"""Every command that the RFCs show is understood, and what their grammars exclude is refused, however it comes in."""
 
 from __future__ import annotations
 
@@ -12,23 +12,25 @@ from gateway.wire.commands import Command
 from gateway.wire.reader import BadCommand
 from tests.gateway.wire.reading import parse, refusal
 
-_FILE = Path(__file__).parents[3] / "vectors" / "wire" / "rfc_commands.txt"
+_VECTORS = Path(__file__).parents[3] / "vectors" / "wire"
 
 
-def examples() -> Iterator[object]:
+def lines_of(name: str) -> Iterator[object]:
     rfc = ""
-    for line in _FILE.read_text(encoding="utf-8").splitlines():
+    for line in (_VECTORS / name).read_text(encoding="utf-8").splitlines():
         if line.startswith("# RFC "):
             rfc = line[6:]
         elif line and not line.startswith("#"):
             yield pytest.param(line, id=f"{rfc}: {line}")
 
 
-EXAMPLES = list(examples())
+EXAMPLES = list(lines_of("rfc_commands.txt"))
+EXCLUDED = list(lines_of("bad_commands.txt"))
 
 
 def test_there_are_many() -> None:
     assert len(EXAMPLES) > 250
+    assert len(EXCLUDED) > 90
 
 
 @pytest.mark.parametrize("line", EXAMPLES)
@@ -37,6 +39,12 @@ def test_an_example_of_an_rfc_is_understood(line: str) -> None:
     # Names are the same in any case.
     name, _, rest = line.partition(" ")
     assert parse(f"{name.swapcase()} {rest}".rstrip().encode()) == command
+
+
+@pytest.mark.parametrize("line", EXCLUDED)
+def test_what_a_grammar_excludes_is_bad(line: str) -> None:
+    refused: BadCommand = refusal(line.encode())
+    assert refused.status is Status.BAD
 
 
 @pytest.mark.parametrize(
