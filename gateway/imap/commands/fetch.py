@@ -47,7 +47,8 @@ CAPABILITIES = (
     Capability(
         "BINARY",
         "RFC 3516",
-        "Base64 and quoted-printable undone; messages with parts in other encodings are left out, with UNKNOWN-CTE",
+        "Base64 and quoted-printable undone; messages with parts in other encodings are left out, with UNKNOWN-CTE. "
+        "APPEND of octets that are 0 is refused so by accounts at IMAP servers, which cannot keep them",
         is_used_by=_asks_decoded,
     ),
     Capability(
