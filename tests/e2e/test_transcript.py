@@ -58,7 +58,7 @@ def test_answers_are_those_of_cyrus(full_dovecot: Dovecot, cyrus: Cyrus, tmp_pat
     account = new_account(full_dovecot, LOGIN, "secret")
     server = new_account(cyrus, "", "").backend
     with gateway_to(account, tmp_path) as gateway:
-        compare("cyrus", server, gateway)
+        compare("cyrus", server, gateway, may_miss_changes=True)
 
 
 def test_answers_over_a_maildir_are_those_over_dovecot(full_dovecot: Dovecot, tmp_path: Path) -> None:
@@ -85,13 +85,15 @@ def gateway_to(account: AnyAccount, directory: Path) -> Iterator[Endpoint]:
         gateway.stop()
 
 
-def compare(name: str, server: Endpoint, gateway: Endpoint) -> None:
+def compare(name: str, server: Endpoint, gateway: Endpoint, *, may_miss_changes: bool = False) -> None:
     """Play the transcript against both at once, and see that they differ where the list says so, and nowhere else."""
     script, known = sections(), read_list(LISTS / f"{name}.txt")
     common = capabilities(server) & capabilities(gateway)
     assert left_out(script, common) == known.left_out
-    with ThreadPoolExecutor(2) as pool:
-        theirs, ours = pool.map(lambda endpoint: play(endpoint, script, common), (server, gateway))
+    with ThreadPoolExecutor(1) as pool:
+        playing = pool.submit(play, server, script, common, may_miss_changes=may_miss_changes)
+        ours = play(gateway, script, common)
+        theirs = playing.result()
     found = differences(theirs, ours)
     unlisted = known.unlisted(found)
     assert not unlisted, f"not in {name}.txt\n\n{shown(unlisted)}"
