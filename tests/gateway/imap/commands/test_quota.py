@@ -59,3 +59,20 @@ async def test_octets_that_an_expunge_would_free(tmp_path: Path) -> None:
         told = await client.ask(b"a3 STATUS INBOX (MESSAGES DELETED DELETED-STORAGE)")
         assert told[0] == b'* STATUS "INBOX" (MESSAGES 2 DELETED 1 DELETED-STORAGE %d)' % len(MESSAGE)
         await client.close()
+
+
+async def test_what_one_session_fills_another_finds_full(tmp_path: Path) -> None:
+    outside = OutsideMemory()
+    outside.backend.storage_limit = 2 * len(MESSAGE)
+    async with serving(tmp_path, outside) as served:
+        first, second = await served.log_in(), await served.log_in()
+        append = b"a1 APPEND INBOX {%d+}\r\n%b" % (len(MESSAGE), MESSAGE)
+        await first.ask(b"a0 SELECT INBOX")
+        assert (await first.ask(append))[-1].startswith(b"a1 OK ")
+        assert (await second.ask(append))[-1].startswith(b"a1 OK ")
+        assert (await second.ask(append))[-1].startswith(b"a1 NO [OVERQUOTA] ")
+        await first.ask(b"a2 STORE 1 +FLAGS (\\Deleted)")
+        assert (await first.ask(b"a3 EXPUNGE"))[-1].startswith(b"a3 OK ")
+        assert (await second.ask(append))[-1].startswith(b"a1 OK ")
+        await first.close()
+        await second.close()
