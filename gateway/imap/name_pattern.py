@@ -21,6 +21,8 @@ class NamePattern:
     def matches(self, name: str) -> bool:
         """Say whether the whole of `name` matches."""
         pattern = self.text
+        if pattern == "*":
+            return True
         if name == "INBOX":
             pattern = pattern.upper()
         elif name.startswith("INBOX" + SEPARATOR) and pattern[:5].upper() == "INBOX":

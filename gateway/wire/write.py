@@ -12,6 +12,7 @@ from __future__ import annotations
 import binascii
 import re
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 from gateway.wire import mailbox_name
 from gateway.wire.codes import Status
@@ -109,6 +110,7 @@ def _namespaces(group: Sequence[tuple[str, str | None]], utf8: bool) -> bytes:
 # -- mailboxes ---------------------------------------------------------------------------------------------------------
 
 
+@lru_cache(maxsize=4096)
 def mailbox(name: str, *, utf8: bool = False) -> bytes:
     """Return a mailbox name, always quoted: imaplib mishandled literals in LIST until 2026."""
     return quote(mailbox_name.to_wire(name, utf8), utf8=utf8)

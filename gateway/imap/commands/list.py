@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from gateway.imap.capability import Capability
 from gateway.imap.commands import metadata
@@ -102,9 +103,15 @@ class Listed:
 
     def render(self, kind: ListKind, *, utf8: bool = False) -> bytes:
         """Return the line."""
-        # SUBSCRIBED is the only criterion that RECURSIVEMATCH can be combined with.
-        child_info = ("SUBSCRIBED",) if self.has_child_info else ()
-        return write.mailbox_list(self.entry.name, self.attributes, kind=kind, child_info=child_info, utf8=utf8)
+        return _line(self.entry.name, self.attributes, kind, self.has_child_info, utf8)
+
+
+@lru_cache(maxsize=8192)
+def _line(name: str, attributes: tuple[str, ...], kind: ListKind, has_child_info: bool, utf8: bool) -> bytes:
+    """Return a line; whoever lists a tree lists all of it, again and again."""
+    # SUBSCRIBED is the only criterion that RECURSIVEMATCH can be combined with.
+    child_info = ("SUBSCRIBED",) if has_child_info else ()
+    return write.mailbox_list(name, attributes, kind=kind, child_info=child_info, utf8=utf8)
 
 
 def listed(command: commands.List, entries: Sequence[MailboxEntry], *, is_rev2: bool = False) -> Iterator[Listed]:
@@ -124,8 +131,8 @@ def listed(command: commands.List, entries: Sequence[MailboxEntry], *, is_rev2: 
         return
     is_recursive = ListSelection.RECURSIVEMATCH in command.selection
     meeting = {entry.name for entry in entries if _meets(command, entry)}
-    above_meeting = _names_above(meeting)
-    above_hidden = _names_above(meeting - matching)
+    above_meeting = _names_above(meeting) if is_recursive else frozenset()
+    above_hidden = _names_above(meeting - matching) if is_recursive else frozenset()
     for entry in entries:
         if entry.name not in matching:
             continue
