@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +12,7 @@ import pytest
 from gateway.wire.codes import Status
 from gateway.wire.commands import Command
 from gateway.wire.reader import BadCommand
-from tests.gateway.wire.reading import parse, refusal
+from tests.gateway.wire.reading import Stored, parse, refusal
 
 _VECTORS = Path(__file__).parents[3] / "vectors" / "wire"
 
@@ -26,6 +28,7 @@ def lines_of(name: str) -> Iterator[object]:
 
 EXAMPLES = list(lines_of("rfc_commands.txt"))
 EXCLUDED = list(lines_of("bad_commands.txt"))
+WITH_LITERALS = list(lines_of("rfc_literals.txt"))
 
 
 def test_there_are_many() -> None:
@@ -67,3 +70,30 @@ def test_what_a_grammar_excludes_is_bad(line: str) -> None:
 def test_what_they_refuse_or_get_wrong_is_bad(line: str) -> None:
     refused: BadCommand = refusal(line.encode())
     assert refused.status is Status.BAD
+
+
+@pytest.mark.parametrize("line", WITH_LITERALS)
+def test_an_example_with_literals_is_understood(line: str) -> None:
+    """Whatever the octets are, each literal is what was announced."""
+    sizes = [int(size) for size in re.findall(r"{(\d+)\+?}…", line)]
+    octets = [bytes(65 + at % 26 for at in range(size)) for size in sizes]
+    parts = line.encode().split("…".encode())
+    whole = b"".join(part + b"\r\n" + text for part, text in zip(parts, octets, strict=False)) + parts[-1]
+    found = list(_texts(parse(whole)))
+    assert [text for text in found if text in octets] == octets
+
+
+def _texts(value: object) -> Iterator[bytes]:
+    """Yield all texts in a command, in the order of its fields."""
+    if isinstance(value, Stored):
+        yield value.data
+    elif isinstance(value, bytes):
+        yield value
+    elif isinstance(value, str):
+        yield value.encode()
+    elif isinstance(value, tuple):
+        for item in value:
+            yield from _texts(item)
+    elif dataclasses.is_dataclass(value):
+        for field in dataclasses.fields(value):
+            yield from _texts(getattr(value, field.name))
