@@ -138,7 +138,9 @@ def _append(count: int) -> Callable[[Seat], float]:
 
 
 def _append_many(count: int) -> Callable[[Seat], float]:
-    command = b"APPEND %s" % _TARGET_APPEND.encode() + b" {%d+}\r\n%s" % (len(_MESSAGE), _MESSAGE) * count
+    messages = (b"X-Number: %d\r\n" % number + _MESSAGE for number in range(count))
+    literals = b"".join(b" {%d+}\r\n%s" % (len(message), message) for message in messages)
+    command = b"APPEND %s" % _TARGET_APPEND.encode() + literals
 
     def run(seat: Seat) -> float:
         with _scratch(seat):

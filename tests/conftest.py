@@ -15,6 +15,12 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Run half as many tests again at the same time as there are processors: two fifths of a run is waiting."""
+    return (len(os.sched_getaffinity(0)) * 3 + 1) // 2
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Generator[None, object, object]:
     """Keep the collector of garbage away from the half a million objects that tests are, which live as long as it."""

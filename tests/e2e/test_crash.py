@@ -113,7 +113,7 @@ def test_uids_are_the_same_after_a_kill_and_after_a_stop(account: Account, gatew
     assert seen() == before
 
 
-@pytest.mark.parametrize("answered", [1, 25, 60])
+@pytest.mark.parametrize("answered", [25, *(pytest.param(count, marks=pytest.mark.long) for count in (1, 60))])
 def test_killed_during_appends(account: Account, gateways: GatewayFactory, answered: int) -> None:
     gateway = gateways([account])
     stage = stage_of(gateway, account)
@@ -138,7 +138,7 @@ def test_killed_during_appends(account: Account, gateways: GatewayFactory, answe
         assert stored[uid] == messages[answer.tag]
 
 
-@pytest.mark.parametrize("answered", [1, 20])
+@pytest.mark.parametrize("answered", [20, pytest.param(1, marks=pytest.mark.long)])
 def test_killed_during_moves(account: Account, gateways: GatewayFactory, answered: int) -> None:
     messages = {uid: message(uid) for uid in range(1, 61)}
     with RawClient.logged_in(account.backend) as back:

@@ -103,7 +103,10 @@ def change_everything(line: Line, first: int) -> None:
     line.back.expunge("INBOX", uids_now[2])
 
 
-@pytest.mark.parametrize(("reason", "code"), [("rateLimitExceeded", 429), ("userRateLimitExceeded", 403)])
+@pytest.mark.parametrize(
+    ("reason", "code"),
+    [("rateLimitExceeded", 429), pytest.param("userRateLimitExceeded", 403, marks=pytest.mark.long)],
+)
 def test_what_is_known_is_served_while_gmail_refuses_everything(line: Line, reason: str, code: int) -> None:
     with line.client() as client, line.client() as idler:
         line.settle(client)

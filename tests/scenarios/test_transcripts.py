@@ -38,13 +38,20 @@ BACKENDS = (
 )
 
 
+BOTH_NUMBERINGS = ("memory", "memory-uids", "maildir")
+"""Over the others a transcript is played in one numbering, in this one or that, and in both with the long tests."""
+
+
 def _performances() -> Iterator[object]:
-    for path in sorted(TRANSCRIPTS.glob("*.txt")):
+    for place, path in enumerate(sorted(TRANSCRIPTS.glob("*.txt"))):
         script = read_script(path)
-        for backend in filter(script.is_for, BACKENDS):
+        for number, backend in enumerate(filter(script.is_for, BACKENDS)):
+            chosen = script.numberings[(place + number) % len(script.numberings)]
             for numbering in script.numberings:
                 name = f"{script.name}-{backend}-{numbering.name.lower()}"
-                yield pytest.param(script, backend, numbering, id=name)
+                is_long = backend not in BOTH_NUMBERINGS and numbering is not chosen
+                marks = [pytest.mark.long] if is_long else []
+                yield pytest.param(script, backend, numbering, id=name, marks=marks)
 
 
 @pytest.mark.parametrize(("script", "backend", "numbering"), list(_performances()))
