@@ -278,7 +278,15 @@ def test_what_was_done_is_found_out_when_its_answer_is_lost(line: Line, loss: Fa
             assert stored(line) == kept(line, DONE_UP_TO[write])
 
 
-@pytest.mark.parametrize("fault", [LoseReply(), LoseReply(is_silent=True), Answer(502), broken_json()], ids=repr)
+UPLOAD_FAULTS = (LoseReply(), broken_json())
+MORE_UPLOAD_FAULTS = (LoseReply(is_silent=True), Answer(502))
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [*UPLOAD_FAULTS, *(pytest.param(fault, marks=pytest.mark.long) for fault in MORE_UPLOAD_FAULTS)],
+    ids=repr,
+)
 def test_an_upload_that_fails_is_made_again(line: Line, fault: Fault) -> None:
     rule = line.proxy.fail(fault, when=line.backend.kinds.uploads)
     with line.client() as front:

@@ -70,6 +70,7 @@ class Stumbling(Faults):
         return Fault(429 if kind == 1 else 403, "rateLimitExceeded")
 
 
+@pytest.mark.long
 class TestGmailWithCategories(InProcessSuite):
     settings: Mapping[str, SettingValue] = {"categories": True, "prefix": "Google/Mail", "append": "import"}
 
@@ -78,6 +79,7 @@ class TestGmailThatDeletes(InProcessSuite):
     settings: Mapping[str, SettingValue] = {"expunge": "delete", "batch_size": 3}
 
 
+@pytest.mark.long
 class TestGmailThatTrashes(InProcessSuite):
     settings: Mapping[str, SettingValue] = {"expunge": "trash"}
 

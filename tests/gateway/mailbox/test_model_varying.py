@@ -76,7 +76,7 @@ class VaryingHistory(History):
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-@pytest.mark.parametrize("layout", ["folders", "items", "labels"])
+@pytest.mark.parametrize("layout", [pytest.param("folders", marks=pytest.mark.long), "items", "labels"])
 async def test_everybody_agrees_though_octets_vary(tmp_path: Path, layout: str, seed: int) -> None:
     backend = MemoryBackend(
         Layout(layout), bodies_vary=True, has_exact_headers=False, page_size=7, batch_limit=4, is_sparse=seed == 1
