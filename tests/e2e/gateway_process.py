@@ -90,8 +90,11 @@ AnyAccount = Account | MaildirAccount | DeclaredAccount
 def new_account(server: Server, login: str, password: str) -> Account:
     """Make an empty account at a server, with the mailboxes INBOX and Sent, for a local login."""
     if isinstance(server, Dovecot):
-        backend = Endpoint(server.host, server.port, server.fresh_user(), DOVECOT_PASSWORD)
-        return Account(login, password, backend)
+        user = server.fresh_user()
+        # It makes INBOX when somebody first asks for it, and tells one of two who do so at once that it is there.
+        with server.client(user) as client:
+            client.select()
+        return Account(login, password, Endpoint(server.host, server.port, user, DOVECOT_PASSWORD))
     user = server.fresh_user(mailboxes=("Sent",))
     return Account(login, password, Endpoint(server.host, server.imap_port, user, server.password), server.jmap_url)
 
