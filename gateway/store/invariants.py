@@ -15,7 +15,7 @@ from connectors.api.types import Role
 from gateway.store.accounts import AccountState
 from gateway.store.flags import DELETED, SEEN
 from gateway.store.mailboxes import MAX_UIDNEXT
-from gateway.store.tables import accounts, intents, mailboxes, messages, placements, tombstones
+from gateway.store.tables import accounts, intents, mailboxes, messages, placements, subscribed_names, tombstones
 from gateway.store.transaction import Transaction
 
 
@@ -136,6 +136,7 @@ _KEYWORDS = select(placements.c.keywords).distinct()
 _PATHS = select(mailboxes.c.id, mailboxes.c.path, mailboxes.c.role)
 _SETTINGS = select(accounts.c.id, accounts.c.name, accounts.c.settings, accounts.c.state)
 _PAYLOADS = select(intents.c.id, intents.c.payload)
+_SUBSCRIBED = select(subscribed_names.c.account_id, subscribed_names.c.path)
 
 
 async def check(tx: Transaction) -> list[str]:
@@ -236,6 +237,10 @@ async def _unreadable(tx: Transaction) -> list[Breach]:
             found.append(
                 Breach(Rule.UNREADABLE, f"write {intent_id} left open cannot be read", None, "intents", intent_id)
             )
+    for account_id, path in await tx.rows(_SUBSCRIBED):
+        if not is_readable_path(path):
+            text = f"the subscribed name {path!r} cannot be read"
+            found.append(Breach(Rule.UNREADABLE, text, None, "subscribed_names", account_id))
     return found
 
 

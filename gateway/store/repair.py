@@ -20,7 +20,16 @@ from gateway.store.flags import decode, encode
 from gateway.store.invariants import Breach, Rule, is_readable_path, numbers_of_rows
 from gateway.store.mailboxes import MAX_UIDNEXT
 from gateway.store.object_ids import made_mailbox_id
-from gateway.store.tables import accounts, intents, mailboxes, messages, metadata, placements, tombstones
+from gateway.store.tables import (
+    accounts,
+    intents,
+    mailboxes,
+    messages,
+    metadata,
+    placements,
+    subscribed_names,
+    tombstones,
+)
 from gateway.store.transaction import Transaction
 
 MENDS: Mapping[Rule, str] = MappingProxyType(
@@ -131,6 +140,8 @@ _RENEW_STATES = (
     .values(state=AccountState.NEW.value)
 )
 _DROP_INTENT = delete(intents).where(intents.c.id == bindparam("intent_id"))
+_SUBSCRIBED = select(subscribed_names.c.path).distinct()
+_UNSUBSCRIBE = delete(subscribed_names).where(subscribed_names.c.path == bindparam("unreadable"))
 _SET_CONTENT = (
     update(messages)
     .where(messages.c.id == bindparam("message_id"))
@@ -292,3 +303,6 @@ async def _forget_unreadable(tx: Transaction, breaches: Iterable[Breach]) -> Non
     for breach in breaches:
         if breach.rule is Rule.UNREADABLE and breach.table == intents.name:
             await tx.execute(_DROP_INTENT, intent_id=breach.row_id)
+    for (path,) in await tx.rows(_SUBSCRIBED):
+        if not is_readable_path(path):
+            await tx.execute(_UNSUBSCRIBE, unreadable=path)

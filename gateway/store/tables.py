@@ -5,7 +5,7 @@
                                    -< tombstones
     messages -< envelopes, structures, headers,               one row each, in narrow tables: a bulk read touches one
                 header_values, previews
-    accounts -< intents, set_aside
+    accounts -< intents, set_aside, subscribed_names
 
 Booleans are integers 0 and 1; times are unix seconds in UTC; sizes are octets; paths, settings and payloads are JSON
 text. Ids of accounts, mailboxes and messages are never used twice, since caches and clients know them.
@@ -146,6 +146,16 @@ mailboxes = Table(
 """`recent_uid` is the first UID no session was told of as `\\Recent`. `tombstone_floor`: tombstones are complete for
 changes after this mod-sequence. `messages`, `unseen`, `deleted`, `octets` count the placements, always exactly.
 `object_id` is the MAILBOXID as it is told."""
+
+subscribed_names = Table(
+    "subscribed_names",
+    metadata,
+    _owner("account_id", "accounts.id", is_key=True),
+    Column("path", Text, primary_key=True),
+    Column("ref", Text),
+)
+"""Names that are subscribed although no mailbox says so (see `gateway.store.subscribed_names`). `ref` is what the
+backend may know the name by; no `ref` if it does not."""
 
 messages = Table(
     "messages",

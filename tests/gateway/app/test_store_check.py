@@ -150,6 +150,11 @@ INBOX = "account Home of anna, mailbox INBOX"
             "INSERT INTO intents (account_id, kind, payload, state, created) VALUES (1, 'append', '{', 'x', 1)",
             "write 1 left open cannot be read",
         ),
+        ("INSERT INTO subscribed_names VALUES (2, '{', NULL)", "the subscribed name '{' cannot be read"),
+        (
+            "INSERT INTO subscribed_names VALUES (9, '[\"a\"]', 'a')",
+            "1 row of subscribed_names without a row of accounts",
+        ),
         ("UPDATE messages SET content_hash = NULL WHERE kept_id = 77", "message 1 has kept octets of unknown hash"),
         ("INSERT INTO previews VALUES (4711, 'x')", "1 row of previews without a row of messages"),
         ("DELETE FROM mailboxes WHERE id = 1", "2 rows of placements without a row of mailboxes"),

@@ -58,6 +58,7 @@ async def test_a_sound_store_has_no_complaints(damaged: Store) -> None:
         ("UPDATE messages SET email_id = 'X', thread_id = 'X'", "X is both EMAILID and THREADID"),
         ("UPDATE messages SET kept_id = 5", "kept octets of unknown hash or size"),
         ("UPDATE messages SET scope_mailbox_id = 4711", "holds a message of another account or mailbox"),
+        ("INSERT INTO subscribed_names SELECT id, '[]', NULL FROM accounts", "the subscribed name '[]' cannot be read"),
     ],
 )
 async def test_each_damage_is_named(damaged: Store, damage: str, complaint: str) -> None:

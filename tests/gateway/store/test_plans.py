@@ -66,6 +66,8 @@ PLANS = {
         ]
         for name, table in (("_ENVELOPES", "envelopes"), ("_STRUCTURES", "structures"), ("_HEADERS", "headers"))
     },
+    "subscribed_names._OF_ACCOUNT": ["SEARCH subscribed_names USING INDEX"],
+    "subscribed_names._REMOVE": ["SEARCH subscribed_names USING INDEX", "(account_id=? AND path=?)"],
     "intents._PENDING": ["SEARCH intents USING INDEX ix_intents_account_id"],
 }
 

@@ -14,7 +14,17 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import PrimaryKeyConstraint, UniqueConstraint, create_engine, text
 
-from gateway.store import accounts, invariants, mailboxes, outlines, placements, tombstones, upgrade, users
+from gateway.store import (
+    accounts,
+    invariants,
+    mailboxes,
+    outlines,
+    placements,
+    subscribed_names,
+    tombstones,
+    upgrade,
+    users,
+)
 from gateway.store.database import Store, Transaction
 from gateway.store.errors import StoreError
 from gateway.store.migrations import REVISIONS
@@ -108,6 +118,9 @@ async def test_a_store_of_an_earlier_schema_keeps_every_number(tmp_path: Path, r
         first = (await placements.load(tx, inbox.id))[0][1]
         assert await outlines.envelopes(tx, [first]) == {first: b'(NIL "one" NIL NIL NIL NIL NIL NIL NIL NIL)'}
         assert await outlines.previews(tx, [first]) == {first: "Grüße"}
+        assert inbox.is_subscribed
+        names = {("Gone", "Grüße"): "gone"} if revision >= "0006" else {}
+        assert await subscribed_names.names_of(tx, account.id) == names
         fresh = await mailboxes.insert_mailbox(tx, account.id, "fresh", ("Fresh",))
         assert fresh.uidvalidity > other.uidvalidity
         assert fresh.id > other.id
