@@ -166,12 +166,14 @@ class Application:
         scram = ScramUsers(store, vault, throttle=throttle)
         await scram.refresh()
         tokens = await stack.enter_async_context(opened_tokens(self._config.oauth))
+        users = UserDirectory(store, throttle=throttle, learner=scram)
+        stack.push_async_callback(users.close)
         services = ImapServices(
             settings,
             OFFER,
             mail,
             Quotas(SystemClock()),
-            UserDirectory(store, throttle=throttle, learner=scram),
+            users,
             limits,
             self._tls,
             gateway.__version__,

@@ -6,6 +6,7 @@ login for each app password that a user has.
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import hmac
 import os
@@ -14,6 +15,7 @@ import unicodedata
 
 from argon2 import PasswordHasher, extract_parameters
 from argon2.exceptions import InvalidHashError, VerificationError
+from argon2.low_level import ARGON2_VERSION
 
 _APP_PREFIX = "app-sha256"
 _APP_LETTERS = "abcdefghijklmnopqrstuvwxyz"
@@ -45,6 +47,16 @@ def verify_password(stored: str, password: str, hasher: PasswordHasher | None = 
         return (hasher or default_hasher()).verify(stored, prepared(password))
     except (VerificationError, InvalidHashError):
         return False
+
+
+def decoy_hash(hasher: PasswordHasher) -> str:
+    """Return what looks like the hash of a password and is that of none: to check one against it takes as long."""
+    costs = f"m={hasher.memory_cost},t={hasher.time_cost},p={hasher.parallelism}"
+    salt, digest = (
+        base64.b64encode(os.urandom(octets)).decode("ascii").rstrip("=")
+        for octets in (hasher.salt_len, hasher.hash_len)
+    )
+    return f"$argon2id$v={ARGON2_VERSION}${costs}${salt}${digest}"
 
 
 def is_password_hash(text: str) -> bool:

@@ -14,8 +14,8 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+import logging
 import os
-import secrets
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -23,7 +23,7 @@ from argon2 import PasswordHasher
 from cachetools import TTLCache
 
 from gateway.auth.errors import AuthFailed, Throttled
-from gateway.auth.passwords import default_hasher, hash_password, verify_app_password, verify_password
+from gateway.auth.passwords import decoy_hash, default_hasher, verify_app_password, verify_password
 from gateway.auth.throttle import Throttle
 from gateway.clock import Clock, SystemClock
 from gateway.store import users
@@ -31,6 +31,8 @@ from gateway.store.database import Store, Transaction
 from gateway.store.users import UserRow, fold_login
 
 __all__ = ["AuthFailed", "Learner", "Throttled", "User", "UserDirectory", "find_user"]
+
+log = logging.getLogger(__name__)
 
 _REMEMBER_S = 300.0
 _REMEMBERED = 4096
@@ -107,7 +109,9 @@ class UserDirectory:
         self._verdicts: TTLCache[bytes, bool] = TTLCache(_REMEMBERED, _REMEMBER_S, timer=clock.monotonic)
         self._flights: dict[bytes, asyncio.Task[bool]] = {}
         self._slots = asyncio.Semaphore(_HASHING_AT_ONCE)
-        self._decoy: str | None = None
+        self._decoy = decoy_hash(self._hasher)
+        self._lessons: set[asyncio.Task[None]] = set()
+        self._learning = asyncio.Lock()
 
     async def authenticate(self, login: str, password: str, peer: str) -> User:
         """Return the user with that login and password; `peer` is the address the client comes from.
@@ -138,14 +142,26 @@ class UserDirectory:
             raise AuthFailed
         self._throttle.succeeded(peer, key)
         if is_new and self._learner is not None:
-            await self._tell(self._learner, stored.user, stored, password)
+            # Behind the answer: what is learnt is written, and a write may stand behind thousands of new messages.
+            lesson = asyncio.get_running_loop().create_task(self._tell(self._learner, stored.user, stored, password))
+            self._lessons.add(lesson)
+            lesson.add_done_callback(self._lessons.discard)
         return stored.user
+
+    async def close(self) -> None:
+        """Wait until what was learnt from logins is kept."""
+        await asyncio.gather(*self._lessons)
 
     async def _tell(self, learner: Learner, user: User, stored: _Stored, password: str) -> None:
         fitting = next((item for item in stored.app_hashes if verify_app_password(item, password)), None)
         fitting = fitting or stored.password_hash
         assert fitting is not None, "it has been found right"
-        await learner.learn(user.id, fitting, password)
+        # One after the other: what is made of two passwords of a user has to match.
+        async with self._learning:
+            try:
+                await learner.learn(user.id, fitting, password)
+            except Exception:
+                log.exception("what a login of user %d teaches is lost", user.id)
 
     def _landed(self, digest: bytes, flight: asyncio.Task[bool]) -> None:
         self._flights.pop(digest, None)
@@ -190,9 +206,6 @@ class UserDirectory:
         return verdict
 
     def _check_hash(self, password_hash: str | None, password: str) -> bool:
-        if self._decoy is None:
-            # Made by whoever comes first, user or not, so that its cost tells nothing.
-            self._decoy = hash_password(secrets.token_hex(16), self._hasher)
         if password_hash is None:
             verify_password(self._decoy, password, self._hasher)
             return False

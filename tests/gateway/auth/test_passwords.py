@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 
 import pytest
-from argon2 import PasswordHasher
+from argon2 import PasswordHasher, extract_parameters
 
 from gateway.auth.passwords import (
+    decoy_hash,
     default_hasher,
     generate_app_password,
     hash_app_password,
@@ -41,6 +42,14 @@ def test_a_hash_carries_its_own_parameters() -> None:
 def test_what_is_no_hash_fits_nothing(stored: str) -> None:
     assert not verify_password(stored, stored, QUICK)
     assert not is_password_hash(stored)
+
+
+@pytest.mark.parametrize("hasher", [QUICK, default_hasher()], ids=["quick", "default"])
+def test_a_decoy_costs_what_a_hash_costs_and_fits_nothing(hasher: PasswordHasher) -> None:
+    decoy = decoy_hash(hasher)
+    assert extract_parameters(decoy) == extract_parameters(hash_password("x", hasher))
+    assert not verify_password(decoy, "", hasher)
+    assert decoy != decoy_hash(hasher)
 
 
 def test_a_hash_is_recognised() -> None:

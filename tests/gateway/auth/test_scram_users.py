@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -72,6 +73,12 @@ class Case:
         assert client.trusts(outcome.data)
         return user
 
+    async def log_in(self, login: str, password: str) -> User:
+        """By PLAIN; returns once what it teaches is kept."""
+        user = await self.directory.authenticate(login, password, PEER)
+        await self.directory.close()
+        return user
+
     async def is_offered(self) -> bool:
         self.clock.advance(10)
         await self.scram.refresh()
@@ -130,10 +137,10 @@ async def test_the_users_are_not_counted_at_every_greeting(case: Case) -> None:
 async def test_keys_are_made_when_a_password_is_used(case: Case) -> None:
     user_id = await case.add("anna", "secret", has_keys=False)
     app = await case.add_app(user_id, has_keys=False)
-    await case.directory.authenticate("anna", "secret", PEER)
+    await case.log_in("anna", "secret")
     assert not await case.is_offered()
     # As somebody types it; SCRAM takes it as it was printed.
-    await case.directory.authenticate("anna", app.replace("-", " ").upper(), PEER)
+    await case.log_in("anna", app.replace("-", " ").upper())
     assert await case.is_offered()
     for password in ("secret", app):
         assert (await case.prove("anna", password)).id == user_id
@@ -142,8 +149,17 @@ async def test_keys_are_made_when_a_password_is_used(case: Case) -> None:
 async def test_a_wrong_password_teaches_nothing(case: Case) -> None:
     await case.add("anna", "secret", has_keys=False)
     with pytest.raises(AuthFailed):
-        await case.directory.authenticate("anna", "wrong", PEER)
+        await case.log_in("anna", "wrong")
+    await case.directory.close()
     assert await case.store.read(scram_keys.all_keys) == []
+
+
+async def test_passwords_used_at_once_are_all_proven_after_it(case: Case) -> None:
+    user_id = await case.add("anna", "secret", has_keys=False)
+    app = await case.add_app(user_id, has_keys=False)
+    await asyncio.gather(case.log_in("anna", "secret"), case.log_in("anna", app))
+    for password in ("secret", app):
+        assert (await case.prove("anna", password)).id == user_id
 
 
 async def test_a_changed_password_is_proven_no_more(case: Case) -> None:
@@ -200,7 +216,7 @@ async def test_keys_that_cannot_be_opened_are_no_keys(case: Case, caplog: pytest
         await case.prove("anna", "secret")
     assert "SCRAM keys" in caplog.text
     # The next login by PLAIN makes them anew.
-    await case.directory.authenticate("anna", "secret", PEER)
+    await case.log_in("anna", "secret")
     assert (await case.prove("anna", "secret")).id == user_id
 
 

@@ -197,3 +197,41 @@ async def test_a_client_that_hangs_up_does_not_end_the_check_for_others(
     assert hasher.verified == 1
     with pytest.raises(asyncio.CancelledError):
         await first
+
+
+class HeldLearner:
+    """Learns once it is let, or fails."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self.let = asyncio.Event()
+        self.learnt: list[str] = []
+        self._error = error
+
+    async def learn(self, user_id: int, password_hash: str, password: str) -> None:
+        await self.let.wait()
+        if self._error is not None:
+            raise self._error
+        self.learnt.append(password)
+
+
+async def test_nobody_waits_for_what_a_login_teaches_but_the_end_does(store: Store, hasher: CountingHasher) -> None:
+    learner = HeldLearner()
+    directory = UserDirectory(store, hasher=hasher, learner=learner)
+    assert (await directory.authenticate("anna@example.org", "right", PEER)).login == "Anna@Example.org"
+    assert learner.learnt == []
+    learner.let.set()
+    await directory.close()
+    assert learner.learnt == ["right"]
+
+
+async def test_a_login_that_teaches_nothing_is_a_login(
+    store: Store, hasher: CountingHasher, caplog: pytest.LogCaptureFixture
+) -> None:
+    learner = HeldLearner(OSError("no room"))
+    learner.let.set()
+    directory = UserDirectory(store, hasher=hasher, learner=learner)
+    await directory.authenticate("anna@example.org", "right", PEER)
+    await directory.close()
+    assert "is lost" in caplog.text
+    assert "no room" in caplog.text
+    assert "right" not in caplog.text
