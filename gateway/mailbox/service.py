@@ -14,6 +14,7 @@ from gateway.errors import ErrorKind, GatewayError, MailError
 from gateway.mailbox.flag_sets import FlagSets
 from gateway.mailbox.indexing import Indexing
 from gateway.mailbox.known_names import KnownNames
+from gateway.mailbox.listings import Listings
 from gateway.mailbox.open_mailbox import OpenMailbox
 from gateway.mailbox.user_mail import UserMail
 from gateway.store import accounts, messages, users
@@ -89,6 +90,7 @@ class MailService:
         self._loading: dict[int, asyncio.Task[OpenMailbox]] = {}
         self._closing: set[asyncio.Task[None]] = set()
         self.names = KnownNames()
+        self.listings = Listings(store, self.bus, clock)
         self._interest: dict[int, dict[int, int]] = {}
         self._untold: set[int] = set()
         self._telling: asyncio.Task[None] | None = None

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from connectors.api import errors
 from gateway.errors import ErrorKind, MailError, from_connector
+from gateway.mailbox.known_names import Owner
+from gateway.mailbox.listings import Listing
 from gateway.mailbox.namespace import AccountTree, MailboxEntry, Tree
 from gateway.store import accounts, mailboxes
 from gateway.store.accounts import AccountRow, AccountState
@@ -26,6 +29,7 @@ class UserTree:
         self._service = service
         self._user_id = user_id
         self._accounts: list[AccountRow] = []
+        self._owner: Owner = ()
 
     # -- accounts -----------------------------------------------------------------------------------------------------
 
@@ -35,6 +39,7 @@ class UserTree:
         for gone in {row.id for row in self._accounts} - {row.id for row in rows}:
             await self._service.forget_account(gone)
         self._accounts = [row for row in rows if row.state is not AccountState.DISABLED]
+        self._owner = tuple([(row.id, row.name, row.is_primary) for row in self._accounts])
         for row in self._accounts:
             engine = await self._service.engine_of(row)
             if engine is not None and engine.context.account.health.state is AccountState.UNAVAILABLE:
@@ -70,17 +75,42 @@ class UserTree:
         """The personal namespaces: one root for everything."""
         return ("",)
 
-    async def mailboxes(self) -> list[MailboxEntry]:
+    async def mailboxes(self) -> Sequence[MailboxEntry]:
         """Return the whole tree, INBOX first, parents before children; after a short wait for news if it is old.
 
         Raises:
             MailError: no account could be listed yet.
         """
+        return (await self.listing()).entries
+
+    async def listing(self) -> Listing:
+        """Return what `mailboxes` does, and what else is kept with it."""
         await self._freshen_tree()
-        return (await self._tree()).entries()
+        return await self._listing()
+
+    async def _listing(self) -> Listing:
+        """Return the tree as the store has it now, read anew only if something in it has changed."""
+        listings = self._service.listings
+        problem = await self._wait_for_trees()
+        listing = await listings.find(self._owner)
+        if listing is None:
+            stamp = listings.stamp(self._owner)
+            listing = Listing(await self._read_tree())
+            listings.keep(self._owner, stamp, listing)
+        if problem is not None and not listing.entries:
+            raise problem
+        return listing
 
     async def _tree(self) -> Tree:
-        """Read the tree from the store; an account that was never listed is waited for."""
+        """Read the tree from the store, with all that is stored of each mailbox; see `_wait_for_trees`."""
+        problem = await self._wait_for_trees()
+        tree = await self._read_tree()
+        if problem is not None and not tree.rows():
+            raise problem
+        return tree
+
+    async def _wait_for_trees(self) -> MailError | None:
+        """Wait for accounts that were never listed; return why one of them cannot be."""
         problem: MailError | None = None
         for row in self._accounts:
             engine = self._service.running_engine(row.id)
@@ -91,17 +121,16 @@ class UserTree:
                 await engine.wait_for_tree(self._service.settings.tree_wait_s)
             except errors.ConnectorError as error:
                 problem = from_connector(error)
+        return problem
 
+    async def _read_tree(self) -> Tree:
         async def read(tx: Transaction) -> list[AccountTree]:
             return [
                 AccountTree(row.id, row.name, row.is_primary, await mailboxes.mailboxes_of(tx, row.id))
                 for row in self._accounts
             ]
 
-        trees = await self._service.store.read_bulk(read)
-        if problem is not None and not any(tree.rows for tree in trees):
-            raise problem
-        return Tree(trees)
+        return Tree(await self._service.store.read_bulk(read))
 
     async def tree(self) -> Tree:
         """Return the names as they are stored now, with what is stored of each."""
@@ -139,11 +168,14 @@ class UserTree:
     async def _freshen_tree(self) -> None:
         """Have the mailboxes listed if that was long ago, and wait a moment for it."""
         settings = self._service.settings
-        engines = [engine for row in self._accounts if (engine := self._service.running_engine(row.id)) is not None]
-        await asyncio.gather(*(engine.freshen_tree(settings.fresh_age_s, settings.fresh_wait_s) for engine in engines))
+        waits = [engine.freshen_tree(settings.fresh_age_s, settings.fresh_wait_s) for engine in self.running_engines()]
+        if len(waits) == 1:
+            await waits[0]
+        else:
+            await asyncio.gather(*waits)
 
     async def _find(self, name: str, kind: ErrorKind = ErrorKind.NOT_FOUND) -> MailboxRow:
-        owner = tuple([(row.id, row.name, row.is_primary) for row in self._accounts])
+        owner = self._owner
         known = await self._service.names.row(self._service.store, owner, name)
         if known is not None:
             return known

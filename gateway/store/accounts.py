@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import enum
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from sqlalchemy import bindparam, delete, insert, select, update
+from sqlalchemy import bindparam, delete, func, insert, select, update
 
 from gateway.store.object_ids import new_tag
-from gateway.store.statements import Row
+from gateway.store.statements import Row, is_in
 from gateway.store.tables import accounts, users
 from gateway.store.transaction import Transaction
 
@@ -68,6 +68,7 @@ _BY_ID = select(*_COLUMNS).where(_IS_IT)
 _BY_NAME = select(*_COLUMNS).where(accounts.c.user_id == bindparam("user_id"), accounts.c.name == bindparam("name"))
 _OF_USER = select(*_COLUMNS).where(accounts.c.user_id == bindparam("user_id")).order_by(accounts.c.id)
 _ALL = select(*_COLUMNS).order_by(accounts.c.id)
+_COUNT = select(func.count()).select_from(accounts).where(is_in(accounts.c.id, "account_ids"))
 _ADD = (
     insert(accounts)
     .values(
@@ -177,6 +178,11 @@ async def account_by_name(tx: Transaction, user_id: int, name: str) -> AccountRo
 async def accounts_of(tx: Transaction, user_id: int) -> list[AccountRow]:
     """Return the accounts of a user, oldest first."""
     return [_account(row) for row in await tx.rows(_OF_USER, user_id=user_id)]
+
+
+async def are_there(tx: Transaction, account_ids: Sequence[int]) -> bool:
+    """Tell whether none of the accounts has been removed; each is named once."""
+    return int(await tx.scalar(_COUNT, account_ids=account_ids)) == len(account_ids)
 
 
 async def all_accounts(tx: Transaction) -> list[AccountRow]:

@@ -24,6 +24,7 @@ class Engine(Protocol):
     async def read_bulk(self, body: Body[T]) -> T: ...
     async def write(self, body: Body[T]) -> T: ...
     async def check_writable(self) -> None: ...
+    def tree_version(self, account_id: int) -> int: ...
 
 
 class Store:
@@ -74,6 +75,15 @@ class Store:
         caller is cancelled meanwhile, the write is carried out whole or not at all.
         """
         return await self._engine.write(body)
+
+    def tree_version(self, account_id: int) -> int:
+        """Return a number that every change of an account's mailbox tree alters, so that a tree can be kept with it.
+
+        Ask before reading: what is read is then the tree of that number or a later one, and while the number stays, no
+        commit has changed it. It counts the writes of this process, which alone writes mailboxes (see
+        `gateway.store.lock`); but an account that the command line removes takes its mailboxes along unseen.
+        """
+        return self._engine.tree_version(account_id)
 
     async def check_writable(self) -> None:
         """See that a write can be expected to succeed; ask before a backend is made to do what must be recorded.

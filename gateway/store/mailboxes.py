@@ -120,7 +120,8 @@ _INSERTED = (
 )
 _INSERT = insert(mailboxes).values({name: bindparam(name) for name in _INSERTED}).returning(mailboxes.c.id)
 _CHANGE = {
-    name: update(mailboxes).where(_IS_IT).values({name: bindparam("value")}) for name in MailboxChanges.__annotations__
+    name: update(mailboxes).where(_IS_IT).values({name: bindparam("value")}).returning(mailboxes.c.account_id)
+    for name in MailboxChanges.__annotations__
 }
 _SET_CURSOR = (
     update(mailboxes)
@@ -267,6 +268,7 @@ async def insert_mailbox(
         object_id=await _object_id(tx, account_id, backend_id),
     )
     assert row is not None
+    tx.note_tree(account_id)
     mailbox = await mailbox_by_id(tx, row[0])
     assert mailbox is not None
     return mailbox
@@ -298,7 +300,9 @@ async def update_mailbox(tx: Transaction, mailbox_id: int, **changes: Unpack[Mai
         Conflict: another mailbox of the account has that ref.
     """
     for name, value in changes.items():
-        await tx.execute(_CHANGE[name], mailbox_id=mailbox_id, value=_stored(name, value))
+        row = await tx.row(_CHANGE[name], mailbox_id=mailbox_id, value=_stored(name, value))
+        if row is not None:
+            tx.note_tree(row[0])
 
 
 async def delete_mailbox(tx: Transaction, mailbox_id: int) -> bool:
@@ -309,6 +313,7 @@ async def delete_mailbox(tx: Transaction, mailbox_id: int) -> bool:
     await tx.execute(_DELETE_ONLY_HERE, mailbox_id=mailbox_id)
     await tx.execute(_DELETE_SCOPED, account_id=mailbox.account_id, mailbox_id=mailbox_id)
     await tx.execute(_DELETE, mailbox_id=mailbox_id)
+    tx.note_tree(mailbox.account_id)
     return True
 
 

@@ -15,7 +15,7 @@ import contextlib
 import os
 import sqlite3
 import threading
-from collections.abc import Awaitable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Collection, Coroutine, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -53,6 +53,7 @@ class SqliteEngine:
         self._loop_connection: sqlite3.Connection | None = None
         self._is_closed = False
         self._has_failed = False
+        self._tree_versions: dict[int, int] = {}
 
     async def open(self) -> None:
         """Create or upgrade the file and connect.
@@ -135,6 +136,13 @@ class SqliteEngine:
         if self._has_failed:
             await asyncio.get_running_loop().run_in_executor(self._writer, self._run_in_writer, _try_write)
 
+    def tree_version(self, account_id: int) -> int:
+        return self._tree_versions.get(account_id, 0)
+
+    def _raise_tree_versions(self, account_ids: Collection[int]) -> None:
+        for account_id in account_ids:  # none but in the writer's thread
+            self._tree_versions[account_id] = self._tree_versions.get(account_id, 0) + 1
+
     def _check_open(self) -> None:
         if self._is_closed:
             raise StoreError("has been closed", source=self._path)
@@ -162,8 +170,14 @@ class SqliteEngine:
         try:
             tx = SqliteTransaction(connection, self._statements, self._path, int(self._clock.now().timestamp()))
             result = drive(body(tx))
-            with translated(self._path):
-                connection.execute("COMMIT")
+            # Before the commit, so that nobody takes what he kept for what is there now; and after it, however it ends,
+            # so that nobody keeps what he has read meanwhile.
+            self._raise_tree_versions(tx.noted_trees)
+            try:
+                with translated(self._path):
+                    connection.execute("COMMIT")
+            finally:
+                self._raise_tree_versions(tx.noted_trees)
         except BaseException:
             # SQLite has rolled back by itself after some errors (a full disk among them).
             if connection.in_transaction:
@@ -193,16 +207,20 @@ def _free_octets(path: str) -> int:
 class SqliteTransaction(Transaction):
     """A transaction on one connection, in the thread that drives its body."""
 
-    __slots__ = ("_connection", "_now", "_path", "_statements")
+    __slots__ = ("_connection", "_now", "_path", "_statements", "noted_trees")
 
     def __init__(self, connection: sqlite3.Connection, statements: StatementCache, path: str, now: int) -> None:
         self._connection = connection
         self._statements = statements
         self._path = path
         self._now = now
+        self.noted_trees: Collection[int] = ()
 
     def now(self) -> int:
         return self._now
+
+    def note_tree(self, account_id: int) -> None:
+        self.noted_trees = {*self.noted_trees, account_id}
 
     def _execute(self, statement: Executable, parameters: Mapping[str, Any]) -> sqlite3.Cursor:
         compiled = self._statements.get(statement)

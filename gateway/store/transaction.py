@@ -31,6 +31,13 @@ class Transaction(ABC):
         """Return the time of this transaction, in unix seconds; the same at every call."""
 
     @abstractmethod
+    def note_tree(self, account_id: int) -> None:
+        """Count the mailbox tree of an account as another one than before; see `Store.tree_version`.
+
+        Every function that writes what a tree shows calls this; a transaction that fails does no harm by it.
+        """
+
+    @abstractmethod
     async def rows(self, statement: Executable, /, **parameters: Any) -> list[Row]:
         """Run a statement and return all its rows."""
 

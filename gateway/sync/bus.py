@@ -65,6 +65,7 @@ class ChangeBus:
     def __init__(self) -> None:
         self._by_mailbox: defaultdict[int, list[Listener]] = defaultdict(list)
         self._tree: defaultdict[int, list[TreeListener]] = defaultdict(list)
+        self._tree_versions: defaultdict[int, int] = defaultdict(int)
         self._annotations: defaultdict[int, list[AnnotationListener]] = defaultdict(list)
 
     def publish(self, change: MailboxChanged) -> None:
@@ -73,9 +74,18 @@ class ChangeBus:
             listener(change)
 
     def publish_tree(self, account_id: int) -> None:
-        """Tell that mailboxes of the account came, went or changed their names or subscriptions."""
+        """Tell that mailboxes of the account came, went or changed their names or subscriptions; after the commit.
+
+        Whoever writes anything else that a tree shows calls this too: what is kept of trees is then read anew
+        (`gateway.mailbox.listings`). For the rows of mailboxes that is certain without it (`Store.tree_version`).
+        """
+        self._tree_versions[account_id] += 1
         for listener in tuple(self._tree.get(account_id, ())):
             listener(account_id)
+
+    def tree_version(self, account_id: int) -> int:
+        """Return how often a change of the account's tree was told of."""
+        return self._tree_versions.get(account_id, 0)
 
     def publish_annotations(self, change: AnnotationsChanged) -> None:
         """Tell the listeners of one user; call it after the commit."""

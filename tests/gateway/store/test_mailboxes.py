@@ -6,10 +6,11 @@ import pytest
 
 from connectors.api.types import Role
 from gateway.store import accounts, flags, mailboxes, messages, placements, tombstones
-from gateway.store.database import Store, Transaction
+from gateway.store.database import Body, Store, Transaction
 from gateway.store.errors import Conflict, UidsExhausted
 from gateway.store.messages import MessageValues
-from tests.gateway.store.conftest import Place
+from gateway.store.sqlite import SqliteTransaction
+from tests.gateway.store.conftest import Place, add_place
 from tests.manual_clock import ManualClock
 
 
@@ -317,3 +318,46 @@ async def test_counters_follow_flags_of_a_passed_through_mailbox(store: Store, p
         assert (row.messages, row.unseen, row.deleted, row.octets) == (2, 1, 1, 10)
 
     await store.write(body)
+
+
+async def test_every_write_of_what_a_tree_shows_alters_the_version_of_that_tree_alone(
+    store: Store, place: Place
+) -> None:
+    other = await add_place(store, "bert@example.org")
+    seen_other = store.tree_version(other.account_id)
+
+    async def alters(body: Body[object]) -> bool:
+        before = store.tree_version(place.account_id)
+        await store.write(body)
+        return store.tree_version(place.account_id) != before
+
+    assert await alters(lambda tx: mailboxes.insert_mailbox(tx, place.account_id, "new", ("New",)))
+    assert await alters(lambda tx: mailboxes.update_mailbox(tx, place.other, path=("Renamed",)))
+    assert await alters(lambda tx: mailboxes.update_mailbox(tx, place.other, is_subscribed=False, role=Role.SENT))
+    assert await alters(lambda tx: mailboxes.delete_mailbox(tx, place.other))
+    assert not await alters(lambda tx: mailboxes.delete_mailbox(tx, place.other))
+    assert not await alters(lambda tx: put(tx, place, place.inbox, "a"))
+    assert not await alters(lambda tx: mailboxes.set_mailbox_cursor(tx, place.inbox, "7"))
+    assert store.tree_version(other.account_id) == seen_other
+
+
+async def test_the_version_of_a_tree_is_a_new_one_before_its_commit_and_another_after_it(
+    store: Store, place: Place
+) -> None:
+    versions = [store.tree_version(place.account_id)]
+
+    async def body(tx: Transaction) -> None:
+        assert isinstance(tx, SqliteTransaction)
+        tx._connection.set_trace_callback(
+            lambda sql: versions.append(store.tree_version(place.account_id)) if sql == "COMMIT" else None
+        )
+        await mailboxes.update_mailbox(tx, place.other, is_subscribed=False)
+
+    async def untraced(tx: Transaction) -> None:
+        assert isinstance(tx, SqliteTransaction)
+        tx._connection.set_trace_callback(None)
+
+    await store.write(body)
+    versions.append(store.tree_version(place.account_id))
+    await store.write(untraced)
+    assert len(set(versions)) == len(versions) == 3

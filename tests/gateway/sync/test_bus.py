@@ -55,3 +55,12 @@ def test_annotations_are_told_to_listeners_of_the_user() -> None:
     leave()
     bus.publish_annotations(change)
     assert told == [change]
+
+
+def test_a_change_of_a_tree_raises_the_version_of_that_tree_before_listeners_hear_of_it() -> None:
+    bus = ChangeBus()
+    seen: list[int] = []
+    bus.subscribe_tree(1, lambda account_id: seen.append(bus.tree_version(account_id)))
+    assert (bus.tree_version(1), bus.tree_version(2)) == (0, 0)
+    bus.publish_tree(1)
+    assert (seen, bus.tree_version(1), bus.tree_version(2)) == ([1], 1, 0)
