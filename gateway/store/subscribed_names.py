@@ -45,12 +45,16 @@ async def set_names(tx: Transaction, account_id: int, names: Names) -> None:
     ]
     if changed:
         await tx.execute_many(_SET, changed)
+        tx.note_tree(account_id)
 
 
 async def remove_names(tx: Transaction, account_id: int, paths: Iterable[tuple[str, ...]]) -> int:
     """Remove names; return how many there were."""
     stored = [_stored(path) for path in paths]
-    return await tx.execute(_REMOVE, account_id=account_id, paths=stored) if stored else 0
+    removed = await tx.execute(_REMOVE, account_id=account_id, paths=stored) if stored else 0
+    if removed:
+        tx.note_tree(account_id)
+    return removed
 
 
 def _stored(path: tuple[str, ...]) -> str:

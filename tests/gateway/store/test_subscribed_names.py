@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gateway.store import accounts, subscribed_names
-from gateway.store.database import Store, Transaction
+from gateway.store.database import Body, Store, Transaction
 from tests.gateway.store.conftest import Place, add_place
 
 NAMES = {("Gone",): "gone", ("Größe", "a/b"): None}
@@ -46,3 +46,18 @@ async def test_names_are_of_one_account_and_go_with_it(store: Store, place: Plac
         assert await subscribed_names.names_of(tx, other.account_id) == {}
 
     await store.write(body)
+
+
+async def test_the_version_of_the_tree_is_altered_by_names_that_change_and_by_no_others(
+    store: Store, place: Place
+) -> None:
+    async def alters(body: Body[object]) -> bool:
+        before = store.tree_version(place.account_id)
+        await store.write(body)
+        return store.tree_version(place.account_id) != before
+
+    assert await alters(lambda tx: subscribed_names.set_names(tx, place.account_id, NAMES))
+    assert not await alters(lambda tx: subscribed_names.set_names(tx, place.account_id, NAMES))
+    assert await alters(lambda tx: subscribed_names.remove_names(tx, place.account_id, [("Gone",)]))
+    assert not await alters(lambda tx: subscribed_names.remove_names(tx, place.account_id, [("Gone",)]))
+    assert await alters(lambda tx: subscribed_names.set_names(tx, place.account_id, {}))
