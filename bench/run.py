@@ -17,7 +17,7 @@ from bench import report, scale
 from bench.goals import Result, Unit
 from bench.metrics import LoopDelays
 from bench.scenarios import Scenario, Seat, scenarios
-from bench.targets import SetUp, Target, free_disk, running_targets
+from bench.targets import SetUp, Target, Targets, free_disk, running_targets
 
 _FOLDER = Path(__file__).parent
 _QUICK = (10_000,)
@@ -74,21 +74,30 @@ def _count(text: str) -> int:
 def _run(set_up: SetUp, count: int, rounds: int, only: str) -> Iterator[Result]:
     free_disk(count)
     with running_targets(set_up, count) as targets:
-        seats = [_seated(target, count) for target in targets]
-        assert targets[1].metrics_port is not None
-        delays = LoopDelays(targets[1].metrics_port)
+        assert targets.gateway.metrics_port is not None
+        delays = LoopDelays(targets.gateway.metrics_port)
         delays.since_last_ms()
-        for scenario in scenarios(count):
-            if only.lower() in scenario.name.lower():
-                result = _result(scenario, seats, min(rounds, scenario.rounds))
-                yield replace(result, loop_delay_ms=delays.since_last_ms())
-                # A failure may have cost a connection.
-                for place, seat in enumerate(seats):
-                    seats[place] = _revived(seat)
-        for seat in seats:
-            seat.client.close()
+        for reference, chosen in _compared(targets, count):
+            seats = [_seated(reference, count), _seated(targets.gateway, count)]
+            for scenario in chosen:
+                if only.lower() in scenario.name.lower():
+                    result = _result(scenario, seats, min(rounds, scenario.rounds))
+                    yield replace(result, loop_delay_ms=delays.since_last_ms())
+                    # A failure may have cost a connection.
+                    seats = [_revived(seat) for seat in seats]
+            for seat in seats:
+                seat.client.close()
         if only.lower() in _DELAY.lower():
             yield Result(_DELAY, Unit.MILLISECONDS, scale.DELAY_GOAL, None, delays.worst_ms())
+
+
+def _compared(targets: Targets, count: int) -> Iterator[tuple[Target, Sequence[Scenario]]]:
+    """Yield what the gateway is compared with, and in what."""
+    every = scenarios(count)
+    yield targets.reference, every
+    if targets.alike is not None:
+        beside = f", beside a {targets.alike.name}"
+        yield targets.alike, [replace(each, name=each.name + beside) for each in every if each.is_of_storage]
 
 
 def _seated(target: Target, count: int) -> Seat:

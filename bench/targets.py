@@ -78,8 +78,17 @@ class Target:
         return client
 
 
+@dataclass(frozen=True, slots=True)
+class Targets:
+    """A Dovecot with its fastest storage, and the gateway. `alike` is a Dovecot that keeps mail as the gateway does."""
+
+    reference: Target
+    gateway: Target
+    alike: Target | None
+
+
 @contextmanager
-def running_targets(set_up: SetUp, count: int) -> Iterator[tuple[Target, Target]]:
+def running_targets(set_up: SetUp, count: int) -> Iterator[Targets]:
     """Start the Dovecot and the gateway over the same `count` messages; yield them once both have nothing to do.
 
     Each has its own copy of the mail, so that neither has to follow what is done at the other.
@@ -89,13 +98,29 @@ def running_targets(set_up: SetUp, count: int) -> Iterator[tuple[Target, Target]
         user = dovecot.fresh_user()
         _fill_dovecot(dovecot, user, count)
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="imap-gateway-bench-")))
+        alike: Target | None = None
         if set_up is SetUp.MAILDIR:
             path = folder / "maildir"
             _fill_maildir(path, count)
             account = f'connector = "maildir"\nsettings = {{ path = "{path}" }}\n'
+            alike = stack.enter_context(_running_dovecot_over(path))
         else:
             account = _dovecot_account(dovecot, _second_user(dovecot, user), folder)
-        yield dovecot_target(dovecot, user), stack.enter_context(_running_gateway(folder, account))
+        gateway = stack.enter_context(_running_gateway(folder, account))
+        yield Targets(dovecot_target(dovecot, user), gateway, alike)
+
+
+@contextmanager
+def _running_dovecot_over(maildir: Path) -> Iterator[Target]:
+    """Run a Dovecot over a copy of a Maildir."""
+    with running_dovecot(storage="maildir:~/Maildir", fsync="optimized") as dovecot:
+        user = dovecot.fresh_user()
+        homes = dovecot.log.parent / "mail"
+        (homes / user).mkdir()
+        subprocess.run(["cp", "-a", str(maildir), str(homes / user / "Maildir")], check=True)
+        owner = homes.stat()
+        subprocess.run(["chown", "-R", f"{owner.st_uid}:{owner.st_gid}", str(homes / user)], check=True)
+        yield replace(dovecot_target(dovecot, user), name="Dovecot over a Maildir")
 
 
 def dovecot_target(dovecot: Dovecot, user: str) -> Target:
