@@ -14,7 +14,7 @@ from gateway.errors import MailError, from_connector
 from gateway.store import messages, placements
 from gateway.store.database import Transaction
 from gateway.store.mailboxes import MailboxRow
-from gateway.sync.appender import Upload
+from gateway.sync.append_intents import Upload
 from gateway.sync.engine import AccountEngine
 from gateway.sync.open_body import OpenBody
 from gateway.sync.targets import Target, read_targets

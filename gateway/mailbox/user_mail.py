@@ -15,14 +15,15 @@ from gateway.mailbox import names
 from gateway.mailbox.completer import Completer, Needs
 from gateway.mailbox.fetch import BLOCK_ROWS
 from gateway.mailbox.namespace import MailboxStatus
-from gateway.mailbox.statuses import read_statuses
+from gateway.mailbox.statuses import read_counters, read_recent, read_statuses, status_of
 from gateway.mailbox.transfer import CopyOutcome, Transfer, copy_across, copy_within
 from gateway.mailbox.user_tree import UserTree
 from gateway.mailbox.view import View
 from gateway.store import mailboxes, placements
+from gateway.store.counters import Counters
 from gateway.store.mailboxes import MailboxRow
 from gateway.sync import tree_writer
-from gateway.sync.appender import Upload
+from gateway.sync.append_intents import Upload
 from gateway.sync.engine import AccountEngine
 
 
@@ -47,45 +48,66 @@ class UserMail(UserTree, Transfer):
 
     # -- looking ------------------------------------------------------------------------------------------------------
 
-    async def status(self, name: str, *, needs_size: bool = False) -> MailboxStatus:
+    async def status(self, name: str, *, needs_size: bool = False, needs_recent: bool = True) -> MailboxStatus:
         """Return the counters of a mailbox, after a short wait for news if what is known is old.
 
         One that was never listed is listed first, as when it is opened.
 
         With `needs_size` the sizes of messages are found out where that costs no more than reading files. Elsewhere
-        those count that are known.
+        those count that are known. Without `needs_recent` those that are \\Recent are not counted.
 
         Raises:
             MailError: no such mailbox, or its files cannot be read.
         """
         row = await self._find(name)
-        await self._freshen(row)
+        has_waited = await self._freshen(row) or not row.is_listed
         await self._have_listed([row], self._service.settings.first_listing_wait_s)
+        if not has_waited and not needs_size:
+            # The row is of this moment.
+            store, claimed = self._service.store, self._service.claimed_uid(row.id)
+            recent = await read_recent(store, row, claimed) if needs_recent else 0
+            return status_of(row, self._limit_of(row.account_id), recent)
         if needs_size:
             await self._find_out_sizes(row)
-        return (await self._statuses([row.id], needs_size=needs_size))[row.id]
+        return (await self._statuses([row.id], needs_size=needs_size, needs_recent=needs_recent))[row.id]
 
-    async def statuses(self, wanted: Sequence[str], *, needs_size: bool = False) -> dict[str, MailboxStatus]:
+    async def statuses(
+        self, wanted: Sequence[str], *, needs_size: bool = False, needs_recent: bool = True
+    ) -> dict[str, MailboxStatus]:
         """Return the counters of many mailboxes as known now, in one read; mailboxes that are gone are left out.
 
         So are those of which nothing is known yet: they are listed, which a later call may see.
         """
-        tree = await self._tree()
-        rows = {name: row for name in wanted if (row := tree.find(name)) is not None and row.is_selectable}
+        ids = (await self._listing()).ids
+        rows = await read_counters(self._service.store, [ids[name] for name in wanted if name in ids])
         unlisted = await self._have_listed(rows.values(), self._service.settings.fresh_wait_s)
-        rows = {name: row for name, row in rows.items() if row.id not in unlisted}
+        known = {
+            name: row for name in wanted if name in ids and (row := rows.get(ids[name])) and row.id not in unlisted
+        }
         if needs_size:
-            for row in rows.values():
+            for row in known.values():
                 with contextlib.suppress(MailError):
                     await self._find_out_sizes(row)
-        found = await self._statuses([row.id for row in rows.values()], needs_size=needs_size)
-        return {name: found[row.id] for name, row in rows.items() if row.id in found}
+        counted = [row.id for row in known.values()]
+        found = await self._statuses(counted, needs_size=needs_size, needs_recent=needs_recent)
+        return {name: found[row.id] for name, row in known.items() if row.id in found}
 
-    async def _statuses(self, ids: Sequence[int], *, needs_size: bool) -> dict[int, MailboxStatus]:
+    async def counters(self, mailbox_ids: Sequence[int]) -> dict[int, Counters] | None:
+        """Return the counters of mailboxes as known now, by id; None if one is gone, or was never listed.
+
+        `statuses` tells of those that there are, in any case.
+        """
+        found = await read_counters(self._service.store, mailbox_ids)
+        is_whole = len(found) == len(mailbox_ids) and all(row.is_listed for row in found.values())
+        return found if is_whole else None
+
+    async def _statuses(self, ids: Sequence[int], *, needs_size: bool, needs_recent: bool) -> dict[int, MailboxStatus]:
         claimed = {mailbox_id: self._service.claimed_uid(mailbox_id) for mailbox_id in ids}
-        return await read_statuses(self._service.store, claimed, self._limit_of, needs_size=needs_size)
+        return await read_statuses(
+            self._service.store, claimed, self._limit_of, needs_size=needs_size, needs_recent=needs_recent
+        )
 
-    async def _find_out_sizes(self, row: MailboxRow) -> None:
+    async def _find_out_sizes(self, row: MailboxRow | Counters) -> None:
         """Make the sum of sizes right: it must not be below that of RFC822.SIZE (RFC 8438 section 2)."""
         engine = self._service.running_engine(row.account_id)
         if engine is None or not engine.context.account.is_open:
@@ -138,15 +160,15 @@ class UserMail(UserTree, Transfer):
             await engine.wait_until_read(row.id, settings.fresh_wait_s)
         return is_due
 
-    async def _have_listed(self, rows: Iterable[MailboxRow], wait_s: float) -> set[int]:
+    async def _have_listed(self, rows: Iterable[MailboxRow | Counters], wait_s: float) -> set[int]:
         """Have those of the mailboxes listed that never were, and wait so long for it; return which still are not.
 
         A backend out of reach is not waited for, and what was never listed of it passes as empty.
         """
         unlisted = [row for row in rows if not row.is_listed]
-        engines = [self._engine(row.account_id) for row in unlisted]
         if not unlisted:
             return set()
+        engines = [self._engine(row.account_id) for row in unlisted]
         done = await asyncio.gather(
             *(engine.wait_until_read(row.id, wait_s) for engine, row in zip(engines, unlisted, strict=True))
         )
@@ -265,17 +287,23 @@ class UserMail(UserTree, Transfer):
             raise from_connector(error) from error
 
     async def subscribe(self, name: str, is_subscribed: bool) -> None:
-        """Subscribe to a mailbox or unsubscribe.
+        """Subscribe to a mailbox or unsubscribe, also from a name whose mailbox is gone.
+
+        What is so already is done: a name that is not subscribed is unsubscribed from, whether or not there is a
+        mailbox (RFC 9051 sections 6.3.7 and 6.3.8).
 
         Raises:
-            MailError: no such mailbox.
+            MailError: nothing was changed; there is no such mailbox to subscribe to.
         """
-        row = (await self._tree_with(name)).find(name)
-        if row is None:
+        tree = await self._tree_with(name)
+        row, place = tree.find(name), tree.without_mailbox().get(name)
+        if row is None and place is None and is_subscribed:
             raise MailError(ErrorKind.NOT_FOUND, "There is no such mailbox.")
-        engine = self._engine(row.account_id)
         try:
-            await engine.subscribe(row, is_subscribed=is_subscribed)
+            if row is not None:
+                await self._engine(row.account_id).subscribe(row, is_subscribed=is_subscribed)
+            elif place is not None and not is_subscribed:
+                await self._engine(place.account_id).unsubscribe_name(place.path)
         except errors.ConnectorError as error:
             raise from_connector(error) from error
 

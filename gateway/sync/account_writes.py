@@ -15,7 +15,8 @@ from gateway.store import mailboxes, messages
 from gateway.store.database import Transaction
 from gateway.store.mailboxes import MailboxRow
 from gateway.sync import tree_writer
-from gateway.sync.appender import Appender, AppendGroup, Upload
+from gateway.sync.append_intents import Upload
+from gateway.sync.appender import Appender, AppendGroup
 from gateway.sync.apply import known_by_refs
 from gateway.sync.bodies import Bodies
 from gateway.sync.context import AccountContext
@@ -215,10 +216,10 @@ class AccountWrites(ABC):
         self.request(row.id, Urgency.OPEN)
         return row
 
-    async def delete_mailbox(self, row: MailboxRow) -> None:
+    async def delete_mailbox(self, row: MailboxRow, *, keeps_name: bool = True) -> None:
         """Delete a mailbox with its messages; see `tree_writer.delete_mailbox`."""
         await self.context.store.check_writable()
-        await self._to_the_end(tree_writer.delete_mailbox(self.context, row))
+        await self._to_the_end(tree_writer.delete_mailbox(self.context, row, keeps_name=keeps_name))
 
     async def rename_mailbox(self, row: MailboxRow, path: tuple[str, ...]) -> None:
         """Rename a mailbox with its children; see `tree_writer.rename_mailbox`."""
@@ -230,6 +231,11 @@ class AccountWrites(ABC):
         """Subscribe to a mailbox or unsubscribe; see `tree_writer.subscribe`."""
         await self.context.store.check_writable()
         await self._to_the_end(tree_writer.subscribe(self.context, row, is_subscribed=is_subscribed))
+
+    async def unsubscribe_name(self, path: tuple[str, ...]) -> None:
+        """Unsubscribe from a name that has no mailbox; see `tree_writer.unsubscribe_name`."""
+        await self.context.store.check_writable()
+        await self._to_the_end(tree_writer.unsubscribe_name(self.context, path))
 
     async def _settle(self) -> None:
         await self.appender.settle_all(self._row)

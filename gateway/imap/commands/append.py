@@ -15,7 +15,7 @@ from gateway.imap.message_limit import refused_count
 from gateway.imap.session import Session
 from gateway.imap.spool import SpooledContent
 from gateway.mailbox.user_mail import AppendUids
-from gateway.sync.appender import Upload
+from gateway.sync.append_intents import Upload
 from gateway.wire import commands, write, write_code
 from gateway.wire.codes import Code, Status
 from gateway.wire.commands import AppendMessage, Catenation, Command

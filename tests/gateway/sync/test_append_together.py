@@ -14,7 +14,7 @@ from connectors.memory.connector import MemoryConnector
 from connectors.memory.faults import Operation
 from gateway.errors import ErrorKind, MailError
 from gateway.store import intents
-from gateway.sync.appender import Upload
+from gateway.sync.append_intents import Upload
 from tests.stack import INBOX, Stack, message, until_held
 
 LAYOUTS = ["folders", "items", "labels"]
