@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -47,11 +47,18 @@ class Subscriptions(ABC):
 
     @abstractmethod
     async def subscribe(self, mailbox: MailboxRef, is_subscribed: bool) -> None:
-        """Subscribe or unsubscribe.
+        """Subscribe or unsubscribe. To unsubscribe, `mailbox` may be gone; see `names_without_mailbox`.
 
         Raises:
             NotFound, Denied.
         """
+
+    async def names_without_mailbox(self) -> Mapping[tuple[str, ...], MailboxRef] | None:
+        """Return paths that are subscribed and have no mailbox, each with what `subscribe` takes for it.
+
+        Names of mailboxes that there are may be among them. None if the backend keeps none, and the gateway does.
+        """
+        return None
 
 
 class Push(ABC):

@@ -153,6 +153,9 @@ class ImapConnector(Connector, MailboxAdmin, Subscriptions, Push, BatchFetch, Ba
     async def subscribe(self, mailbox: MailboxRef, is_subscribed: bool) -> None:
         await mailboxes.subscribe(self._session, mailbox, is_subscribed)
 
+    async def names_without_mailbox(self) -> Mapping[tuple[str, ...], MailboxRef] | None:
+        return await mailboxes.names_without_mailbox(self._session)
+
     def watch(self) -> AsyncIterator[PushEvent]:
         return self._watcher.events()
 

@@ -153,6 +153,18 @@ async def subscribe(session: Session, mailbox: MailboxRef, is_subscribed: bool) 
             raise
 
 
+async def names_without_mailbox(session: Session) -> dict[tuple[str, ...], MailboxRef]:
+    """Return the subscribed names that have no mailbox; of a server without LIST-EXTENDED also those that have one."""
+    naming = await _naming(session)
+    names_found: dict[tuple[str, ...], MailboxRef] = {}
+    for listed in await session.pool.read(None, lambda connection: _read_subscribed(session, connection)):
+        ref = names.ref_from_wire(listed.name)
+        path = naming.path(ref, _delimiter(listed.delimiter))
+        if not session.settings.excludes(path):
+            names_found.setdefault(path, ref)
+    return names_found
+
+
 # -- inside ------------------------------------------------------------------------------------------------------------
 
 
@@ -194,14 +206,29 @@ async def _read_tree(session: Session, connection: Connection) -> tuple[list[Res
         # Servers with special uses and without LIST-EXTENDED tell them unasked (RFC 6154 section 2).
         use_xlist = "XLIST" in offered and "SPECIAL-USE" not in offered
         responses = (await connection.run(b"XLIST" if use_xlist else b"LIST", b'""', b'"*"')).responses
-        lsub = await connection.run(b"LSUB", b'""', b'"*"')
-        subscribed = {
-            names.ref_from_wire(response.name)
-            for response in lsub.responses
-            # \Noselect in LSUB: not subscribed itself, something below it is (RFC 3501 section 6.3.9).
-            if isinstance(response, ListData) and "\\noselect" not in response.attributes
-        }
+        subscribed = {names.ref_from_wire(listed.name) for listed in await _read_lsub(connection)}
     return (responses if has_status else await _with_status(connection, responses)), subscribed
+
+
+async def _read_subscribed(session: Session, connection: Connection) -> list[ListData]:
+    """Return what may be subscribed without being a mailbox."""
+    await session.pool.renew(connection)
+    if connection.capabilities & {"LIST-EXTENDED", "IMAP4REV2"}:
+        reply = await connection.run(b"LIST", b"(SUBSCRIBED)", b'""', b'"*"')
+        listed = [response for response in reply.responses if isinstance(response, ListData)]
+        # One that is not \Subscribed is told for what is below it (RFC 5258 section 3.5).
+        return [each for each in listed if {"\\nonexistent", "\\subscribed"} <= each.attributes]
+    return await _read_lsub(connection)
+
+
+async def _read_lsub(connection: Connection) -> list[ListData]:
+    reply = await connection.run(b"LSUB", b'""', b'"*"')
+    # \Noselect in LSUB: not subscribed itself, something below it is (RFC 3501 section 6.3.9).
+    return [
+        response
+        for response in reply.responses
+        if isinstance(response, ListData) and "\\noselect" not in response.attributes
+    ]
 
 
 async def _with_status(connection: Connection, responses: list[Response]) -> list[Response]:

@@ -132,7 +132,7 @@ class LabelWriter:
         """Delete mailboxes that were made just now; one that cannot be deleted stays, with nothing in it."""
         for row in made:
             try:
-                await self._engine.delete_mailbox(row)
+                await self._engine.delete_mailbox(row, keeps_name=False)
             except errors.ConnectorError as error:
                 log.warning("the new label %r is not removed again: %s", row.path, error.operator_text)
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from connectors.api.types import Role
 from gateway.mailbox import names
@@ -12,7 +12,10 @@ from gateway.store.mailboxes import MailboxRow
 
 @dataclass(frozen=True, slots=True)
 class MailboxEntry:
-    """A name in the tree. `exists` is false for a level that is only the parent of others."""
+    """A name in the tree. `exists` is false for a level that is only the parent of others, or for a subscribed name.
+
+    `has_children`: there are mailboxes below it; what is below a name may also be other subscribed names.
+    """
 
     name: str
     role: Role | None
@@ -42,12 +45,13 @@ class MailboxStatus:
 
 @dataclass(frozen=True, slots=True)
 class AccountTree:
-    """The stored mailboxes of one account."""
+    """The stored mailboxes of one account; `subscribed` are paths that are so whatever the rows say."""
 
     account_id: int
     name: str
     is_primary: bool
     rows: Sequence[MailboxRow]
+    subscribed: Collection[tuple[str, ...]] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +77,12 @@ class Tree:
         for account in accounts:
             for row in sorted(account.rows, key=lambda row: row.id):
                 name = self._free_name(self._full_name(account, row.path))
-                self._by_name[name] = row
+                is_subscribed = row.is_subscribed or row.path in account.subscribed
+                self._by_name[name] = row if is_subscribed is row.is_subscribed else replace(row, is_subscribed=True)
                 self._name_of[row.id] = name
+        places = [Place(account.account_id, path) for account in accounts for path in account.subscribed]
+        by_name = {self.prefix_of(place.account_id) + names.join(place.path): place for place in places}
+        self._without_mailbox = {name: place for name, place in by_name.items() if name not in self._by_name}
 
     def _full_name(self, account: AccountTree, path: tuple[str, ...]) -> str:
         prefix = self.prefix_of(account.account_id)
@@ -108,6 +116,10 @@ class Tree:
     def rows(self) -> list[tuple[str, MailboxRow]]:
         """Return every mailbox with its name."""
         return list(self._by_name.items())
+
+    def without_mailbox(self) -> Mapping[str, Place]:
+        """Return the names that are subscribed and have no mailbox, and where that would be."""
+        return self._without_mailbox
 
     def place(self, name: str) -> Place | None:
         """Return where a mailbox of that name would be created; None if no account takes it."""
@@ -154,13 +166,17 @@ class Tree:
                 roles[name] = row.role
         return [
             self._entry(name, roles.get(name), has_children=name in parents)
-            for name in sorted({*self._by_name, *parents}, key=_order)
+            for name in sorted({*self._by_name, *parents, *self._subscribed_levels()}, key=_order)
         ]
+
+    def _subscribed_levels(self) -> set[str]:
+        """Return the names without a mailbox and the levels above them: what is listed for subscriptions only."""
+        return {level for name in self._without_mailbox for level in (name, *_parents(name))}
 
     def _entry(self, name: str, role: Role | None, *, has_children: bool) -> MailboxEntry:
         row = self._by_name.get(name)
         if row is None:
-            return MailboxEntry(name, None, False, False, has_children, True, False)
+            return MailboxEntry(name, None, False, False, has_children, True, name in self._without_mailbox)
         is_inbox = _is_inbox(row)
         return MailboxEntry(
             name=name,

@@ -37,13 +37,14 @@ class NameChange:
     old_name: str | None = None
 
 
-Snapshot = Mapping[int, NameState]
-"""Mailboxes by id."""
+Snapshot = Mapping[int | str, NameState]
+"""Mailboxes by id, and subscribed names that have none by name."""
 
 
 def snapshot(tree: Tree) -> Snapshot:
     """Return what the tree is like now."""
-    return {row.id: NameState(name, row.is_subscribed) for name, row in tree.rows()}
+    names_only = {name: NameState(name, True) for name in tree.without_mailbox()}
+    return {row.id: NameState(name, row.is_subscribed) for name, row in tree.rows()} | names_only
 
 
 def changes(before: Snapshot, after: Snapshot) -> list[NameChange]:
@@ -52,6 +53,10 @@ def changes(before: Snapshot, after: Snapshot) -> list[NameChange]:
     A name that was deleted and made anew is told as created. Of what was renamed with the level above it only that
     level is told.
     """
+    return _changes(_mailboxes(before), _mailboxes(after)) + _subscriptions(before, after)
+
+
+def _changes(before: Mapping[int, NameState], after: Mapping[int, NameState]) -> list[NameChange]:
     found: list[NameChange] = []
     present = {state.name for state in after.values()}
     for mailbox_id, state in before.items():
@@ -72,6 +77,25 @@ def changes(before: Snapshot, after: Snapshot) -> list[NameChange]:
         if old.is_subscribed is not state.is_subscribed:
             found.append(NameChange(state.name, TreeChange.SUBSCRIPTION, state.is_subscribed))
     return found
+
+
+def _mailboxes(states: Snapshot) -> dict[int, NameState]:
+    return {key: state for key, state in states.items() if isinstance(key, int)}
+
+
+def _subscriptions(before: Snapshot, after: Snapshot) -> list[NameChange]:
+    """Return what happened to subscribed names that neither are nor were those of mailboxes.
+
+    Whoever is told that a mailbox is gone is told with it whether the name is still subscribed.
+    """
+    known, present = ({state.name for state in states.values()} for states in (before, after))
+    ended = [name for name in before if isinstance(name, str) and name not in present]
+    begun = [name for name in after if isinstance(name, str) and name not in known]
+    return [
+        NameChange(name, TreeChange.SUBSCRIPTION, is_subscribed)
+        for names_of, is_subscribed in ((ended, False), (begun, True))
+        for name in names_of
+    ]
 
 
 def _went_along(old: str, new: str, renamed: Mapping[str, str]) -> bool:

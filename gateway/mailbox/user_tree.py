@@ -11,7 +11,7 @@ from gateway.errors import ErrorKind, MailError, from_connector
 from gateway.mailbox.known_names import Owner
 from gateway.mailbox.listings import Listing
 from gateway.mailbox.namespace import AccountTree, MailboxEntry, Tree
-from gateway.store import accounts, mailboxes
+from gateway.store import accounts, mailboxes, subscribed_names
 from gateway.store.accounts import AccountRow, AccountState
 from gateway.store.database import Store, Transaction
 from gateway.store.mailboxes import MailboxRow
@@ -126,7 +126,13 @@ class UserTree:
     async def _read_tree(self) -> Tree:
         async def read(tx: Transaction) -> list[AccountTree]:
             return [
-                AccountTree(row.id, row.name, row.is_primary, await mailboxes.mailboxes_of(tx, row.id))
+                AccountTree(
+                    row.id,
+                    row.name,
+                    row.is_primary,
+                    await mailboxes.mailboxes_of(tx, row.id),
+                    await subscribed_names.names_of(tx, row.id),
+                )
                 for row in self._accounts
             ]
 

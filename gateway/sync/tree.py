@@ -7,11 +7,13 @@ from dataclasses import dataclass, field
 
 from connectors.api.abilities import Subscriptions
 from connectors.api.types import MailboxInfo
-from gateway.store import mailboxes
+from gateway.store import mailboxes, subscribed_names
 from gateway.store.database import Transaction
 from gateway.store.mailboxes import MailboxChanges, MailboxRow
+from gateway.store.subscribed_names import Names
 from gateway.sync.bus import MailboxChanged
 from gateway.sync.context import AccountContext, ref_of
+from gateway.sync.subscribed_names import NamePlan, ask_names, follow, plan_names
 
 
 @dataclass(slots=True)
@@ -30,6 +32,12 @@ class TreePlan:
     @property
     def changes_names(self) -> bool:
         return bool(self.inserts or self.updates or self.deletes)
+
+    @property
+    def loses_subscribed(self) -> bool:
+        """Whether a subscribed mailbox goes, or gets another name."""
+        renamed = [row for row, changed in self.updates if "path" in changed]
+        return any(row.is_subscribed for row in (*self.deletes, *renamed))
 
 
 def plan_tree(rows: Sequence[MailboxRow], infos: Sequence[MailboxInfo], *, keeps_subscriptions: bool) -> TreePlan:
@@ -119,17 +127,22 @@ async def sync_tree_locked(context: AccountContext) -> list[MailboxRow]:
     keeps = isinstance(connector, Subscriptions)
     account_id = context.account_id
 
-    async def body(tx: Transaction) -> tuple[TreePlan, list[MailboxRow]]:
-        rows = await mailboxes.mailboxes_of(tx, account_id)
-        plan = plan_tree(rows, infos, keeps_subscriptions=keeps)
-        await apply_tree(tx, account_id, plan)
-        return plan, await mailboxes.mailboxes_of(tx, account_id)
-
     # Mostly nothing has changed, and the writer need not be waited for; the lock keeps the rows as they are.
-    rows = await context.store.read_bulk(lambda tx: mailboxes.mailboxes_of(tx, account_id))
+    rows, names = await context.store.read_bulk(lambda tx: _read(tx, account_id))
     plan = plan_tree(rows, infos, keeps_subscriptions=keeps)
-    if not plan.is_empty:
-        plan, rows = await context.store.write(body)
+    told = await ask_names(connector, rows, names, has_lost=plan.loses_subscribed)
+    is_same = plan_names(rows, rows, names, told, keeps_subscriptions=keeps) == NamePlan(names)
+    has_new_names = False
+
+    async def body(tx: Transaction) -> tuple[TreePlan, list[MailboxRow], bool]:
+        before = await mailboxes.mailboxes_of(tx, account_id)
+        plan = plan_tree(before, infos, keeps_subscriptions=keeps)
+        await apply_tree(tx, account_id, plan)
+        has_new_names = await follow(tx, account_id, before, told, keeps_subscriptions=keeps)
+        return plan, await mailboxes.mailboxes_of(tx, account_id), has_new_names
+
+    if not plan.is_empty or not is_same:
+        plan, rows, has_new_names = await context.store.write(body)
     uidnexts = {info.ref: info.uidnext for info in infos if info.uidnext is not None}
     # Not stored before the messages below it are: a client must not be told of them after their UIDNEXT.
     context.listed_uidnext = {row.id: uidnexts[ref] for row in rows if (ref := ref_of(row)) in uidnexts}
@@ -137,6 +150,10 @@ async def sync_tree_locked(context: AccountContext) -> list[MailboxRow]:
         context.bus.publish(MailboxChanged(row.id, is_reset=True))
     # Whoever has one open learns its new ref and rights.
     context.changed(*(row.id for row, _ in plan.updates))
-    if plan.changes_names:
+    if plan.changes_names or has_new_names:
         context.bus.publish_tree(account_id)
     return rows
+
+
+async def _read(tx: Transaction, account_id: int) -> tuple[list[MailboxRow], Names]:
+    return await mailboxes.mailboxes_of(tx, account_id), await subscribed_names.names_of(tx, account_id)

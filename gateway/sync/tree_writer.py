@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
 from collections.abc import Sequence
 
 from connectors.api import errors
 from connectors.api.abilities import MailboxAdmin, Subscriptions
-from connectors.api.types import MailboxInfo, Role
-from gateway.store import mailboxes
+from connectors.api.types import MailboxInfo, MailboxRef, Role
+from gateway.store import mailboxes, subscribed_names
 from gateway.store.database import Transaction
 from gateway.store.mailboxes import MailboxChanges, MailboxRow
 from gateway.sync.context import AccountContext, ref_of
+from gateway.sync.subscribed_names import follow
 from gateway.sync.tree import sync_tree_locked
+
+log = logging.getLogger(__name__)
 
 INBOX = ("INBOX",)
 
@@ -25,6 +30,7 @@ async def create_mailbox(context: AccountContext, path: tuple[str, ...], role: R
     admin = await _admin(context)
     async with context.tree_lock:
         info = await admin.create_mailbox(path, role)
+        await _subscribe_again(context, info)
         rows = await sync_tree_locked(context)
     row = next((row for row in rows if row.ref == info.ref), None)
     if row is None:
@@ -32,8 +38,8 @@ async def create_mailbox(context: AccountContext, path: tuple[str, ...], role: R
     return row
 
 
-async def delete_mailbox(context: AccountContext, row: MailboxRow) -> None:
-    """Delete a mailbox with its messages.
+async def delete_mailbox(context: AccountContext, row: MailboxRow, *, keeps_name: bool = True) -> None:
+    """Delete a mailbox with its messages. If it was subscribed, its name stays so, but for one made by mistake.
 
     Raises:
         ConnectorError: it was not deleted.
@@ -46,6 +52,8 @@ async def delete_mailbox(context: AccountContext, row: MailboxRow) -> None:
             await sync_tree_locked(context)
             raise
         await sync_tree_locked(context)
+        if not keeps_name:
+            await _forget_name(context, row.path)
 
 
 async def rename_mailbox(context: AccountContext, row: MailboxRow, path: tuple[str, ...]) -> None:
@@ -68,7 +76,9 @@ async def rename_mailbox(context: AccountContext, row: MailboxRow, path: tuple[s
         if lost is not None and not any(info.path == path for info in infos):
             await sync_tree_locked(context)
             raise errors.Unavailable(lost.operator_text) from lost
-        account_id = context.account_id
+        if made is not None:
+            await _subscribe_again(context, made)
+        account_id, keeps = context.account_id, isinstance(connector, Subscriptions)
 
         async def body(tx: Transaction) -> list[int]:
             # The rows follow the names, so that the listing finds them again and keeps their UIDs.
@@ -76,6 +86,7 @@ async def rename_mailbox(context: AccountContext, row: MailboxRow, path: tuple[s
             moved = renamed(rows, infos, row.path, path)
             for mailbox_id, changes in moved:
                 await mailboxes.update_mailbox(tx, mailbox_id, **changes)
+            await follow(tx, account_id, rows, None, keeps_subscriptions=keeps)
             return [mailbox_id for mailbox_id, _ in moved]
 
         if not is_kept:
@@ -114,8 +125,51 @@ async def subscribe(context: AccountContext, row: MailboxRow, *, is_subscribed: 
         if isinstance(context.account.connector, Subscriptions):
             await context.account.open()
             await context.account.connector.subscribe(ref_of(row), is_subscribed)
-        await context.store.write(lambda tx: mailboxes.update_mailbox(tx, row.id, is_subscribed=is_subscribed))
+
+        async def body(tx: Transaction) -> None:
+            await mailboxes.update_mailbox(tx, row.id, is_subscribed=is_subscribed)
+            await subscribed_names.remove_names(tx, context.account_id, [row.path])
+
+        await context.store.write(body)
     context.bus.publish_tree(context.account_id)
+
+
+async def unsubscribe_name(context: AccountContext, path: tuple[str, ...]) -> None:
+    """Unsubscribe from a name that has no mailbox, at the backend if it may know of it.
+
+    Raises:
+        ConnectorError: nothing was changed.
+    """
+    account_id = context.account_id
+    async with context.tree_lock:
+        ref = (await context.store.read(lambda tx: subscribed_names.names_of(tx, account_id))).get(path)
+        if ref is not None and isinstance(context.account.connector, Subscriptions):
+            await context.account.open()
+            with contextlib.suppress(errors.NotFound):
+                await context.account.connector.subscribe(MailboxRef(ref), False)
+        await _forget_name(context, path)
+
+
+async def _forget_name(context: AccountContext, path: tuple[str, ...]) -> None:
+    account_id = context.account_id
+    if await context.store.write(lambda tx: subscribed_names.remove_names(tx, account_id, [path])):
+        context.bus.publish_tree(account_id)
+
+
+async def _subscribe_again(context: AccountContext, info: MailboxInfo) -> None:
+    """Subscribe to a mailbox that has got a subscribed name, where the backend keeps that with the mailbox.
+
+    A backend that cannot is no reason to fail: what it says of the name is not all that counts (see `plan_names`).
+    """
+    connector = context.account.connector
+    if info.is_subscribed or not isinstance(connector, Subscriptions):
+        return
+    names = await context.store.read(lambda tx: subscribed_names.names_of(tx, context.account_id))
+    if info.path in names:
+        try:
+            await connector.subscribe(info.ref, True)
+        except errors.ConnectorError as error:
+            log.info("mailbox %r is subscribed here only: %s", info.path, error.operator_text)
 
 
 async def _admin(context: AccountContext) -> MailboxAdmin:

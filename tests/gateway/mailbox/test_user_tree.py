@@ -17,7 +17,7 @@ from tests.stack import PATIENT_S, Stack, message, running_stack
 
 
 async def names(user: UserMail) -> list[str]:
-    return [entry.name for entry in await user.mailboxes()]
+    return [entry.name for entry in await user.mailboxes() if entry.exists or entry.has_children]
 
 
 async def test_an_account_that_cannot_be_reached_does_not_hide_the_others(stack: Stack) -> None:

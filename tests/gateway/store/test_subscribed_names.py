@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from gateway.store import accounts, subscribed_names
 from gateway.store.database import Body, Store, Transaction
+from gateway.store.subscribed_names import Names
 from tests.gateway.store.conftest import Place, add_place
 
-NAMES = {("Gone",): "gone", ("Größe", "a/b"): None}
+NAMES: Names = {("Gone",): "gone", ("Größe", "a/b"): None}
 
 
 async def test_names_are_those_that_were_set_last(store: Store, place: Place) -> None:
@@ -14,7 +15,7 @@ async def test_names_are_those_that_were_set_last(store: Store, place: Place) ->
         assert await subscribed_names.names_of(tx, place.account_id) == {}
         await subscribed_names.set_names(tx, place.account_id, NAMES)
         assert await subscribed_names.names_of(tx, place.account_id) == NAMES
-        changed = {("Gone",): None, ("New",): "new"}
+        changed: Names = {("Gone",): None, ("New",): "new"}
         await subscribed_names.set_names(tx, place.account_id, changed)
         assert await subscribed_names.names_of(tx, place.account_id) == changed
         await subscribed_names.set_names(tx, place.account_id, {})
