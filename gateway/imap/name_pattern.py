@@ -27,9 +27,19 @@ class NamePattern:
             pattern = pattern.upper()
         elif name.startswith("INBOX" + SEPARATOR) and pattern[:5].upper() == "INBOX":
             pattern = "INBOX" + pattern[5:]
-        if len(pattern) - pattern.count("*") - pattern.count("%") > len(name):
+        wildcards = pattern.count("*") + pattern.count("%")
+        if wildcards == 0:
+            return pattern == name
+        if len(pattern) - wildcards > len(name):
             return False
+        if wildcards == 1 and pattern[-1] in "*%":
+            return _begins(name, pattern[:-1], pattern[-1])
         return _reaches_end(pattern, name)
+
+
+def _begins(name: str, begin: str, wildcard: str) -> bool:
+    """Say whether a name matches `begin` with a wildcard behind it: nearly all patterns that clients send are such."""
+    return name.startswith(begin) and (wildcard == "*" or SEPARATOR not in name[len(begin) :])
 
 
 def _reaches_end(pattern: str, name: str) -> bool:

@@ -15,8 +15,6 @@ from gateway.wire.notify import Event
 MAX_MAILBOXES = 1000
 """So many mailboxes are watched for one session."""
 
-_ABOVE_ALL_UIDS = 1 << 32
-
 
 class TooMuch(Exception):
     """More is to be watched than one session may."""
@@ -83,7 +81,7 @@ class MailboxWatch:
         self._changed.clear()
         by_name = {one.name: mailbox_id for mailbox_id, one in self._watched.items()}
         stock: list[Moved] = []
-        for name, now in (await user.statuses(list(by_name))).items():
+        for name, now in (await user.statuses(list(by_name), needs_recent=False)).items():
             one = self._watched[by_name[name]]
             self._watched[by_name[name]] = replace(one, told=now)
             stock.append(Moved(one, now))
@@ -92,9 +90,10 @@ class MailboxWatch:
     async def moved(self) -> Sequence[tuple[int, Moved]]:
         """Return the mailboxes that may have changed, by id, with their figures before and now, in one read."""
         ids, self._changed = list(self._changed), {}
-        # Nobody asks which messages are recent, so that none are counted.
-        claimed = dict.fromkeys(ids, _ABOVE_ALL_UIDS)
-        found = await read_statuses(self._service.store, claimed, lambda _: 0, needs_size=False) if ids else {}
+        claimed, store = dict.fromkeys(ids, 0), self._service.store
+        found = {}
+        if ids:
+            found = await read_statuses(store, claimed, lambda _: 0, needs_size=False, needs_recent=False)
         moved: list[tuple[int, Moved]] = []
         for mailbox_id, now in found.items():
             one = self._watched.get(mailbox_id)

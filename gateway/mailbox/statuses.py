@@ -2,54 +2,84 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 from gateway.mailbox.namespace import MailboxStatus
-from gateway.store import mailboxes, placements, totals
+from gateway.store import placements, totals
+from gateway.store.counters import Counters, counters_of, counts_from
 from gateway.store.database import Store, Transaction
 from gateway.store.mailboxes import MailboxRow
 
+_ROWS_PER_READ = 512
+"""What is read at once on the event loop: for 0.7 ms."""
+
 
 async def read_statuses(
-    store: Store, claimed: Mapping[int, int], limit_of: Callable[[int], int], *, needs_size: bool
+    store: Store,
+    claimed: Mapping[int, int],
+    limit_of: Callable[[int], int],
+    *,
+    needs_size: bool,
+    needs_recent: bool = True,
 ) -> dict[int, MailboxStatus]:
     """Return the figures of the mailboxes by id, in one read; those that are gone are left out.
 
     `claimed` are the mailboxes, each with the UID below which no message is \\Recent for whoever comes next, as far as
-    the store does not know that yet. `limit_of` gives the APPENDLIMIT of an account, in octets.
+    the store does not know that yet. `limit_of` gives the APPENDLIMIT of an account, in octets. What is not needed is
+    not counted, and 0.
     """
 
-    async def read(tx: Transaction) -> dict[int, tuple[MailboxRow, int, int]]:
-        found = {}
-        for mailbox_id, claimed_uid in claimed.items():
-            row = await mailboxes.mailbox_by_id(tx, mailbox_id)
-            if row is not None:
-                recent = 0
-                first = max(row.recent_uid, claimed_uid)
-                if first < row.uidnext:
-                    recent = await placements.count_from(tx, mailbox_id, first)
-                found[mailbox_id] = (row, recent, 0)
-        if needs_size and any(row.deleted for row, _, _ in found.values()):
-            for mailbox_id, octets in (await totals.deleted_octets(tx, list(found))).items():
-                row, recent, _ = found[mailbox_id]
-                found[mailbox_id] = (row, recent, octets)
-        return found
+    async def read(tx: Transaction) -> dict[int, MailboxStatus]:
+        rows = await counters_of(tx, list(claimed))
+        recent: Mapping[int, int] = {}
+        if needs_recent:
+            firsts = {key: max(row.recent_uid, claimed[key]) for key, row in rows.items()}
+            recent = await counts_from(tx, {key: first for key, first in firsts.items() if first < rows[key].uidnext})
+        octets: Mapping[int, int] = {}
+        if needs_size and any(row.deleted for row in rows.values()):
+            octets = await totals.deleted_octets(tx, list(rows))
+        return {
+            key: status_of(row, limit_of(row.account_id), recent.get(key, 0), octets.get(key, 0))
+            for key, row in rows.items()
+        }
 
     # The counters of one mailbox are one row, and a thread would take much longer than reading that.
-    rows = await (store.read(read) if len(claimed) == 1 and not needs_size else store.read_bulk(read))
-    return {
-        mailbox_id: MailboxStatus(
-            messages=row.messages,
-            recent=recent,
-            uidnext=row.uidnext,
-            uidvalidity=row.uidvalidity,
-            unseen=row.unseen,
-            deleted=row.deleted,
-            size=row.octets,
-            deleted_octets=octets,
-            highestmodseq=row.highestmodseq,
-            append_limit=limit_of(row.account_id),
-            mailbox_id=row.object_id,
-        )
-        for mailbox_id, (row, recent, octets) in rows.items()
-    }
+    return await (store.read(read) if len(claimed) == 1 and not needs_size else store.read_bulk(read))
+
+
+async def read_recent(store: Store, row: MailboxRow, claimed_uid: int) -> int:
+    """Return how many messages are \\Recent for whoever comes next; `claimed_uid` as for `read_statuses`."""
+    first = max(row.recent_uid, claimed_uid)
+    if first >= row.uidnext:
+        return 0
+    return await store.read(lambda tx: placements.count_from(tx, row.id, first))
+
+
+async def read_counters(store: Store, mailbox_ids: Sequence[int]) -> dict[int, Counters]:
+    """Return the counters of the mailboxes by id as they are now; those that are gone are left out."""
+    found: dict[int, Counters] = {}
+    for start in range(0, len(mailbox_ids), _ROWS_PER_READ):
+        if start:
+            # Of many the others on the loop have their turns in between.
+            await asyncio.sleep(0)
+        found |= await store.read(partial(counters_of, mailbox_ids=mailbox_ids[start : start + _ROWS_PER_READ]))
+    return found
+
+
+def status_of(row: MailboxRow | Counters, append_limit: int, recent: int = 0, deleted_octets: int = 0) -> MailboxStatus:
+    """Return the figures of a mailbox."""
+    return MailboxStatus(
+        messages=row.messages,
+        recent=recent,
+        uidnext=row.uidnext,
+        uidvalidity=row.uidvalidity,
+        unseen=row.unseen,
+        deleted=row.deleted,
+        size=row.octets,
+        deleted_octets=deleted_octets,
+        highestmodseq=row.highestmodseq,
+        append_limit=append_limit,
+        mailbox_id=row.object_id,
+    )

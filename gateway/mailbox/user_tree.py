@@ -97,7 +97,7 @@ class UserTree:
             stamp = listings.stamp(self._owner)
             listing = Listing(await self._read_tree())
             listings.keep(self._owner, stamp, listing)
-        if problem is not None and not listing.entries:
+        if problem is not None and not any(entry.exists for entry in listing.entries):
             raise problem
         return listing
 

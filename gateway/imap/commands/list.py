@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TypedDict
 
 from gateway.imap.capability import Capability
 from gateway.imap.commands import metadata
 from gateway.imap.commands.special_use import SPECIAL_USES, XLIST_USES
 from gateway.imap.completion import Completion, ok
+from gateway.imap.list_sheet import LINES_PER_BLOCK, Line, Sheet, has_counters_only, sheet_of
 from gateway.imap.name_pattern import SEPARATOR, NamePattern
 from gateway.imap.session import Session
+from gateway.mailbox.listings import Listing
 from gateway.mailbox.namespace import MailboxEntry, MailboxStatus
 from gateway.mailbox.rights import rights_of
+from gateway.store.counters import Counters
 from gateway.wire import commands, write, write_administration
 from gateway.wire.commands import ListKind, ListReturn, ListSelection, StatusItem
 from gateway.wire.mailbox_name import fold_first_level
 
-MAILBOXES_PER_BLOCK = 200
-"""So many are listed before the client is waited for."""
+_KEPT_PATTERN = 200
+"""Answers are kept for patterns of at most so many characters."""
 
 
 CAPABILITIES = (
@@ -60,13 +64,56 @@ async def list_mailboxes(session: Session, command: commands.List) -> Completion
         # The hierarchy separator and the root of the reference, which is empty as no name is absolute.
         session.write(write.mailbox_list("", ["\\Noselect"], kind=command.kind, utf8=session.utf8))
         return ok(f"{word} completed")
+    listing = await session.require_user().listing()
+    if not (_fits_sheet(command) and await _write_sheet(session, command, listing)):
+        await _write_lines(session, command, listing)
+    return ok(f"{word} completed")
+
+
+def _fits_sheet(command: commands.List) -> bool:
+    is_short = len(command.reference) + sum(map(len, command.patterns)) <= _KEPT_PATTERN
+    has_more = bool(command.annotations) or ListReturn.MYRIGHTS in command.returns
+    return is_short and not has_more and has_counters_only(command.status)
+
+
+async def _write_sheet(session: Session, command: commands.List, listing: Listing) -> bool:
+    """Write the answer as one sheet, kept with the tree; return False if that cannot be done for all mailboxes."""
+    utf8, is_rev2 = session.utf8, session.rev2
+
+    def make(listing: Listing) -> Sheet:
+        lines = [
+            Line(
+                one.entry.name,
+                one.render(command.kind, utf8=utf8),
+                listing.ids[one.entry.name] if one.entry.is_selectable else None,
+            )
+            for one in listed(command, listing.entries, is_rev2=is_rev2)
+        ]
+        return sheet_of(lines, command.status, utf8=utf8)
+
+    sheet = listing.made((command, utf8, is_rev2), make)
+    counters: Mapping[int, Counters] = {}
+    if sheet.mailbox_ids:
+        found = await session.require_user().counters(sheet.mailbox_ids)
+        if found is None:
+            return False
+        counters = found
+        _note_items(session, command.status)
+    for block in sheet.blocks:
+        session.write(sheet.fill(block, counters))
+        await session.drain()
+    return True
+
+
+async def _write_lines(session: Session, command: commands.List, listing: Listing) -> None:
+    """Write the answer line by line, with whatever goes with each."""
     user = session.require_user()
-    lines = list(listed(command, await user.mailboxes(), is_rev2=session.rev2))
+    lines = list(listed(command, listing.entries, is_rev2=session.rev2))
     statuses: dict[str, MailboxStatus] = {}
     if command.status:
         # One that is gone meanwhile has no STATUS (RFC 5819 section 2).
         selectable = [line.entry.name for line in lines if line.entry.is_selectable]
-        statuses = await user.statuses(selectable, needs_size=_needs_size(command.status))
+        statuses = await user.statuses(selectable, **_needs(command.status))
     rights = await rights_of(user) if ListReturn.MYRIGHTS in command.returns else {}
     names = [line.entry.name for line in lines if line.entry.exists]
     annotated = await metadata.listed(session, names, command.annotations) if command.annotations else {}
@@ -77,20 +124,26 @@ async def list_mailboxes(session: Session, command: commands.List) -> Completion
             session.write(write_administration.my_rights(line.entry.name, rights[line.entry.name], utf8=session.utf8))
         if line.entry.name in statuses:
             _write_status(session, line.entry.name, command.status, statuses[line.entry.name])
-        if count % MAILBOXES_PER_BLOCK == 0:
+        if count % LINES_PER_BLOCK == 0:
             await session.drain()
-    return ok(f"{word} completed")
 
 
 async def status(session: Session, command: commands.Status) -> Completion:
     """Tell figures of a mailbox without selecting it."""
-    values = await session.require_user().status(command.mailbox, needs_size=_needs_size(command.items))
+    values = await session.require_user().status(command.mailbox, **_needs(command.items))
     _write_status(session, command.mailbox, command.items, values)
     return ok("Status completed")
 
 
-def _needs_size(items: Sequence[StatusItem]) -> bool:
-    return StatusItem.SIZE in items or StatusItem.DELETED_STORAGE in items
+class _Needs(TypedDict):
+    needs_size: bool
+    needs_recent: bool
+
+
+def _needs(items: Sequence[StatusItem]) -> _Needs:
+    """Return which of the figures that take more than reading a row are asked for."""
+    has_size = StatusItem.SIZE in items or StatusItem.DELETED_STORAGE in items
+    return _Needs(needs_size=has_size, needs_recent=StatusItem.RECENT in items)
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,10 +257,14 @@ def _names_above(names: set[str]) -> set[str]:
 
 
 def _write_status(session: Session, name: str, items: Sequence[StatusItem], values: MailboxStatus) -> None:
-    if StatusItem.HIGHESTMODSEQ in items:
-        session.enable_condstore()
+    _note_items(session, items)
     pairs = [(item, _status_value(item, values)) for item in items]
     session.write(write.mailbox_status(name, pairs, utf8=session.utf8))
+
+
+def _note_items(session: Session, items: Sequence[StatusItem]) -> None:
+    if StatusItem.HIGHESTMODSEQ in items:
+        session.enable_condstore()
 
 
 def _status_value(item: StatusItem, values: MailboxStatus) -> int | str | None:

@@ -112,7 +112,7 @@ async def test_an_account_that_was_added_is_listed_by_who_logs_in_next(quiet: St
 
 async def test_each_user_has_a_tree_of_his_own(quiet: Stack) -> None:
     await quiet.add_account("work", "alex", layout="folders")
-    await quiet.add_account("work", "kim", layout="folders")
+    await quiet.add_account("other", "kim", layout="folders")
     alex, kim = await quiet.user("alex"), await quiet.user("kim")
     await alex.create("Private")
     assert "Private" in await names(alex)
