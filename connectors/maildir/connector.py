@@ -241,6 +241,9 @@ class MaildirConnector(Connector, MailboxAdmin, Subscriptions, Push, BatchFetch,
     async def subscribe(self, mailbox: MailboxRef, is_subscribed: bool) -> None:
         await self._run(self._tree.subscribe, mailbox, is_subscribed)
 
+    async def names_without_mailbox(self) -> Mapping[tuple[str, ...], MailboxRef] | None:
+        return await self._run(self._tree.subscribed_without_mailbox)
+
     async def watch(self) -> AsyncIterator[PushEvent]:
         self._check_open()
         try:

@@ -169,7 +169,7 @@ class Tree:
             return self.info(path)
 
     def rename(self, ref: MailboxRef, path: Path) -> MailboxInfo:
-        """Rename a mailbox and those below it; roles and subscriptions go along.
+        """Rename a mailbox and those below it; roles go along, and what was subscribed is so under both names.
 
         Raises:
             AlreadyExists, NotFound.
@@ -190,7 +190,8 @@ class Tree:
                 raise AlreadyExists(f"mailbox {path!r} exists in {self.root}")
             self._rename_directories(old, new, moved)
             self._write_roles(lambda roles: {moved.get(name, name): role for name, role in roles.items()})
-            self._write_subscribed(lambda names: {self._renamed_subscription(name, moved) for name in names})
+            # The old names stay, as with Dovecot (RFC 3501 section 6.3.6); with the new ones nobody loses the mailbox.
+            self._write_subscribed(lambda names: names | {self._renamed_subscription(name, moved) for name in names})
             for name in moved:
                 self._folders.pop(_ref(name), None)
             return self.info(path)
@@ -260,25 +261,39 @@ class Tree:
     # -- subscriptions ------------------------------------------------------------------------------------------------
 
     def subscribe(self, ref: MailboxRef, is_subscribed: bool) -> None:
-        """Subscribe or unsubscribe a mailbox.
+        """Subscribe or unsubscribe a mailbox, or unsubscribe from a name whose mailbox is gone.
 
         Raises:
-            NotFound: there is no such mailbox.
+            NotFound: there is no such mailbox, and no such name to unsubscribe from.
         """
         directory = self._directory(ref)
+        name = self._subscription_name(directory)
         with self._lock:
             existing = self.directories()
-            if directory not in existing:
+            if directory not in existing and (is_subscribed or name not in (self._subscribed() or ())):
                 raise NotFound(f"no mailbox {ref!r} in {self.root}")
             everything = {self._subscription_name(name) for name in existing}
-            name = self._subscription_name(directory)
             self._write_subscribed(lambda names: names | {name} if is_subscribed else names - {name}, everything)
+
+    def subscribed_without_mailbox(self) -> dict[Path, MailboxRef] | None:
+        """Return the subscribed names that have no mailbox; None as long as nobody has chosen."""
+        with self._lock:
+            existing, subscribed = set(self.directories()), self._subscribed()
+        if subscribed is None:
+            return None
+        gone = {self._directory_of_name(name) for name in subscribed} - existing
+        return {path: _ref(directory) for directory in gone if (path := self.layout.path(directory)) is not None}
 
     def _subscription_name(self, directory: str) -> str:
         return INBOX_REF if directory == "" else directory.removeprefix(".")
 
+    def _directory_of_name(self, name: str) -> str:
+        if name == INBOX_REF:
+            return ""
+        return f".{name}" if self.layout is Layout.MAILDIRPP else name
+
     def _renamed_subscription(self, name: str, moved: dict[str, str]) -> str:
-        directory = f".{name}" if self.layout is Layout.MAILDIRPP else name
+        directory = self._directory_of_name(name)
         return self._subscription_name(moved[directory]) if directory in moved else name
 
     def _subscribed(self) -> frozenset[str] | None:

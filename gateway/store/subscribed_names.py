@@ -16,7 +16,7 @@ from gateway.store.tables import subscribed_names
 from gateway.store.transaction import Transaction
 
 Names = Mapping[tuple[str, ...], str | None]
-"""Refs by path. A ref is what the backend knows the name by; None if it does not know of it."""
+"""Refs by path. A ref is what the backend knows the name by; None if it does not keep it and only we do."""
 
 _OF_ACCOUNT = (
     select(subscribed_names.c.path, subscribed_names.c.ref)

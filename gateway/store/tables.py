@@ -155,7 +155,7 @@ subscribed_names = Table(
     Column("ref", Text),
 )
 """Names that are subscribed although no mailbox says so (see `gateway.store.subscribed_names`). `ref` is what the
-backend may know the name by; no `ref` if it does not."""
+backend knows the name by; none if it does not keep it and only we do."""
 
 messages = Table(
     "messages",

@@ -40,23 +40,19 @@ def plan_names(
     the mailbox.
     """
     present = {row.path: row for row in after}
-    if told is not None:
-        return NamePlan({path: ref for path, ref in told.items() if path not in present})
     paths = {row.id: row.path for row in after}
-    names = dict(known)
-    names.update((row.path, row.ref) for row in before if row.is_subscribed and paths.get(row.id) != row.path)
-    subscribes = tuple(present[path] for path in names if path in present and not present[path].is_subscribed)
+    if told is None:
+        gone = [row.path for row in before if row.is_subscribed and paths.get(row.id) != row.path]
+        names = dict.fromkeys(gone) | dict(known)
+    else:
+        # Of a name that others have taken from a mailbox the backend knows whether they have also unsubscribed from it.
+        names = {path: ref for path, ref in known.items() if ref is None} | dict(told)
+    unaware = {path for path in names if path in present and names[path] is None and not present[path].is_subscribed}
     if not keeps_subscriptions:
-        return NamePlan(_without_refs_of(after, names.keys() - present.keys(), names), subscribes)
-    # A mailbox that came back at a backend which thinks nothing of its name: subscribed all the same.
-    kept = (names.keys() - present.keys()) | {row.path for row in subscribes}
-    return NamePlan(_without_refs_of(after, kept, names))
-
-
-def _without_refs_of(rows: Sequence[MailboxRow], paths: set[tuple[str, ...]], names: Names) -> Names:
-    """Return names of these paths. A ref that leads to a mailbox of another name is not the name's any more."""
-    taken = {row.ref for row in rows}
-    return {path: None if names[path] in taken else names[path] for path in paths}
+        subscribes = tuple(present[path] for path in unaware)
+        return NamePlan({path: ref for path, ref in names.items() if path not in present}, subscribes)
+    # A mailbox that came back at a backend which thinks nothing of its name is subscribed all the same.
+    return NamePlan({path: ref for path, ref in names.items() if path not in present or path in unaware})
 
 
 async def ask_names(connector: Connector, before: Sequence[MailboxRow], known: Names, *, has_lost: bool) -> Told:
@@ -85,3 +81,9 @@ async def follow(
     if plan.names != known:
         await subscribed_names.set_names(tx, account_id, plan.names)
     return bool(plan.subscribes) or plan.names != known
+
+
+async def keep_name(tx: Transaction, account_id: int, path: tuple[str, ...]) -> None:
+    """Have a name stay subscribed whatever the backend says."""
+    known = await subscribed_names.names_of(tx, account_id)
+    await subscribed_names.set_names(tx, account_id, {path: None, **known})

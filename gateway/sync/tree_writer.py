@@ -13,7 +13,7 @@ from gateway.store import mailboxes, subscribed_names
 from gateway.store.database import Transaction
 from gateway.store.mailboxes import MailboxChanges, MailboxRow
 from gateway.sync.context import AccountContext, ref_of
-from gateway.sync.subscribed_names import follow
+from gateway.sync.subscribed_names import follow, keep_name
 from gateway.sync.tree import sync_tree_locked
 
 log = logging.getLogger(__name__)
@@ -51,6 +51,9 @@ async def delete_mailbox(context: AccountContext, row: MailboxRow, *, keeps_name
         except errors.NotFound:
             await sync_tree_locked(context)
             raise
+        if row.is_subscribed and keeps_name:
+            # A backend may have unsubscribed from it by itself.
+            await context.store.write(lambda tx: keep_name(tx, context.account_id, row.path))
         await sync_tree_locked(context)
         if not keeps_name:
             await _forget_name(context, row.path)
@@ -86,6 +89,7 @@ async def rename_mailbox(context: AccountContext, row: MailboxRow, path: tuple[s
             moved = renamed(rows, infos, row.path, path)
             for mailbox_id, changes in moved:
                 await mailboxes.update_mailbox(tx, mailbox_id, **changes)
+            # The listing below does not see any more that these names were subscribed.
             await follow(tx, account_id, rows, None, keeps_subscriptions=keeps)
             return [mailbox_id for mailbox_id, _ in moved]
 
@@ -135,7 +139,7 @@ async def subscribe(context: AccountContext, row: MailboxRow, *, is_subscribed: 
 
 
 async def unsubscribe_name(context: AccountContext, path: tuple[str, ...]) -> None:
-    """Unsubscribe from a name that has no mailbox, at the backend if it may know of it.
+    """Unsubscribe from a name that has no mailbox, at the backend if it keeps that.
 
     Raises:
         ConnectorError: nothing was changed.

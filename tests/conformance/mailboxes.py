@@ -232,6 +232,27 @@ class MailboxSuite(Suite):
         after = {info.path: info.is_subscribed for info in await connector.list_mailboxes()}
         assert after == before | {("Other",): not before["Other",]}
 
+    async def test_a_name_stays_subscribed_without_its_mailbox(self, rig: Rig, connector: Connector) -> None:
+        admin, subscriptions = require_admin(connector), require_subscriptions(connector)
+
+        async def names() -> dict[Path, MailboxRef]:
+            existing = set(paths(await connector.list_mailboxes()))
+            told = await subscriptions.names_without_mailbox() or {}
+            return {path: ref for path, ref in told.items() if path not in existing}
+
+        doomed = await admin.create_mailbox(("Doomed",), None)
+        await subscriptions.subscribe(doomed.ref, True)
+        if await subscriptions.names_without_mailbox() is None:
+            pytest.skip("the backend keeps no names without mailboxes")
+        assert await names() == {}
+        await admin.delete_mailbox(doomed.ref)
+        assert set(await names()) == {("Doomed",)}
+        again = await admin.create_mailbox(("Doomed",), None)
+        assert (await find_mailbox(connector, ("Doomed",))).is_subscribed
+        await admin.rename_mailbox(again.ref, ("Other name",))
+        await subscriptions.subscribe((await names())["Doomed",], False)
+        assert await names() == {}
+
     async def test_quota_counts_octets(self, inbox: Probe) -> None:
         quota = require_quota(inbox.connector)
         if not await quota.quota():

@@ -76,6 +76,34 @@ async def test_an_old_server_is_asked_by_lsub_and_status() -> None:
         assert (listed["Bin"].uidvalidity, listed["Locked"].uidvalidity) == (6, None)
 
 
+async def test_subscribed_names_without_a_mailbox_are_those_that_the_server_calls_so() -> None:
+    async def script(peer: Peer) -> None:
+        await peer.welcome(EXTENDED)
+        await peer.answer(DELIMITER, ROOT)
+        await peer.answer(
+            b'LIST (SUBSCRIBED) "" "*"',
+            b'* LIST (\\Subscribed) "/" Here\r\n'
+            b'* LIST (\\Subscribed \\NonExistent) "/" "Gone/&APw-"\r\n'
+            b'* LIST (\\NonExistent \\HasChildren) "/" Gone\r\n'
+            b'* LIST (\\NonExistent \\Subscribed) "/" Public\r\n',
+        )
+
+    async with scripted(script) as server, opened(server, exclude="Public") as connector:
+        assert await connector.names_without_mailbox() == {("Gone", "ü"): "Gone/ü"}
+
+
+async def test_subscribed_names_of_an_old_server_are_those_of_lsub() -> None:
+    async def script(peer: Peer) -> None:
+        await peer.welcome()
+        await peer.answer(DELIMITER, ROOT)
+        await peer.answer(
+            b'LSUB "" "*"', b'* LSUB () "." Here\r\n* LSUB () "." Gone.a\r\n* LSUB (\\Noselect) "." Gone\r\n'
+        )
+
+    async with scripted(script) as server, opened(server) as connector:
+        assert await connector.names_without_mailbox() == {("Here",): "Here", ("Gone", "a"): "Gone.a"}
+
+
 async def test_inbox_is_listed_even_if_the_server_forgets_it_and_excluded_ones_are_not() -> None:
     async def script(peer: Peer) -> None:
         await peer.welcome(EXTENDED)

@@ -267,12 +267,44 @@ def test_both_formats_of_dovecot_are_read_and_names_without_mailbox_kept(root: P
     assert "Gone" in (root / "subscriptions").read_text()
 
 
-def test_subscriptions_go_along_with_a_rename(tree: Tree) -> None:
+def test_subscriptions_go_along_with_a_rename_and_the_old_names_stay(tree: Tree) -> None:
     work = tree.create(("Work",), None)
     tree.create(("Work", "a"), None)
     tree.subscribe(INBOX, is_subscribed=False)
     tree.rename(work.ref, ("Job",))
     assert subscribed(tree) == {"Job", "Job/a"}
+    assert set(tree.subscribed_without_mailbox() or ()) == {("Work",), ("Work", "a")}
+    tree.create(("Work",), None)
+    assert subscribed(tree) == {"Work", "Job", "Job/a"}
+
+
+@pytest.mark.parametrize("layout", Layout)
+def test_a_name_without_its_mailbox_stays_subscribed_until_it_is_unsubscribed_from(root: Path, layout: Layout) -> None:
+    tree = make_tree(root, layout)
+    assert tree.subscribed_without_mailbox() is None
+    tree.create(("Größe",), None)
+    doomed = tree.create(("Größe", "a.b"), None)
+    tree.subscribe(doomed.ref, is_subscribed=True)
+    assert tree.subscribed_without_mailbox() == {}
+    tree.delete(doomed.ref)
+    assert tree.subscribed_without_mailbox() == {("Größe", "a.b"): doomed.ref}
+    with pytest.raises(NotFound):
+        tree.subscribe(doomed.ref, is_subscribed=True)
+    tree.subscribe(doomed.ref, is_subscribed=False)
+    assert tree.subscribed_without_mailbox() == {}
+    with pytest.raises(NotFound):
+        tree.subscribe(doomed.ref, is_subscribed=False)
+
+
+@pytest.mark.parametrize("layout", Layout)
+def test_subscribed_names_that_lead_nowhere_are_not_told(root: Path, layout: Layout) -> None:
+    tree = make_tree(root, layout)
+    (root / "subscriptions").write_text("INBOX\n../x\n/etc\na//b\n\nGone\n")
+    assert set(tree.subscribed_without_mailbox() or ()) >= {("Gone",)}
+    for path, ref in (tree.subscribed_without_mailbox() or {}).items():
+        assert ".." not in path
+        tree.subscribe(ref, is_subscribed=False)
+    assert tree.subscribed_without_mailbox() == {}
 
 
 def test_a_mailbox_that_is_not_there_cannot_be_subscribed(tree: Tree) -> None:
