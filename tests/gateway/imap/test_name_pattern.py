@@ -36,6 +36,13 @@ from gateway.imap.name_pattern import NamePattern
         ("inbox", "INBOXES", False),
         ("inboxes", "INBOXES", False),
         ("Ordner/Ü*", "Ordner/Übung", True),
+        ("Work/", "Work/", True),
+        ("Work*", "Wor", False),
+        ("Work*", "Work", True),
+        ("Work%", "Work/2024", False),
+        ("Work/2024%", "Work/2024", True),
+        ("inb%", "INBOX/Lists", False),
+        ("inbox/l*", "INBOX/lists", True),
     ],
 )
 def test_a_name_is_matched_as_the_rfc_says(pattern: str, name: str, does_match: bool) -> None:

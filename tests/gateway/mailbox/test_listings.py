@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from connectors.api.types import Role
+from connectors.memory.backend import Layout, MemoryBackend
 from gateway.mailbox.listings import KEPT_S, Listing, Listings
 from gateway.mailbox.namespace import AccountTree, Tree
 from gateway.mailbox.service import MailSettings
@@ -13,8 +14,9 @@ from gateway.mailbox.user_mail import UserMail
 from gateway.store import accounts, mailboxes
 from gateway.store.database import Transaction
 from gateway.sync.bus import ChangeBus
+from gateway.wire.commands import StoreAction
 from tests.manual_clock import ManualClock
-from tests.stack import Stack, message, running_stack
+from tests.stack import INBOX, Stack, message, running_stack
 
 
 @pytest.fixture
@@ -67,6 +69,17 @@ async def test_every_change_of_a_tree_is_in_the_next_listing_of_all_sessions(qui
     assert {entry.name: entry.role for entry in await other.mailboxes()}["Kept"] is Role.IMPORTANT
     await one.delete("Old")
     assert "Old" not in await check()
+
+
+async def test_a_label_that_a_message_brings_with_it_is_in_the_next_listing(quiet: Stack) -> None:
+    quiet.backends["work"] = backend = MemoryBackend(Layout.LABELS, has_gmail_ids=True, is_sparse=True)
+    backend.deliver(INBOX, message(1))
+    await quiet.add_account("work")
+    view, other = await quiet.open(), await quiet.user()
+    assert "Work" not in await names(other)
+    await view.store_labels([1], StoreAction.ADD, ["Work"])
+    assert "Work" in await names(other)
+    assert (await other.counters([(await other.listing()).ids["Work"]])) is not None
 
 
 async def test_a_change_that_nobody_has_told_of_is_listed_all_the_same(quiet: Stack) -> None:

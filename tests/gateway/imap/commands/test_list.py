@@ -1,11 +1,19 @@
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
 import pytest
 
 from connectors.api.types import Role
 from gateway.imap.commands.list import attributes_of, listed
 from gateway.mailbox.namespace import MailboxEntry
 from gateway.wire.commands import List, ListKind, ListReturn, ListSelection
+from tests.scenarios.line_client import LineClient
+from tests.scenarios.outside import OutsideMemory
+from tests.scenarios.serving import Served, serving
 
 
 def entry(
@@ -141,3 +149,142 @@ def test_the_return_option_tells_subscriptions_of_all() -> None:
 
 def test_a_mailbox_that_takes_no_children_says_so() -> None:
     assert "\\Noinferiors" in attributes_of(plain("*"), entry("x", allows_children=False))
+
+
+# -- what is kept of a tree -------------------------------------------------------------------------------------------
+
+ALL = b'LIST "" "*" RETURN (SUBSCRIBED)'
+FIGURES = b"MESSAGES UIDNEXT UIDVALIDITY UNSEEN DELETED HIGHESTMODSEQ"
+DATE = datetime(2024, 1, 1, tzinfo=UTC)
+
+
+@pytest.fixture
+async def served(tmp_path: Path) -> AsyncIterator[Served]:
+    """A server that lists its backend anew only when it is told to."""
+    async with serving(tmp_path, OutsideMemory()) as served:
+        mail = served.services.mail
+        mail.settings = replace(mail.settings, fresh_age_s=3600.0)
+        yield served
+
+
+async def told(client: LineClient, command: bytes) -> list[bytes]:
+    """Return what a command is answered with, but for the tagged line, which is OK."""
+    *lines, last = await client.ask(b"t " + command)
+    assert last.startswith(b"t OK "), last
+    return lines
+
+
+async def checked(served: Served, client: LineClient, command: bytes = ALL) -> list[bytes]:
+    """Return what is told, which is what is told when nothing is kept."""
+    lines = await told(client, command)
+    served.services.mail.listings._kept.clear()
+    assert await told(client, command) == lines
+    return lines
+
+
+async def test_what_one_session_does_to_the_tree_the_other_lists_at_once(served: Served) -> None:
+    one, other = await served.log_in(), await served.log_in()
+    assert await told(one, ALL) == await told(other, ALL)
+    await told(one, b"DELETE Archive")
+    await told(one, b"UNSUBSCRIBE Archive")
+    before = await told(other, ALL)
+    for command, line in (
+        (b"CREATE New", b'* LIST (\\HasNoChildren \\Subscribed) "/" "New"'),
+        (b"CREATE New/Below", b'* LIST (\\HasChildren \\Subscribed) "/" "New"'),
+        (b"RENAME New/Below Moved", b'* LIST (\\HasNoChildren \\Subscribed) "/" "Moved"'),
+        (b"UNSUBSCRIBE Moved", b'* LIST (\\HasNoChildren) "/" "Moved"'),
+        (b"SUBSCRIBE Moved", b'* LIST (\\HasNoChildren \\Subscribed) "/" "Moved"'),
+        (b"CREATE Main (USE (\\Archive))", b'* LIST (\\HasNoChildren \\Subscribed \\Archive) "/" "Main"'),
+    ):
+        await told(one, command)
+        assert line in await told(other, ALL), command
+        assert await told(one, ALL) == await checked(served, other)
+    for name in (b"Main", b"Moved", b"New"):
+        await told(one, b"DELETE " + name)
+        await told(one, b"UNSUBSCRIBE " + name)
+        assert not [line for line in await told(other, ALL) if line.endswith(b'"%b"' % name)]
+    assert await checked(served, other) == before
+
+
+async def test_a_mailbox_made_elsewhere_is_listed_as_soon_as_the_gateway_knows_it(tmp_path: Path) -> None:
+    outside = OutsideMemory()
+    async with serving(tmp_path, outside) as served:
+        client = await served.log_in()
+        before = await told(client, b'LIST "" "*"')
+        outside.create(("Elsewhere",))
+        # Here what is known is never taken for fresh.
+        after = await told(client, b'LIST "" "*"')
+        assert set(after) - set(before) == {b'* LIST (\\HasNoChildren) "/" "Elsewhere"'}
+        outside.delete(("Elsewhere",))
+        assert await told(client, b'LIST "" "*"') == before
+
+
+async def test_the_figures_are_those_of_the_moment_though_the_lines_are_kept(served: Served) -> None:
+    one, other = await served.log_in(), await served.log_in()
+    await told(one, b'CREATE "50% off"')
+    with_status = b'LIST "" "*" RETURN (STATUS (%b))' % FIGURES
+
+    async def check() -> list[bytes]:
+        lines = await told(other, with_status)
+        assert [line for line in lines if not line.startswith(b"* STATUS ")] == await told(other, b'LIST "" "*"')
+        names = [line.partition(b'"/" ')[2] for line in lines if line.startswith(b"* LIST ")]
+        for name, line in zip(names, lines[1::2], strict=True):
+            assert await told(other, b"STATUS %b (%b)" % (name, FIGURES)) == [line]
+        return lines
+
+    figures = await check()
+    text = b"Subject: s\r\n\r\ntext\r\n"
+    await told(one, b'APPEND "50%% off" {%d+}\r\n%b' % (len(text), text))
+    appended = await check()
+    assert len(set(appended) - set(figures)) == 1
+    await told(one, b'SELECT "50% off"')
+    await told(one, b"STORE 1 +FLAGS (\\Seen \\Deleted)")
+    seen = await check()
+    (line,) = set(seen) - set(appended)
+    assert b'"50% off" (MESSAGES 1 UIDNEXT 2 ' in line
+    assert b" UNSEEN 0 DELETED 1 " in line
+    await told(one, b"EXPUNGE")
+    assert [line for line in await check() if b"50% off" in line and b"MESSAGES 0 UIDNEXT 2 " in line]
+
+
+async def test_figures_that_no_counter_holds_are_told_too(served: Served) -> None:
+    client = await served.log_in()
+    text = b"Subject: s\r\n\r\ntext\r\n"
+    await told(client, b"APPEND INBOX {%d+}\r\n%b" % (len(text), text))
+    command = b'LIST "" "INBOX" RETURN (STATUS (RECENT SIZE MESSAGES))'
+    assert (await told(client, command))[1] == b'* STATUS "INBOX" (RECENT 1 SIZE %d MESSAGES 1)' % len(text)
+    assert await told(client, b"STATUS INBOX (RECENT)") == [b'* STATUS "INBOX" (RECENT 1)']
+    await told(client, b"SELECT INBOX")
+    assert (await told(client, command))[1] == b'* STATUS "INBOX" (RECENT 0 SIZE %d MESSAGES 1)' % len(text)
+    assert await told(client, b"STATUS INBOX (RECENT)") == [b'* STATUS "INBOX" (RECENT 0)']
+
+
+async def test_mailboxes_never_read_are_read_for_their_figures(tmp_path: Path) -> None:
+    outside = OutsideMemory()
+    for name in ("Box", "Chest"):
+        outside.create((name,))
+        outside.deliver((name,), b"Subject: s\r\n\r\ntext\r\n", frozenset(), DATE)
+    async with serving(tmp_path, outside) as served:
+        client = await served.log_in()
+        lines = await told(client, b'LIST "" ("Box" "Chest") RETURN (STATUS (MESSAGES UNSEEN))')
+        assert lines[1::2] == [b'* STATUS "%b" (MESSAGES 1 UNSEEN 1)' % name for name in (b"Box", b"Chest")]
+
+
+async def test_each_session_is_told_in_its_own_spelling(served: Served) -> None:
+    old, new = await served.log_in(), await served.log_in()
+    await told(new, b"ENABLE IMAP4rev2")
+    await told(new, 'CREATE "Übung/Mehr"'.encode())
+    for _ in range(2):
+        assert b'* LIST (\\HasNoChildren) "/" "&ANw-bung/Mehr"' in await told(old, b'LIST "" "*"')
+        assert '* LIST (\\HasNoChildren) "/" "Übung/Mehr"'.encode() in await told(new, b'LIST "" "*"')
+        assert b'* XLIST (\\HasNoChildren \\Inbox) "/" "INBOX"' in await told(old, b'XLIST "" "*"')
+        assert b'* LSUB (\\HasNoChildren) "/" "INBOX"' in await told(old, b'LSUB "" "*"')
+
+
+async def test_more_patterns_than_are_kept_are_answered_all_the_same(served: Served) -> None:
+    client = await served.log_in()
+    patterns = [b"*", b"%", b"I*", b"inbox", b"S%", b"Nowhere*", b"A*", b"x" * 300]
+    first = [await told(client, b'LIST "" "%b"' % pattern) for pattern in patterns]
+    assert [await told(client, b'LIST "" "%b"' % pattern) for pattern in patterns] == first
+    assert first[0] == first[1]
+    assert [len(lines) for lines in first[2:]] == [1, 1, 1, 0, 1, 0]
