@@ -38,6 +38,13 @@ def test_mailboxes_are_chosen(kind: FilterKind, names: tuple[str, ...], expected
     assert [name for name, _ in chosen(tree(), [MailboxFilter(kind, names)]).values()] == expected
 
 
+def test_a_subscribed_name_is_chosen_only_if_it_has_a_mailbox() -> None:
+    rows = [replace(ROW, id=1, path=("INBOX",), is_subscribed=False), replace(ROW, id=2, path=("A",))]
+    tree = Tree([AccountTree(1, "work", True, rows, {("INBOX",): None, ("Gone",): None})])
+    assert set(chosen(tree, [MailboxFilter(FilterKind.SUBSCRIBED, ())])) == {1, 2}
+    assert set(chosen(tree, [MailboxFilter(FilterKind.MAILBOXES, ("Gone",))])) == set()
+
+
 def test_a_mailbox_meant_twice_is_there_once() -> None:
     filters = [MailboxFilter(FilterKind.MAILBOXES, ("Lists",)), MailboxFilter(FilterKind.SUBTREE, ("Lists", "INBOX"))]
     found = chosen(tree(), filters)

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from connectors.api.types import Role
-from gateway.mailbox.namespace import AccountTree, Tree
+from gateway.mailbox.namespace import AccountTree, Place, Tree
 from gateway.store.mailboxes import MailboxRow
 
 ROW = MailboxRow(
@@ -122,3 +122,44 @@ def test_a_name_leads_to_the_account_that_would_hold_it() -> None:
 def test_what_is_below_a_level_is_found_topmost_only() -> None:
     tree = Tree([account(1, "Work", ("a", "b"), ("a", "b", "c"), ("a", "d"), ("ab",))])
     assert [(row.path, tail) for row, tail in tree.topmost_below("a")] == [(("a", "b"), "/b"), (("a", "d"), "/d")]
+
+
+def test_subscribed_names_without_a_mailbox_are_entries_of_their_own_with_the_levels_above_them() -> None:
+    tree = Tree([replace(WORK, subscribed={("Gone", "Deep"): None, ("Archive",): None, ("Archive", "2025"): None})])
+    entries = {entry.name: entry for entry in tree.entries()}
+    assert names(tree) == ["INBOX", "Archive", "Archive/2025", "Gone", "Gone/Deep"]
+    level, gone = entries["Gone"], entries["Gone/Deep"]
+    assert (level.exists, level.is_selectable, level.is_subscribed, level.has_children) == (False, False, False, False)
+    assert (gone.exists, gone.is_selectable, gone.is_subscribed, gone.has_children) == (False, False, True, False)
+    # A level of mailboxes is one, too, and a mailbox that has a subscribed name is subscribed.
+    archive = entries["Archive"]
+    assert (archive.exists, archive.is_subscribed, archive.has_children) == (False, True, True)
+    assert tree.without_mailbox() == {"Archive": Place(1, ("Archive",)), "Gone/Deep": Place(1, ("Gone", "Deep"))}
+
+
+def test_they_are_no_mailboxes() -> None:
+    tree = Tree([replace(WORK, subscribed={("Gone", "Deep"): None})])
+    assert tree.find("Gone/Deep") is None
+    assert tree.find("Gone") is None
+    assert not tree.has_children("Gone")
+    assert [name for name, _ in tree.rows()] == ["INBOX", "Archive/2025"]
+    assert tree.place("Gone/Deep") == Place(1, ("Gone", "Deep"))
+
+
+def test_a_mailbox_of_a_subscribed_name_is_subscribed_whatever_its_backend_says() -> None:
+    rows = [replace(row, is_subscribed=False) for row in WORK.rows]
+    tree = Tree([replace(WORK, rows=rows, subscribed={("Archive", "2025"): None})])
+    assert {name: row.is_subscribed for name, row in tree.rows()} == {"INBOX": False, "Archive/2025": True}
+    assert {entry.name for entry in tree.entries() if entry.is_subscribed} == {"Archive/2025"}
+    assert tree.without_mailbox() == {}
+
+
+def test_subscribed_names_stand_under_their_account() -> None:
+    gone = {("Gone",): None}
+    both = [replace(WORK, subscribed=gone), replace(HOME, subscribed=gone)]
+    assert Tree(both).without_mailbox() == {"Work/Gone": Place(1, ("Gone",)), "Home/Gone": Place(2, ("Gone",))}
+    primary = [replace(both[0], is_primary=True), both[1]]
+    assert Tree(primary).without_mailbox() == {"Gone": Place(1, ("Gone",)), "Home/Gone": Place(2, ("Gone",))}
+    # What stands at the root may have the name of another account's mailbox.
+    hidden = [replace(WORK, is_primary=True, subscribed={("Home", "Sent"): None}), HOME]
+    assert Tree(hidden).without_mailbox() == {}

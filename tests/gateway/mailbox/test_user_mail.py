@@ -121,6 +121,68 @@ async def test_subscriptions_are_the_backend_s(stack: Stack) -> None:
     assert {entry.name: entry.is_subscribed for entry in await user.mailboxes()}["Archive"] is False
 
 
+async def subscribed(user: UserMail) -> dict[str, bool]:
+    """Return the subscribed names, and whether each is that of a mailbox."""
+    return {entry.name: entry.exists for entry in await user.mailboxes() if entry.is_subscribed}
+
+
+async def test_a_name_stays_subscribed_without_its_mailbox_in_every_session(stack: Stack) -> None:
+    await stack.add_account("work", layout="folders")
+    one, other = await stack.user(), await stack.user()
+    await one.create("Box")
+    await one.delete("Box")
+    assert (await subscribed(other))["Box"] is False
+    for attempt in (other.status("Box"), other.open("Box", is_read_only=True), other.delete("Box")):
+        with pytest.raises(MailError) as refused:
+            await attempt
+        assert kind_of(refused) is ErrorKind.NOT_FOUND
+    await other.subscribe("Box", True)
+    await other.subscribe("Box", False)
+    assert "Box" not in await subscribed(one)
+    with pytest.raises(MailError) as refused:
+        await one.subscribe("Box", True)
+    assert kind_of(refused) is ErrorKind.NOT_FOUND
+
+
+async def test_unsubscribing_from_what_is_not_subscribed_is_done_at_once(stack: Stack) -> None:
+    await stack.add_account("work", layout="folders")
+    user = await stack.user()
+    for name in ("Nowhere", "", "a//b", "Nowhere/Below"):
+        await user.subscribe(name, False)
+    assert all((await subscribed(user)).values())
+
+
+async def test_of_several_accounts_each_keeps_its_own_subscribed_names(stack: Stack) -> None:
+    await stack.add_account("Work", layout="folders")
+    await stack.add_account("Home", layout="labels")
+    user, other = await stack.user(), await stack.user()
+    for name in ("Work/Box", "Home/Box"):
+        await user.create(name)
+    await user.delete("Work/Box")
+    await user.rename("Home/Box", "Home/Case")
+    assert {name: is_there for name, is_there in (await subscribed(other)).items() if not is_there} == {
+        "Work/Box": False,
+        "Home/Box": False,
+    }
+    await other.subscribe("Work/Box", False)
+    assert "Work/Box" not in await subscribed(user)
+    await other.create("Home/Box")
+    assert (await subscribed(user))["Home/Box"] is True
+    await other.create("Work/Box")
+    assert (await subscribed(user))["Work/Box"] is True
+
+
+async def test_a_name_that_only_we_keep_ends_also_while_the_backend_is_down(stack: Stack) -> None:
+    backend = await stack.add_account("work", layout="folders")
+    user = await stack.user()
+    await user.create("Box")
+    await user.delete("Box")
+    backend.set_offline(True)
+    # It is kept here, so that the backend need not be asked.
+    await user.subscribe("Box", False)
+    assert "Box" not in await subscribed(user)
+
+
 async def test_appending_to_a_missing_mailbox_says_that_it_could_be_created(stack: Stack) -> None:
     await stack.add_account("work", layout="folders")
     with pytest.raises(MailError) as refused:

@@ -9,7 +9,7 @@ import pytest
 
 from connectors.api.types import Role
 from gateway.imap.commands.list import attributes_of, listed
-from gateway.mailbox.namespace import MailboxEntry
+from gateway.mailbox.namespace import AccountTree, MailboxEntry, Tree
 from gateway.wire.commands import List, ListKind, ListReturn, ListSelection
 from tests.scenarios.line_client import LineClient
 from tests.scenarios.outside import OutsideMemory
@@ -64,6 +64,22 @@ def names(command: List) -> list[str]:
 
 def lines(command: List) -> list[bytes]:
     return [line.render(command.kind) for line in listed(command, TREE)]
+
+
+def test_a_level_above_a_name_that_is_only_subscribed_is_listed_for_that_alone() -> None:
+    tree = Tree([AccountTree(1, "work", True, [], {("Gone", "Deep"): None})]).entries()
+
+    def told(command: List) -> list[bytes]:
+        return [line.render(command.kind) for line in listed(command, tree)]
+
+    assert told(plain("*")) == told(plain("%")) == told(extended("%", selection=SUBSCRIBED)) == []
+    assert told(extended("*", returns=frozenset({ListReturn.SUBSCRIBED}))) == []
+    deep = b'* LIST (\\NonExistent \\Noselect \\HasNoChildren \\Subscribed) "/" "Gone/Deep"\r\n'
+    assert told(extended("*", selection=SUBSCRIBED)) == told(extended("*", selection=RECURSIVE)) == [deep]
+    above = b'* LIST (\\NonExistent \\Noselect \\HasNoChildren) "/" "Gone" ("CHILDINFO" ("SUBSCRIBED"))\r\n'
+    assert told(extended("%", selection=RECURSIVE)) == [above]
+    assert told(plain("%", kind=ListKind.LSUB)) == [b'* LSUB (\\Noselect \\HasNoChildren) "/" "Gone"\r\n']
+    assert told(plain("*", kind=ListKind.LSUB)) == [b'* LSUB (\\Noselect \\HasNoChildren) "/" "Gone/Deep"\r\n']
 
 
 def test_a_name_that_is_only_subscribed_is_no_mailbox() -> None:
