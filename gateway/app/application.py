@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
-import gc
 import logging
 import os
 import signal
@@ -18,6 +17,7 @@ from gateway.accounts.credentials import credential_source, unseal_credentials
 from gateway.app.backends import build_connector, check_settings, find_connector
 from gateway.app.declared import apply_declared
 from gateway.app.event_loop import new_event_loop
+from gateway.app.garbage import GarbageWatch
 from gateway.app.loop_delay import LoopDelayProbe
 from gateway.app.metrics_door import MetricsDoor
 from gateway.app.open_files import connections_within, raise_file_limit
@@ -42,7 +42,7 @@ from gateway.imap.services import ImapServices
 from gateway.mailbox.quota import Quotas
 from gateway.mailbox.service import MailService
 from gateway.metrics import Gauge, Metrics
-from gateway.store.accounts import AccountRow, all_accounts
+from gateway.store.accounts import AccountRow, account_by_id
 from gateway.store.body_cache import BodyCache
 from gateway.store.database import Store
 from gateway.tls import ServerTls
@@ -221,15 +221,16 @@ class Application:
         """Stop the accounts that are gone or changed, start those that are new or changed."""
         assert self._store is not None
         assert self._mail is not None
-        rows = {row.id: row for row in await self._store.read(all_accounts)}
-        for account_id, built in list(self._built.items()):
-            row = rows.get(account_id)
-            if row is None or self._identity(row) != self._identity(built):
+        for account_id in list(self._built):
+            row = await self._store.read(lambda tx, key=account_id: account_by_id(tx, key))  # type: ignore[misc]
+            built = self._built.get(account_id)
+            if built is not None and (row is None or self._identity(row) != self._identity(built)):
                 del self._built[account_id]
                 await self._mail.forget_account(account_id)
                 log.info("account %s is %s", built.name, "gone" if row is None else "set up anew")
-        for row in rows.values():
-            await self._mail.engine_of(row)
+            # Clients are served between any two.
+            await asyncio.sleep(0)
+        await self._mail.start_accounts()
 
     def _identity(self, row: AccountRow) -> tuple[object, ...]:
         """Return what an account was set up with; what its connector made of its credentials since does not count."""
@@ -276,29 +277,19 @@ async def _serve(config: Config, source: str, on_ready: Callable[[], None] | Non
         loop.add_signal_handler(number, stop.take, number)
     loop.add_signal_handler(signal.SIGHUP, reload.set)
     application = Application(config, source)
-    _settle_memory()
-    await application.start()
-    try:
-        if on_ready is not None:
-            on_ready()
-        async with asyncio.TaskGroup() as group:
-            reloader = group.create_task(_reload_when_asked(application, reload))
-            await stop.taken.wait()
-            reloader.cancel()
-        log.info("stopping")
-    finally:
-        await application.stop()
+    with GarbageWatch().watching():
+        await application.start()
+        try:
+            if on_ready is not None:
+                on_ready()
+            async with asyncio.TaskGroup() as group:
+                reloader = group.create_task(_reload_when_asked(application, reload))
+                await stop.taken.wait()
+                reloader.cancel()
+            log.info("stopping")
+        finally:
+            await application.stop()
     log.info("stopped")
-
-
-def _settle_memory() -> None:
-    """Take what is there for what stays: modules, tables, statements.
-
-    A full garbage collection looks at every object, and nothing else runs meanwhile. Of those that code consists of it
-    would look at a hundred thousand each time, for some 50 ms, and never find one to free.
-    """
-    gc.collect()
-    gc.freeze()
 
 
 class StopRequest:

@@ -32,6 +32,9 @@ from gateway.sync.start_gate import StartGate
 
 log = logging.getLogger(__name__)
 
+ENGINES_AT_ONCE = 8
+"""So many are started in one turn of the loop."""
+
 KEPT_OPEN = 64
 """Mailboxes kept in memory after their last view closed, so that the next SELECT needs no reading."""
 
@@ -97,11 +100,10 @@ class MailService:
 
     async def start(self) -> None:
         """Begin to synchronise every account."""
-        rows = await self.store.read(accounts.all_accounts)
-        await asyncio.to_thread(self._cache.kept.keep_accounts, {row.id for row in rows})
+        ids = await self.store.read(accounts.all_ids)
+        await asyncio.to_thread(self._cache.kept.keep_accounts, set(ids))
         await self._indexing.start()
-        for row in rows:
-            await self.engine_of(row)
+        await self.start_accounts()
 
     async def close(self) -> None:
         """End all work; writes that were sent to a backend are settled at the next start."""
@@ -115,6 +117,20 @@ class MailService:
         await asyncio.gather(*self._closing, return_exceptions=True)
 
     # -- accounts -----------------------------------------------------------------------------------------------------
+
+    async def start_accounts(self) -> None:
+        """Have every account work with what the operator has set up, some at a time.
+
+        To build an engine and to let it take its first step takes a quarter of a millisecond, and there may be
+        thousands: clients are served meanwhile.
+        """
+        for number, account_id in enumerate(await self.store.read(accounts.all_ids), 1):
+            # Read only now: it may have been changed, and started by a session, since this began.
+            row = await self.store.read(lambda tx, key=account_id: accounts.account_by_id(tx, key))  # type: ignore[misc]
+            if row is not None:
+                await self.engine_of(row)
+            if number % ENGINES_AT_ONCE == 0:
+                await asyncio.sleep(0)
 
     async def engine_of(self, row: AccountRow) -> AccountEngine | None:
         """Return the running engine of an account; None for an account that cannot be used.

@@ -68,6 +68,7 @@ _BY_ID = select(*_COLUMNS).where(_IS_IT)
 _BY_NAME = select(*_COLUMNS).where(accounts.c.user_id == bindparam("user_id"), accounts.c.name == bindparam("name"))
 _OF_USER = select(*_COLUMNS).where(accounts.c.user_id == bindparam("user_id")).order_by(accounts.c.id)
 _ALL = select(*_COLUMNS).order_by(accounts.c.id)
+_ALL_IDS = select(accounts.c.id).order_by(accounts.c.id)
 _COUNT = select(func.count()).select_from(accounts).where(is_in(accounts.c.id, "account_ids"))
 _ADD = (
     insert(accounts)
@@ -188,6 +189,11 @@ async def are_there(tx: Transaction, account_ids: Sequence[int]) -> bool:
 async def all_accounts(tx: Transaction) -> list[AccountRow]:
     """Return every account, oldest first."""
     return [_account(row) for row in await tx.rows(_ALL)]
+
+
+async def all_ids(tx: Transaction) -> list[int]:
+    """Return the id of every account, oldest first."""
+    return [row[0] for row in await tx.rows(_ALL_IDS)]
 
 
 async def set_account_state(tx: Transaction, account_id: int, state: AccountState, last_error: str | None) -> None:

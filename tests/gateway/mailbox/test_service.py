@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from itertools import pairwise
+
+import pytest
+
+from gateway.mailbox.service import ENGINES_AT_ONCE
+from gateway.store import accounts, users
+from gateway.store.accounts import AccountRow
+from gateway.store.database import Transaction
+from tests.stack import Stack
+
+MANY = 3 * ENGINES_AT_ONCE
+
+
+async def add_accounts(stack: Stack) -> list[AccountRow]:
+    """Add accounts that nobody has started yet."""
+
+    async def body(tx: Transaction) -> list[AccountRow]:
+        user = await users.add_user(tx, "alex", None)
+        names = [f"account {number}" for number in range(MANY)]
+        return [await accounts.add_account(tx, user.id, name, "memory", {"backend": name}) for name in names]
+
+    return await stack.store.write(body)
+
+
+@asynccontextmanager
+async def held_at_the_first(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[None]:
+    """Let the accounts start, and hold that up at the first one for as long as this is entered."""
+    engine_of, let_go = stack.service.engine_of, asyncio.Event()
+    reached = asyncio.Event()
+
+    async def hold(row: AccountRow) -> object:
+        reached.set()
+        await let_go.wait()
+        return await engine_of(row)
+
+    monkeypatch.setattr(stack.service, "engine_of", hold)
+    starting = asyncio.ensure_future(stack.service.start_accounts())
+    await reached.wait()
+    monkeypatch.setattr(stack.service, "engine_of", engine_of)
+    yield
+    let_go.set()
+    await starting
+
+
+async def test_others_have_their_turn_while_many_accounts_start(stack: Stack) -> None:
+    await add_accounts(stack)
+    running: list[int] = []
+
+    def look() -> None:
+        running.append(len(stack.service.engines()))
+        if running[-1] < MANY:
+            asyncio.get_running_loop().call_soon(look)
+
+    look()
+    await stack.service.start_accounts()
+    assert running[-1] <= MANY == len(stack.service.engines())
+    assert all(later - earlier <= ENGINES_AT_ONCE for earlier, later in pairwise(running))
+    assert len(running) > MANY // ENGINES_AT_ONCE
+
+
+async def test_an_account_that_is_changed_while_many_start_works_with_the_change(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    last = (await add_accounts(stack))[-1]
+    settings: dict[str, object] = {"backend": "another"}
+    async with held_at_the_first(stack, monkeypatch):
+        await stack.store.write(
+            lambda tx: accounts.set_settings(tx, last.id, "memory", settings, is_declared=False, is_primary=False)
+        )
+        # As a session does that finds it changed.
+        early = await stack.service.engine_of(replace(last, settings=settings))
+    assert early is not None
+    assert stack.service.running_engine(last.id) is early
+
+
+async def test_an_account_that_is_removed_while_many_start_is_not_started(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    last = (await add_accounts(stack))[-1]
+    async with held_at_the_first(stack, monkeypatch):
+        await stack.store.write(lambda tx: accounts.remove_account(tx, last.id))
+    assert stack.service.running_engine(last.id) is None
+    assert len(stack.service.engines()) == MANY - 1
