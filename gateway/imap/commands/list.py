@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TypedDict
 
@@ -11,7 +11,7 @@ from gateway.imap.capability import Capability
 from gateway.imap.commands import metadata
 from gateway.imap.commands.special_use import SPECIAL_USES, XLIST_USES
 from gateway.imap.completion import Completion, ok
-from gateway.imap.list_sheet import LINES_PER_BLOCK, Line, Sheet, has_counters_only, sheet_of
+from gateway.imap.list_sheet import LINES_PER_BLOCK, Line, Sheet, has_counters_only, sheet_of, status_line
 from gateway.imap.name_pattern import SEPARATOR, NamePattern
 from gateway.imap.session import Session
 from gateway.mailbox.listings import Listing
@@ -130,6 +130,11 @@ async def _write_lines(session: Session, command: commands.List, listing: Listin
 
 async def status(session: Session, command: commands.Status) -> Completion:
     """Tell figures of a mailbox without selecting it."""
+    if has_counters_only(command.items):
+        row = await session.require_user().counted(command.mailbox)
+        _note_items(session, command.items)
+        session.write(status_line(command.mailbox, command.items, row, utf8=session.utf8))
+        return ok("Status completed")
     values = await session.require_user().status(command.mailbox, **_needs(command.items))
     _write_status(session, command.mailbox, command.items, values)
     return ok("Status completed")
@@ -192,7 +197,8 @@ def listed(command: commands.List, entries: Sequence[MailboxEntry], *, is_rev2: 
         # A child that is listed itself tells enough; only what is not seen otherwise brings its parent in.
         if entry.name in meeting or (is_recursive and entry.name in above_hidden):
             has_child_info = is_recursive and entry.name in above_meeting
-            yield Listed(entry, attributes_of(command, entry, is_rev2=is_rev2), has_child_info)
+            shown = _with_children(entry) if entry.name in above_hidden else entry
+            yield Listed(entry, attributes_of(command, shown, is_rev2=is_rev2), has_child_info)
 
 
 def attributes_of(command: commands.List, entry: MailboxEntry, *, is_rev2: bool = False) -> tuple[str, ...]:
@@ -243,7 +249,16 @@ def _listed_subscriptions(entries: Sequence[MailboxEntry], matching: set[str], *
         if entry.name in subscribed:
             yield Listed(entry, attributes_of(plain, entry))
         elif entry.name in above_hidden:
-            yield Listed(entry, tuple(dict.fromkeys((*attributes_of(plain, entry), "\\Noselect"))))
+            attributes = attributes_of(plain, _with_children(entry))
+            yield Listed(entry, tuple(dict.fromkeys((*attributes, "\\Noselect"))))
+
+
+def _with_children(entry: MailboxEntry) -> MailboxEntry:
+    """Return a level as it is told for the sake of what is below it, even if that is only a subscribed name.
+
+    Whoever lists level by level goes on only where there are children; Cyrus says it, too.
+    """
+    return entry if entry.has_children else replace(entry, has_children=True)
 
 
 def _names_above(names: set[str]) -> set[str]:

@@ -60,9 +60,11 @@ def _prepare(endpoint: Endpoint, section: Section) -> None:
             # What was only above others may have gone with them.
             client.command(f'DELETE "{name}"')
         assert not _made(client)
-        for item in client.ok('LSUB "" "*"').untagged:
-            if isinstance(item, Listed):
-                client.ok(f'UNSUBSCRIBE "{item.name}"')
+        # Cyrus tells names without a mailbox in the second only.
+        for listing in ('LSUB "" "*"', 'LIST (SUBSCRIBED) "" "*"'):
+            for item in client.ok(listing).untagged:
+                if isinstance(item, Listed):
+                    client.ok(f'UNSUBSCRIBE "{item.name}"')
         for name in section.mailboxes:
             client.ok(f"CREATE {name}")
             for mail in SEEDS:

@@ -76,9 +76,9 @@ def test_a_level_above_a_name_that_is_only_subscribed_is_listed_for_that_alone()
     assert told(extended("*", returns=frozenset({ListReturn.SUBSCRIBED}))) == []
     deep = b'* LIST (\\NonExistent \\Noselect \\HasNoChildren \\Subscribed) "/" "Gone/Deep"\r\n'
     assert told(extended("*", selection=SUBSCRIBED)) == told(extended("*", selection=RECURSIVE)) == [deep]
-    above = b'* LIST (\\NonExistent \\Noselect \\HasNoChildren) "/" "Gone" ("CHILDINFO" ("SUBSCRIBED"))\r\n'
+    above = b'* LIST (\\NonExistent \\Noselect \\HasChildren) "/" "Gone" ("CHILDINFO" ("SUBSCRIBED"))\r\n'
     assert told(extended("%", selection=RECURSIVE)) == [above]
-    assert told(plain("%", kind=ListKind.LSUB)) == [b'* LSUB (\\Noselect \\HasNoChildren) "/" "Gone"\r\n']
+    assert told(plain("%", kind=ListKind.LSUB)) == [b'* LSUB (\\Noselect \\HasChildren) "/" "Gone"\r\n']
     assert told(plain("*", kind=ListKind.LSUB)) == [b'* LSUB (\\Noselect \\HasNoChildren) "/" "Gone/Deep"\r\n']
 
 
