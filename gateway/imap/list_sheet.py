@@ -7,22 +7,25 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import chain
-from operator import itemgetter
+from operator import attrgetter, itemgetter
+from typing import Any
 
 from gateway.store.counters import Counters
+from gateway.store.mailboxes import MailboxRow
 from gateway.wire import write
 from gateway.wire.commands import StatusItem
 
 LINES_PER_BLOCK = 200
 
 _COUNTERS = {
-    StatusItem.MESSAGES: Counters._fields.index("messages"),
-    StatusItem.UIDNEXT: Counters._fields.index("uidnext"),
-    StatusItem.UIDVALIDITY: Counters._fields.index("uidvalidity"),
-    StatusItem.UNSEEN: Counters._fields.index("unseen"),
-    StatusItem.DELETED: Counters._fields.index("deleted"),
-    StatusItem.HIGHESTMODSEQ: Counters._fields.index("highestmodseq"),
+    StatusItem.MESSAGES: "messages",
+    StatusItem.UIDNEXT: "uidnext",
+    StatusItem.UIDVALIDITY: "uidvalidity",
+    StatusItem.UNSEEN: "unseen",
+    StatusItem.DELETED: "deleted",
+    StatusItem.HIGHESTMODSEQ: "highestmodseq",
 }
 
 
@@ -70,24 +73,39 @@ def has_counters_only(items: Iterable[StatusItem]) -> bool:
     return all(item in _COUNTERS for item in items)
 
 
-def sheet_of(lines: Sequence[Line], items: Sequence[StatusItem], *, utf8: bool) -> Sheet:
+def sheet_of(lines: Sequence[Line], items: tuple[StatusItem, ...], *, utf8: bool) -> Sheet:
     """Make the sheet for `lines`, and for STATUS with `items`; for none of them no mailbox has a STATUS."""
-    numbers = b" ".join(b"%b %%d" % item.value for item in items)
     blocks: list[Block] = []
     for start in range(0, len(lines), LINES_PER_BLOCK):
         block = lines[start : start + LINES_PER_BLOCK]
         ids = tuple([line.mailbox_id for line in block if line.mailbox_id is not None]) if items else ()
         if ids:
-            template = b"".join(_template(line, numbers, utf8=utf8) for line in block)
+            template = b"".join(_template(line, items, utf8=utf8) for line in block)
         else:
             template = b"".join(line.text for line in block)
         blocks.append(Block(template, ids))
     all_ids = tuple(chain.from_iterable(block.mailbox_ids for block in blocks))
-    return Sheet(tuple(blocks), all_ids, tuple(_COUNTERS[item] for item in items))
+    return Sheet(tuple(blocks), all_ids, tuple(Counters._fields.index(_COUNTERS[item]) for item in items))
 
 
-def _template(line: Line, numbers: bytes, *, utf8: bool) -> bytes:
+def status_line(name: str, items: tuple[StatusItem, ...], row: MailboxRow | Counters, *, utf8: bool) -> bytes:
+    """Return STATUS of a mailbox by itself, for items with `has_counters_only`."""
+    line: bytes = _status_template(name, items, utf8) % _numbers(items)(row)
+    return line
+
+
+@lru_cache(maxsize=1024)
+def _status_template(name: str, items: tuple[StatusItem, ...], utf8: bool) -> bytes:
+    numbers = b" ".join(b"%b %%d" % item.value for item in items)
+    return b"* STATUS %b (%b)\r\n" % (write.mailbox(name, utf8=utf8).replace(b"%", b"%%"), numbers)
+
+
+@lru_cache(maxsize=256)
+def _numbers(items: tuple[StatusItem, ...]) -> attrgetter[Any]:
+    """Return what takes the numbers out of a row: one number for one item, or else all as a tuple."""
+    return attrgetter(*(_COUNTERS[item] for item in items))
+
+
+def _template(line: Line, items: tuple[StatusItem, ...], *, utf8: bool) -> bytes:
     text = line.text.replace(b"%", b"%%")
-    if line.mailbox_id is None:
-        return text
-    return text + b"* STATUS %b (%b)\r\n" % (write.mailbox(line.name, utf8=utf8).replace(b"%", b"%%"), numbers)
+    return text if line.mailbox_id is None else text + _status_template(line.name, items, utf8)

@@ -7,10 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from gateway.mailbox.namespace import MailboxStatus
-from gateway.store import placements, totals
+from gateway.store import totals
 from gateway.store.counters import Counters, counters_of, counts_from
 from gateway.store.database import Store, Transaction
-from gateway.store.mailboxes import MailboxRow
 
 _ROWS_PER_READ = 512
 """What is read at once on the event loop: for 0.7 ms."""
@@ -31,7 +30,7 @@ async def read_statuses(
     not counted, and 0.
     """
 
-    async def read(tx: Transaction) -> dict[int, MailboxStatus]:
+    async def read(tx: Transaction) -> tuple[Mapping[int, Counters], Mapping[int, int], Mapping[int, int]]:
         rows = await counters_of(tx, list(claimed))
         recent: Mapping[int, int] = {}
         if needs_recent:
@@ -40,21 +39,15 @@ async def read_statuses(
         octets: Mapping[int, int] = {}
         if needs_size and any(row.deleted for row in rows.values()):
             octets = await totals.deleted_octets(tx, list(rows))
-        return {
-            key: status_of(row, limit_of(row.account_id), recent.get(key, 0), octets.get(key, 0))
-            for key, row in rows.items()
-        }
+        return rows, recent, octets
 
     # The counters of one mailbox are one row, and a thread would take much longer than reading that.
-    return await (store.read(read) if len(claimed) == 1 and not needs_size else store.read_bulk(read))
-
-
-async def read_recent(store: Store, row: MailboxRow, claimed_uid: int) -> int:
-    """Return how many messages are \\Recent for whoever comes next; `claimed_uid` as for `read_statuses`."""
-    first = max(row.recent_uid, claimed_uid)
-    if first >= row.uidnext:
-        return 0
-    return await store.read(lambda tx: placements.count_from(tx, row.id, first))
+    is_small = len(claimed) == 1 and not needs_size
+    rows, recent, octets = await (store.read(read) if is_small else store.read_bulk(read))
+    return {
+        key: _status_of(row, limit_of(row.account_id), recent.get(key, 0), octets.get(key, 0))
+        for key, row in rows.items()
+    }
 
 
 async def read_counters(store: Store, mailbox_ids: Sequence[int]) -> dict[int, Counters]:
@@ -68,8 +61,7 @@ async def read_counters(store: Store, mailbox_ids: Sequence[int]) -> dict[int, C
     return found
 
 
-def status_of(row: MailboxRow | Counters, append_limit: int, recent: int = 0, deleted_octets: int = 0) -> MailboxStatus:
-    """Return the figures of a mailbox."""
+def _status_of(row: Counters, append_limit: int, recent: int, deleted_octets: int) -> MailboxStatus:
     return MailboxStatus(
         messages=row.messages,
         recent=recent,

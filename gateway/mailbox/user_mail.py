@@ -15,7 +15,7 @@ from gateway.mailbox import names
 from gateway.mailbox.completer import Completer, Needs
 from gateway.mailbox.fetch import BLOCK_ROWS
 from gateway.mailbox.namespace import MailboxStatus
-from gateway.mailbox.statuses import read_counters, read_recent, read_statuses, status_of
+from gateway.mailbox.statuses import read_counters, read_statuses
 from gateway.mailbox.transfer import CopyOutcome, Transfer, copy_across, copy_within
 from gateway.mailbox.user_tree import UserTree
 from gateway.mailbox.view import View
@@ -59,17 +59,30 @@ class UserMail(UserTree, Transfer):
         Raises:
             MailError: no such mailbox, or its files cannot be read.
         """
-        row = await self._find(name)
-        has_waited = await self._freshen(row) or not row.is_listed
-        await self._have_listed([row], self._service.settings.first_listing_wait_s)
-        if not has_waited and not needs_size:
-            # The row is of this moment.
-            store, claimed = self._service.store, self._service.claimed_uid(row.id)
-            recent = await read_recent(store, row, claimed) if needs_recent else 0
-            return status_of(row, self._limit_of(row.account_id), recent)
+        row = await self.counted(name)
         if needs_size:
             await self._find_out_sizes(row)
-        return (await self._statuses([row.id], needs_size=needs_size, needs_recent=needs_recent))[row.id]
+        found = await self._statuses([row.id], needs_size=needs_size, needs_recent=needs_recent)
+        if row.id not in found:
+            raise MailError(ErrorKind.NOT_FOUND, "There is no such mailbox.")
+        return found[row.id]
+
+    async def counted(self, name: str) -> MailboxRow:
+        """Return what is stored of a mailbox as `status` tells it: a row alone holds most of that.
+
+        Raises:
+            MailError: no such mailbox.
+        """
+        row = await self._find(name)
+        has_waited = await self._freshen(row)
+        if not row.is_listed:
+            await self._have_listed([row], self._service.settings.first_listing_wait_s)
+        elif not has_waited:
+            return row
+        fresh = await self._service.store.read(lambda tx: mailboxes.mailbox_by_id(tx, row.id))
+        if fresh is None:
+            raise MailError(ErrorKind.NOT_FOUND, "There is no such mailbox.")
+        return fresh
 
     async def statuses(
         self, wanted: Sequence[str], *, needs_size: bool = False, needs_recent: bool = True

@@ -74,8 +74,7 @@ class OfflineStore:
         with translated(str(self.path)):
             self._connection.execute(self._begin)
         try:
-            now = int(self._clock.now().timestamp())
-            result = drive(body(SqliteTransaction(self._connection, self._statements, str(self.path), now)))
+            result = drive(body(SqliteTransaction(self._connection, self._statements, str(self.path), self._clock)))
             with translated(str(self.path)):
                 self._connection.execute("COMMIT")
         except BaseException:

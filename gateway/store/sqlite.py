@@ -165,24 +165,24 @@ class SqliteEngine:
         return result
 
     def _run(self, connection: sqlite3.Connection, begin: str, body: Body[T]) -> T:
-        with translated(self._path):
-            connection.execute(begin)
+        tx = SqliteTransaction(connection, self._statements, self._path, self._clock)
         try:
-            tx = SqliteTransaction(connection, self._statements, self._path, int(self._clock.now().timestamp()))
+            connection.execute(begin)
             result = drive(body(tx))
             # Before the commit, so that nobody takes what he kept for what is there now; and after it, however it ends,
             # so that nobody keeps what he has read meanwhile.
             self._raise_tree_versions(tx.noted_trees)
             try:
-                with translated(self._path):
-                    connection.execute("COMMIT")
+                connection.execute("COMMIT")
             finally:
                 self._raise_tree_versions(tx.noted_trees)
-        except BaseException:
+        except BaseException as exc:
             # SQLite has rolled back by itself after some errors (a full disk among them).
             if connection.in_transaction:
                 with contextlib.suppress(sqlite3.Error):
                     connection.execute("ROLLBACK")
+            if isinstance(exc, sqlite3.Error):
+                raise translate(exc, self._path) from exc
             raise
         return result
 
@@ -207,16 +207,19 @@ def _free_octets(path: str) -> int:
 class SqliteTransaction(Transaction):
     """A transaction on one connection, in the thread that drives its body."""
 
-    __slots__ = ("_connection", "_now", "_path", "_statements", "noted_trees")
+    __slots__ = ("_clock", "_connection", "_now", "_path", "_statements", "noted_trees")
 
-    def __init__(self, connection: sqlite3.Connection, statements: StatementCache, path: str, now: int) -> None:
+    def __init__(self, connection: sqlite3.Connection, statements: StatementCache, path: str, clock: Clock) -> None:
         self._connection = connection
         self._statements = statements
         self._path = path
-        self._now = now
+        self._clock = clock
+        self._now: int | None = None
         self.noted_trees: Collection[int] = ()
 
     def now(self) -> int:
+        if self._now is None:
+            self._now = int(self._clock.now().timestamp())
         return self._now
 
     def note_tree(self, account_id: int) -> None:

@@ -12,6 +12,8 @@ _DIRECT = re.compile(rb"[\x20-\x25\x27-\x7e]*")
 
 def encode(name: str) -> bytes:
     """Encode a mailbox name. An unpaired surrogate, which is no character, becomes U+FFFD."""
+    if name.isascii() and name.isprintable() and "&" not in name:
+        return name.encode("ascii")
     return _SHIFTED.sub(_shift, name.replace("&", "&-")).encode("ascii")
 
 
@@ -23,6 +25,8 @@ def decode(data: bytes) -> str:
             or characters encoded that need not be (RFC 3501 section 5.1.3, last paragraphs). Taking those would let
             two spellings name one mailbox.
     """
+    if _DIRECT.fullmatch(data):
+        return data.decode("ascii")
     pieces: list[str] = []
     position = 0
     for match in _ENCODED.finditer(data):

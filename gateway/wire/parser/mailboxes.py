@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from functools import lru_cache
+
 from gateway.wire import commands
 from gateway.wire.codes import Code, Status
 from gateway.wire.flags import canonical
@@ -9,6 +12,8 @@ from gateway.wire.parser.cursor import Cursor, SyntaxFault
 from gateway.wire.sequence_set import SequenceSet
 
 _STATUS_ITEMS = {item.value: item for item in commands.StatusItem}
+_PLAIN_ITEMS = re.compile(rb"\(([A-Za-z-]+(?: [A-Za-z-]+){0,10})\)")
+"""STATUS items as all clients write them, and no more than there are."""
 
 
 def read_mailbox(cursor: Cursor) -> str:
@@ -59,7 +64,19 @@ def read_status(cursor: Cursor) -> commands.Status:
 
 def read_status_items(cursor: Cursor) -> tuple[commands.StatusItem, ...]:
     """Read the items in their parentheses; an item asked twice is answered once."""
+    plain = cursor.match(_PLAIN_ITEMS)
+    if plain is not None:
+        return _plain_items(plain[1])
     return tuple(dict.fromkeys(cursor.in_parentheses(lambda: _read_status_item(cursor))))
+
+
+@lru_cache(maxsize=256)
+def _plain_items(words: bytes) -> tuple[commands.StatusItem, ...]:
+    """Return the items; a client asks for the same ones all the time."""
+    names = words.upper().split(b" ")
+    if any(name not in _STATUS_ITEMS for name in names):
+        raise SyntaxFault("Unknown STATUS item")
+    return tuple(dict.fromkeys(_STATUS_ITEMS[name] for name in names))
 
 
 def _read_status_item(cursor: Cursor) -> commands.StatusItem:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.imap.list_sheet import LINES_PER_BLOCK, Line, has_counters_only, sheet_of
+from gateway.imap.list_sheet import LINES_PER_BLOCK, Line, has_counters_only, sheet_of, status_line
 from gateway.store.counters import Counters
 from gateway.wire.commands import StatusItem
 
@@ -30,14 +30,14 @@ def test_numbers_are_put_behind_the_lines_of_mailboxes_in_the_order_asked_for() 
 
 
 def test_every_counter_is_told_by_its_name() -> None:
-    items = [
+    items = (
         StatusItem.MESSAGES,
         StatusItem.UNSEEN,
         StatusItem.DELETED,
         StatusItem.UIDVALIDITY,
         StatusItem.UIDNEXT,
         StatusItem.HIGHESTMODSEQ,
-    ]
+    )
     assert has_counters_only(items)
     sheet = sheet_of([Line("A", b"", 1)], items, utf8=False)
     assert sheet.fill(sheet.blocks[0], {1: counters(1)}) == (
@@ -72,3 +72,13 @@ def test_many_lines_are_several_blocks() -> None:
     assert b"".join(sheet.fill(block, {}) for block in sheet.blocks) == b"".join(line.text for line in lines)
     assert sheet_of([], (), utf8=False).blocks == ()
     assert sheet_of(lines, (StatusItem.UNSEEN,), utf8=False).mailbox_ids == tuple(range(2 * LINES_PER_BLOCK + 1))
+
+
+@pytest.mark.parametrize(("utf8", "name"), [(False, b"100%d &APw-"), (True, "100%d ü".encode())])
+def test_a_status_by_itself_is_the_line_of_the_sheet(utf8: bool, name: bytes) -> None:
+    items = (StatusItem.UIDNEXT, StatusItem.MESSAGES)
+    told = b'* STATUS "%b" (UIDNEXT 61 MESSAGES 11)\r\n' % name
+    assert status_line("100%d ü", items, counters(1), utf8=utf8) == told
+    assert status_line("100%d ü", items[:1], counters(1), utf8=utf8) == told.replace(b" MESSAGES 11", b"")
+    sheet = sheet_of([Line("100%d ü", b"", 1)], items, utf8=utf8)
+    assert sheet.fill(sheet.blocks[0], {1: counters(1)}) == told

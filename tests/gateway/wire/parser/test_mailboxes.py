@@ -166,6 +166,11 @@ def test_control_characters_are_refused_in_new_names(line: bytes) -> None:
             ),
         ),
         (b"STATUS x (UNSEEN UNSEEN)", StatusCommand("x", (StatusItem.UNSEEN,))),
+        (
+            b"STATUS x (Unseen messages UNSEEN DELETED-storage)",
+            StatusCommand("x", (StatusItem.UNSEEN, StatusItem.MESSAGES, StatusItem.DELETED_STORAGE)),
+        ),
+        (b"STATUS x (" + b"UNSEEN " * 20 + b"UIDNEXT)", StatusCommand("x", (StatusItem.UNSEEN, StatusItem.UIDNEXT))),
     ],
 )
 def test_status(line: bytes, command: Command) -> None:
@@ -184,7 +189,16 @@ def test_a_new_name_in_utf8_must_be_net_unicode(name: str) -> None:
 
 @pytest.mark.parametrize(
     "line",
-    [b"STATUS x", b"STATUS x ()", b"STATUS x MESSAGES", b"STATUS x (FOO)", b"STATUS (MESSAGES)", b"STATUS x (UNSEEN"],
+    [
+        b"STATUS x",
+        b"STATUS x ()",
+        b"STATUS x MESSAGES",
+        b"STATUS x (FOO)",
+        b"STATUS x (UNSEEN FOO)",
+        b"STATUS x (UNSEEN)x",
+        b"STATUS (MESSAGES)",
+        b"STATUS x (UNSEEN",
+    ],
 )
 def test_wrong_status_is_refused(line: bytes) -> None:
     assert refusal(line).status is Status.BAD
