@@ -13,6 +13,7 @@ from gateway.mailbox.column_block import Column, ColumnBlock
 from gateway.mailbox.fetch import FetchRow, Needs
 from gateway.message.headers import field_selector
 from gateway.message.structure import render_plain_body
+from gateway.message.usual_fields import are_usual
 from gateway.wire import gmail, write_fetch
 from gateway.wire.dates import format_save_dates
 from gateway.wire.fetch import (
@@ -272,7 +273,8 @@ def _header_item(name: bytes, section: Section, partial: tuple[int, int] | None)
         assert row.header is not None, "the plan asked for it"
         return literal(row.header)
 
-    return RowItem(name + b" %b", value, Column.HEADER, literal)
+    is_usual = section.text is SectionText.HEADER_FIELDS and are_usual(section.fields)
+    return RowItem(name + b" %b", value, Column.USUAL_HEADER if is_usual else Column.HEADER, literal)
 
 
 def _needs(asked: Iterable[FetchItem], planned: Iterable[PlannedItem]) -> Needs:

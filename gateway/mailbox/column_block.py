@@ -21,8 +21,8 @@ class Column(enum.Enum):
     """What a block has of each message.
 
     Flags, dates, envelopes and structures are finished for the wire, headers are raw blocks, bodies the octets of the
-    whole message, the others are numbers. Envelopes, structures, headers and bodies are texts, which have to be read;
-    the others are in memory.
+    whole message, the others are numbers. A usual header is good for the usual fields (`gateway.message.usual_fields`).
+    Envelopes, structures, headers and bodies are texts, which have to be read; the others are in memory.
     """
 
     UID = "uid"
@@ -34,6 +34,7 @@ class Column(enum.Enum):
     ENVELOPE = "envelope"
     STRUCTURE = "structure"
     HEADER = "header"
+    USUAL_HEADER = "usual header"
     BODY = "body"
 
     @property
@@ -41,7 +42,7 @@ class Column(enum.Enum):
         return self in _TEXTS
 
 
-_TEXTS = frozenset({Column.ENVELOPE, Column.STRUCTURE, Column.HEADER, Column.BODY})
+_TEXTS = frozenset({Column.ENVELOPE, Column.STRUCTURE, Column.HEADER, Column.USUAL_HEADER, Column.BODY})
 
 
 @dataclass(frozen=True, slots=True)

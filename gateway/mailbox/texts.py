@@ -27,6 +27,7 @@ _OUTLINES: Mapping[Column, Outline] = {
     Column.ENVELOPE: Outline.ENVELOPE,
     Column.STRUCTURE: Outline.STRUCTURE,
     Column.HEADER: Outline.HEADER,
+    Column.USUAL_HEADER: Outline.USUAL_HEADER,
 }
 
 

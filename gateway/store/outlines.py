@@ -13,7 +13,7 @@ from sqlalchemy import Executable, Table, and_, bindparam, case, delete, select,
 from sqlalchemy.dialects import sqlite
 
 from gateway.message.sort_keys import SortKeys
-from gateway.store import sort_keys, tables
+from gateway.store import sort_keys, tables, usual_headers
 from gateway.store.messages import Hydration
 from gateway.store.statements import is_in, portable, upsert
 from gateway.store.tables import messages, placements
@@ -111,7 +111,14 @@ _COPY_VALUES = (
 )
 _COPY = tuple(
     _copy_of(table)
-    for table in (tables.headers, tables.header_values, tables.envelopes, tables.structures, tables.previews)
+    for table in (
+        tables.headers,
+        tables.usual_headers,
+        tables.header_values,
+        tables.envelopes,
+        tables.structures,
+        tables.previews,
+    )
 )
 _source = messages.alias("source")
 _source_hydration = select(_source.c.hydration).where(_source.c.id == bindparam("source_id")).scalar_subquery()
@@ -144,8 +151,9 @@ async def save_outlines(tx: Transaction, outlines: Iterable[OutlineValues]) -> N
                 if outline.header_is_exact is is_exact
             ],
         )
-    if exact := [outline.message_id for outline in kept if outline.header_is_exact]:
-        await tx.execute(_DROP_HEADER_VALUES, ids=exact)
+    if exact := [(outline.message_id, outline.header) for outline in kept if outline.header_is_exact]:
+        await tx.execute(_DROP_HEADER_VALUES, ids=[message_id for message_id, _ in exact])
+        await usual_headers.save(tx, exact)
     await tx.execute_many(
         _SAVE_ENVELOPE, [{"message_id": outline.message_id, "data": outline.envelope} for outline in kept]
     )

@@ -19,10 +19,10 @@ from gateway.store.errors import StoreError
 from gateway.store.findings import Progress
 from gateway.store.migrations import REVISIONS
 from gateway.store.sqlite import translated
-from gateway.store.tables import envelopes, header_values, headers, metadata, previews, structures
+from gateway.store.tables import envelopes, header_values, headers, metadata, previews, structures, usual_headers
 from gateway.store.upgrade import schema_revision, upgrade_sqlite
 
-_TOLD_ANEW = (envelopes, structures, headers, header_values, previews)
+_TOLD_ANEW = (envelopes, structures, headers, usual_headers, header_values, previews)
 _NAMES = frozenset(table.name for table in _TOLD_ANEW)
 _SIDE_FILES = ("-wal", "-shm", "-journal")
 

@@ -4,7 +4,7 @@
     users -< accounts -< mailboxes -< placements >- messages >- accounts
                                    -< tombstones
     messages -< envelopes, structures, headers,               one row each, in narrow tables: a bulk read touches one
-                header_values, previews
+                usual_headers, header_values, previews
     accounts -< intents, set_aside, subscribed_names
 
 Booleans are integers 0 and 1; times are unix seconds in UTC; sizes are octets; paths, settings and payloads are JSON
@@ -259,6 +259,14 @@ headers = Table(
 )
 
 """Header blocks, octet for octet."""
+
+usual_headers = Table(
+    "usual_headers",
+    metadata,
+    _message_key(),
+    Column("block", LargeBinary, nullable=False),
+)
+"""The fields of `headers` that mail is listed by (see `gateway.message.usual_fields`), where these are few of all."""
 
 header_values = Table(
     "header_values",

@@ -161,11 +161,29 @@ def test_what_was_asked_before_has_the_same_plan() -> None:
 def test_a_block_is_written_like_its_rows(item: FetchItem) -> None:
     made = plan((item, FetchAttribute.UID), with_uid=True, with_modseq=False)
     assert made.columns() is not None
-    texts = {Column.ENVELOPE: [ROW.envelope], Column.STRUCTURE: [ROW.structure], Column.HEADER: [ROW.header]}
+    texts = {
+        Column.ENVELOPE: [ROW.envelope],
+        Column.STRUCTURE: [ROW.structure],
+        Column.HEADER: [ROW.header],
+        Column.USUAL_HEADER: [ROW.header],
+    }
     columns = SimpleNamespace(uids=array("I", [ROW.uid]))
     mailbox = cast(OpenMailbox, SimpleNamespace(columns=columns))
     block = ColumnBlock(mailbox, frozenset(), 3, 0, 1, Texts([1], cast(dict[Column, list[bytes]], texts)))
     assert made.block_writer()(block) == line(item, FetchAttribute.UID, with_uid=True)
+
+
+@pytest.mark.parametrize(
+    ("section", "column"),
+    [
+        (Section(text=SectionText.HEADER_FIELDS, fields=(b"Subject", b"MESSAGE-ID")), Column.USUAL_HEADER),
+        (Section(text=SectionText.HEADER_FIELDS, fields=(b"Subject", b"X-Mailer")), Column.HEADER),
+        (Section(text=SectionText.HEADER_FIELDS_NOT, fields=(b"Subject",)), Column.HEADER),
+        (Section(text=SectionText.HEADER), Column.HEADER),
+    ],
+)
+def test_usual_fields_are_looked_for_among_the_usual_ones(section: Section, column: Column) -> None:
+    assert plan((BodySection(section, is_peek=True),), with_uid=False, with_modseq=False).columns() == (column,)
 
 
 def test_sections_and_object_ids_are_not_written_in_blocks() -> None:

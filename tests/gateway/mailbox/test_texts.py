@@ -10,12 +10,13 @@ from gateway.mailbox.fetch import Needs
 from gateway.mailbox.open_mailbox import OpenMailbox
 from gateway.mailbox.texts import TextReader
 from gateway.mailbox.view import View
+from gateway.message.usual_fields import usual_block
 from gateway.store.body_file import BodyKey
 from gateway.sync.engine import AccountEngine
 from gateway.sync.small_bodies import SMALL_OCTETS
 from tests.stack import INBOX, Stack, message
 
-TEXTS = (Column.ENVELOPE, Column.STRUCTURE, Column.HEADER)
+TEXTS = (Column.ENVELOPE, Column.STRUCTURE, Column.HEADER, Column.USUAL_HEADER)
 ALL_TEXTS = Needs(envelope=True, structure=True, header=True)
 
 
@@ -43,6 +44,7 @@ async def test_a_block_has_the_texts_of_the_rows(stack: Stack) -> None:
     assert list(block.values(Column.ENVELOPE)) == [row.envelope for row in rows[1:]]
     assert list(block.values(Column.STRUCTURE)) == [row.structure for row in rows[1:]]
     assert list(block.values(Column.HEADER)) == [row.header for row in rows[1:]]
+    assert list(block.values(Column.USUAL_HEADER)) == [usual_block(row.header or b"") for row in rows[1:]]
 
 
 async def test_there_is_no_block_before_all_its_texts_are_known(stack: Stack) -> None:

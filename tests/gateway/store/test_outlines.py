@@ -5,6 +5,7 @@ from __future__ import annotations
 from gateway.store import messages, outlines, placements
 from gateway.store.database import Store, Transaction
 from gateway.store.messages import Hydration, MessageValues
+from gateway.store.outline_runs import Outline, outline_run
 from gateway.store.outlines import OutlineValues
 from tests.gateway.store.conftest import Place
 
@@ -72,6 +73,7 @@ async def test_outlines_go_with_their_message(store: Store, place: Place) -> Non
         assert not await outlines.envelopes(tx, [a])
         assert not await outlines.structures(tx, [a])
         assert not await outlines.header_blocks(tx, [a])
+        assert await outline_run(tx, Outline.USUAL_HEADER, place.inbox, 1, 9) == []
         assert not await outlines.previews(tx, [a])
 
     await store.write(body)

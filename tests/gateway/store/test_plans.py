@@ -68,6 +68,12 @@ PLANS = {
         ]
         for name, table in (("_ENVELOPES", "envelopes"), ("_STRUCTURES", "structures"), ("_HEADERS", "headers"))
     },
+    "outline_runs._USUAL_HEADERS": [
+        "SEARCH placements USING PRIMARY KEY (mailbox_id=? AND uid>? AND uid<?)",
+        "SEARCH usual_headers USING INTEGER PRIMARY KEY",
+        "SEARCH headers USING INTEGER PRIMARY KEY",
+    ],
+    "usual_headers._REMOVE": ["SEARCH usual_headers USING INTEGER PRIMARY KEY"],
     "subscribed_names._OF_ACCOUNT": ["SEARCH subscribed_names USING INDEX"],
     "subscribed_names._REMOVE": ["SEARCH subscribed_names USING INDEX", "(account_id=? AND path=?)"],
     "intents._PENDING": ["SEARCH intents USING INDEX ix_intents_account_id"],
