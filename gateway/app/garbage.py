@@ -43,7 +43,7 @@ CHECK_S = 10.0
 QUIET_SHARE = 0.2
 """A loop that worked for no more than this share of the time since the last check has a quiet moment."""
 
-_YOUNG, _MIDDLE, _OLD = 700, 5, 2
+_YOUNG, _MIDDLE, _OLD = 700, 5, 1
 """The first two are those of CPython up to 3.12. With 10 for the third three times as much comes between full looks."""
 
 

@@ -13,6 +13,7 @@ from gateway.imap.login_time import LoginTime
 from gateway.imap.peer import is_own_machine, peer_address, tune
 from gateway.imap.settings import ImapSettings
 from gateway.imap.spool import AppendSpool
+from gateway.imap.turnstile import Turnstile, resolve
 from gateway.tls import certificate_names
 from gateway.wire.reader import (
     BadCommand,
@@ -67,12 +68,14 @@ class Connection(asyncio.Protocol):
         admit: Callable[[Connection], bool] = lambda _: True,
         address: str | None = None,
         server_end_point: bytes | None = None,
+        turnstile: Turnstile | None = None,
     ) -> None:
         """`server_end_point` names the certificate of a connection that is TLS (RFC 5929 section 4), if it can be."""
         self._loop = loop
         self._settings = settings
         self._serve = serve
         self._admit = admit
+        self._turnstile = turnstile or Turnstile()
         self._transport: asyncio.Transport | None = None
         self._task: asyncio.Task[None] | None = None
         self._output: list[bytes] = []
@@ -208,8 +211,8 @@ class Connection(asyncio.Protocol):
     def ring(self) -> None:
         """Wake the session if it waits, or make its next wait return at once. Never blocks."""
         self._is_rung = True
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(True)
+        if self._waiter is not None:
+            self._turnstile.wake(self._waiter)
 
     async def read_event(
         self, timeout_s: float, before_wait: Callable[[], Awaitable[None]] | None = None
@@ -287,7 +290,7 @@ class Connection(asyncio.Protocol):
                 self._is_lost = True
                 break
             self._writable_waiter = self._loop.create_future()
-            timer = self._loop.call_later(self._settings.send_timeout_s, _resolve, self._writable_waiter, False)
+            timer = self._loop.call_later(self._settings.send_timeout_s, resolve, self._writable_waiter, False)
             try:
                 if not await self._writable_waiter:
                     log.info("dropped %s: it took no output for %d s", self.address, self._settings.send_timeout_s)
@@ -418,7 +421,7 @@ class Connection(asyncio.Protocol):
             # Now rather than at the end of the turn, behind whatever the others do in it.
             self._flush()
             self._waiter = self._loop.create_future()
-            timer = self._loop.call_later(timeout_s, _resolve, self._waiter, False)
+            timer = self._loop.call_later(timeout_s, resolve, self._waiter, False)
             try:
                 await self._waiter
             finally:
@@ -437,7 +440,7 @@ class Connection(asyncio.Protocol):
 
     def _wake_writer(self) -> None:
         if self._writable_waiter is not None:
-            _resolve(self._writable_waiter, True)
+            resolve(self._writable_waiter, True)
 
     def _flush_when_due(self) -> None:
         self._is_flush_due = False
@@ -461,8 +464,3 @@ class Connection(asyncio.Protocol):
     def _require_transport(self) -> asyncio.Transport:
         assert self._transport is not None, "used before connection_made"
         return self._transport
-
-
-def _resolve(future: asyncio.Future[bool], result: bool) -> None:
-    if not future.done():
-        future.set_result(result)

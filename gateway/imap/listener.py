@@ -100,9 +100,16 @@ class ImapDoor:
         return [connection.task for connection in self._connections if connection.task is not None]
 
     async def _accept_plain(self, host: str | None, port: int) -> asyncio.Server:
-        loop, settings = asyncio.get_running_loop(), self._services.settings
+        loop, services = asyncio.get_running_loop(), self._services
         return await loop.create_server(
-            lambda: Connection(loop, settings, self._serve, is_tls=False, admit=self._admit),
+            lambda: Connection(
+                loop,
+                services.settings,
+                self._serve,
+                is_tls=False,
+                admit=self._admit,
+                turnstile=services.turnstile,
+            ),
             host,
             port,
             backlog=BACKLOG,
@@ -122,6 +129,7 @@ class ImapDoor:
                 address=address,
                 # Of the certificate that this handshake shows; a reload meanwhile is for later ones.
                 server_end_point=tls.end_point,
+                turnstile=services.turnstile,
             ),
             admit=self._count,
             release=services.limits.release,

@@ -12,6 +12,7 @@ from gateway.imap.bells import Bells
 from gateway.imap.capability import Offer
 from gateway.imap.limits import ConnectionLimits
 from gateway.imap.settings import ImapSettings
+from gateway.imap.turnstile import Turnstile
 from gateway.mailbox.quota import Quotas
 from gateway.mailbox.service import MailService
 from gateway.tls import ServerTls
@@ -36,3 +37,4 @@ class ImapServices:
     named: NamedUsers | None = None
     tokens: TokenChecker | None = None
     bells: Bells = field(default_factory=Bells)
+    turnstile: Turnstile = field(default_factory=Turnstile)

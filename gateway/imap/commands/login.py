@@ -109,6 +109,8 @@ async def turn_away(session: Session, login: str, error: AuthFailed | Throttled)
 
 async def enter(session: Session, login: str) -> Completion:
     """Open the mail of a user who is who they say."""
+    # Of all that try the same password, only the first has it checked, and they learn of it at the same time.
+    await session.services.turnstile.pass_through()
     limits = session.services.limits
     if not limits.admit_user(login):
         log.warning("%s has too many connections", login)

@@ -3,12 +3,14 @@ from __future__ import annotations
 import asyncio
 import zlib
 from collections.abc import Awaitable, Callable
+from itertools import pairwise
 from random import Random
 
 import pytest
 
 from gateway.imap.connection import BLOCK, Connection, ConnectionLost, InputTimeout, ShuttingDown
 from gateway.imap.settings import ImapSettings
+from gateway.imap.turnstile import AT_ONCE, Turnstile
 from gateway.wire import commands
 from gateway.wire.reader import BadCommand, ReadCommand
 
@@ -51,12 +53,18 @@ class Wire(asyncio.Transport):
 class Rig:
     """A connection on a `Wire`, with a session to be looked at."""
 
-    def __init__(self, serve: Session, settings: ImapSettings | None = None, address: str = "192.0.2.1") -> None:
+    def __init__(
+        self,
+        serve: Session,
+        settings: ImapSettings | None = None,
+        address: str = "192.0.2.1",
+        turnstile: Turnstile | None = None,
+    ) -> None:
         async def run(connection: Connection) -> None:
             await serve(connection)
 
         loop = asyncio.get_running_loop()
-        self.connection = Connection(loop, settings or ImapSettings(), run, is_tls=False)
+        self.connection = Connection(loop, settings or ImapSettings(), run, is_tls=False, turnstile=turnstile)
         self.wire = Wire(address)
         self.connection.connection_made(self.wire)
 
@@ -89,6 +97,32 @@ async def test_commands_that_came_in_one_packet_are_read_one_by_one() -> None:
     await rig.end()
     assert seen == ["NOOP", "CAPABILITY", "LOGOUT"]
     assert rig.wire.is_closed
+
+
+async def test_of_many_that_speak_or_hang_up_at_once_each_turn_serves_some() -> None:
+    served: list[str] = []
+
+    async def serve(connection: Connection) -> None:
+        try:
+            served.append(name_of(await connection.read_event(LONG_S)))
+        except ConnectionLost:
+            served.append("gone")
+
+    turnstile = Turnstile()
+    rigs = [Rig(serve, turnstile=turnstile) for _ in range(3 * AT_ONCE)]
+    await asyncio.sleep(0)
+    for rig in rigs[: 2 * AT_ONCE]:
+        rig.connection.data_received(b"a NOOP\r\n")
+    for rig in rigs[2 * AT_ONCE :]:
+        rig.connection.connection_lost(None)
+    counts = [0]
+    while counts[-1] < len(rigs):
+        await asyncio.sleep(0)
+        counts.append(len(served))
+    assert served == ["NOOP"] * (2 * AT_ONCE) + ["gone"] * AT_ONCE
+    assert max(later - earlier for earlier, later in pairwise(counts)) == AT_ONCE
+    for rig in rigs:
+        await rig.end()
 
 
 async def test_a_synchronising_literal_is_invited() -> None:

@@ -80,6 +80,37 @@ async def test_a_client_that_speaks_no_tls_after_starttls_is_dropped(tmp_path: P
         await client.close()
 
 
+@pytest.mark.parametrize("protocol", Protocol)
+async def test_all_connections_of_a_door_go_through_one_turnstile(
+    tmp_path: Path, protocol: Protocol, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tls, trusting = make_tls(tmp_path)
+    async with serving(tmp_path, OutsideMemory(), tls=tls, protocol=protocol) as served:
+        clients = [await served.connect(trusting if protocol is Protocol.IMAPS else None) for _ in range(3)]
+        for client in clients:
+            await client.expect(b"* OK ")
+        turnstile = served.services.turnstile
+        wake, pass_through = turnstile.wake, turnstile.pass_through
+        woken: set[object] = set()
+        entered: list[None] = []
+
+        def note(waiter: asyncio.Future[bool]) -> None:
+            woken.add(waiter)
+            wake(waiter)
+
+        async def note_entry() -> None:
+            entered.append(None)
+            await pass_through()
+
+        monkeypatch.setattr(turnstile, "wake", note)
+        monkeypatch.setattr(turnstile, "pass_through", note_entry)
+        for client in clients:
+            client.write(f"a LOGIN {LOGIN} {PASSWORD}\r\n".encode())
+        for client in clients:
+            await client.expect(b"a OK ")
+        assert len(woken) == len(entered) == len(clients)
+
+
 async def test_imaps_needs_a_certificate(served: Served) -> None:
     with pytest.raises(OperatorError, match="certificate"):
         await served.door.listen(Protocol.IMAPS, "127.0.0.1", 0)
