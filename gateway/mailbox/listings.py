@@ -7,6 +7,7 @@ that a session lists what it, or any other, has made just before.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -27,6 +28,8 @@ NAMES_KEPT = 100_000
 KEPT_S = 600.0
 """A tree that nobody has listed for so long is let go when the next is listed."""
 _ANSWERS_KEPT = 4
+_MADE_AT_ONCE = 500
+"""Lines for so many names take 4 ms to make."""
 
 Stamp = tuple[tuple[int, int], ...]
 """The versions of the trees of the accounts: as the store counts, and as was told of."""
@@ -50,11 +53,15 @@ class Listing:
         self.ids: Mapping[str, int] = ids
         self._made: LRUCache[Hashable, Any] = LRUCache(_ANSWERS_KEPT)
 
-    def made(self, key: Hashable, make: Callable[[Listing], T]) -> T:
-        """Return what `make` makes of this; made once for a key, as long as that is asked for now and then."""
+    async def made(self, key: Hashable, make: Callable[[Listing], T]) -> T:
+        """Return what `make` makes of this; made once for a key, as long as that is asked for now and then.
+
+        Of many names it is made beside the event loop.
+        """
         found: T | None = self._made.get(key)
         if found is None:
-            found = self._made[key] = make(self)
+            is_large = len(self.entries) > _MADE_AT_ONCE
+            found = self._made[key] = await asyncio.to_thread(make, self) if is_large else make(self)
         return found
 
 

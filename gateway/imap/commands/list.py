@@ -91,7 +91,7 @@ async def _write_sheet(session: Session, command: commands.List, listing: Listin
         ]
         return sheet_of(lines, command.status, utf8=utf8)
 
-    sheet = listing.made((command, utf8, is_rev2), make)
+    sheet = await listing.made((command, utf8, is_rev2), make)
     counters: Mapping[int, Counters] = {}
     if sheet.mailbox_ids:
         found = await session.require_user().counters(sheet.mailbox_ids)

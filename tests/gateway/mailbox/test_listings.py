@@ -157,17 +157,25 @@ async def test_a_listing_is_let_go_when_it_was_not_asked_for_long(quiet: Stack) 
     assert await listings.find(owner) is None
 
 
-def test_what_is_made_of_a_listing_is_made_once_and_only_a_few_are_kept() -> None:
-    listing = Listing(Tree([AccountTree(1, "work", True, [])]))
+@pytest.mark.parametrize("names_of_it", [0, 1000])
+async def test_what_is_made_of_a_listing_is_made_once_and_only_a_few_are_kept(names_of_it: int) -> None:
+    names_below = {(f"Box {number}",): None for number in range(names_of_it)}
+    listing = Listing(Tree([AccountTree(1, "work", True, [], names_below)]))
+    assert len(listing.entries) == names_of_it
     made: list[int] = []
 
-    def make(number: int) -> int:
-        return listing.made(number, lambda _: made.append(number) or number + 100)  # type: ignore[func-returns-value]
+    async def make(number: int) -> int:
+        def make_it(given: Listing) -> int:
+            assert given is listing
+            made.append(number)
+            return number + 100
 
-    assert [make(1), make(1), make(2)] == [101, 101, 102]
+        return await listing.made(number, make_it)
+
+    assert [await make(1), await make(1), await make(2)] == [101, 101, 102]
     assert made == [1, 2]
     for number in range(10):
-        make(number)
-    make(9)
-    make(1)
+        await make(number)
+    await make(9)
+    await make(1)
     assert made == [1, 2, 0, *range(3, 10), 1]
