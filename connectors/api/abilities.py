@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -138,6 +139,26 @@ class BatchAppend(ABC):
         Raises:
             OutcomeUnknown: all may be stored, some of them, or none.
             Unsupported: these can only be appended one by one; nothing is stored.
+            ConnectorError: see `Connector.append`; nothing is stored.
+        """
+
+
+class PreparedAppend(ABC):
+    """Messages can be handed over before they may be stored, so that nothing has to wait for that."""
+
+    @abstractmethod
+    async def append_by_leave(
+        self, mailbox: MailboxRef, messages: Sequence[NewMessage], leave: Future[None]
+    ) -> Sequence[MessageState]:
+        """Store the messages in this order, all of them or none, once there is `leave`; return the state of each.
+
+        Before that nothing exists that anybody could take for a message. `leave` is given by another task or thread,
+        and soon; if it holds an exception in place of a result nothing is stored, and that is raised.
+        More than one message only with `BatchAppend`, and within its limits.
+
+        Raises:
+            OutcomeUnknown: all may be stored, some of them, or none; only after there was leave.
+            Unsupported: several messages can only be appended one by one; nothing is stored.
             ConnectorError: see `Connector.append`; nothing is stored.
         """
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator, Sequence
+from concurrent.futures import Future
 from datetime import UTC, datetime
 from itertools import chain
 
@@ -34,8 +35,11 @@ async def append(
     content: MessageContent,
     flags: frozenset[str],
     internal_date: datetime | None,
+    leave: Future[None] | None = None,
 ) -> MessageState:
     """Store the message, streamed; its UID is told by APPENDUID or found by looking.
+
+    Its last octet is sent only with `leave`: before that there is nothing that a server could store.
 
     Raises:
         OutcomeUnknown: the connection was lost after the whole message was sent, or the stored message is not found.
@@ -55,6 +59,7 @@ async def append(
                 *_described(flags, date, content.size),
                 contents=[noting],
                 is_write=True,
+                leave=leave,
             )
         except Rejected as exc:
             if connection.is_usable:
@@ -69,8 +74,10 @@ async def append(
     return MessageState(ref=ref_of(uid), flags=flags, uid=uid, internal_date=date, size=content.size)
 
 
-async def append_many(session: Session, mailbox: MailboxRef, messages: Sequence[NewMessage]) -> list[MessageState]:
-    """Store the messages by one APPEND, all or none (RFC 3502).
+async def append_many(
+    session: Session, mailbox: MailboxRef, messages: Sequence[NewMessage], leave: Future[None] | None = None
+) -> list[MessageState]:
+    """Store the messages by one APPEND, all or none (RFC 3502), whose last octet is sent only with `leave`.
 
     Raises:
         Unsupported: the server does not take several messages at once, or would not tell their UIDs.
@@ -92,6 +99,7 @@ async def append_many(session: Session, mailbox: MailboxRef, messages: Sequence[
                 *chain.from_iterable(described),
                 contents=[message.content for message in messages],
                 is_write=True,
+                leave=leave,
             )
         except Rejected as exc:
             if connection.is_usable:

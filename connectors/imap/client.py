@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
+from concurrent.futures import Future
 
 from connectors.api.errors import ConnectorError, OutcomeUnknown, Rejected
 from connectors.api.types import MailboxRef, MessageContent
@@ -16,6 +17,7 @@ from connectors.imap import names
 from connectors.imap.errors import ConnectionLost, MalformedReply, SilentServer, from_status
 from connectors.imap.exchange import Exchange, Listed, LiteralSink, Reply
 from connectors.imap.mailbox_state import SelectedMailbox
+from connectors.imap.sheaf import Sheaf
 from connectors.imap.transport import Transport
 from gateway.wire.codes import Code, Status
 from gateway.wire.command_writer import Argument, CommandWriter, LiteralMode, Segment, Text, UnsafeArgument
@@ -113,19 +115,22 @@ class Connection:
         contents: Sequence[MessageContent] = (),
         on_literal: Callable[[LiteralStart], LiteralSink] | None = None,
         is_write: bool = False,
+        leave: Future[None] | None = None,
     ) -> Reply:
         """Send a command and return the reply to it, which is OK.
 
         `contents` are sent, in order, where an argument is a `Message`. `on_literal` is asked where to put each large
         literal; without it they are held in memory. `is_write` says that a reply that does not come leaves the outcome
-        unknown.
+        unknown. The last octet of the last content is sent once there is `leave`.
 
         Raises:
             ConnectionLost: nothing was done; or, with `is_write` false, it does not matter.
             OutcomeUnknown: the connection was lost after all had been sent.
             ConnectorError: the server answered NO or BAD.
         """
-        reply = await self.attempt(name, *arguments, contents=contents, on_literal=on_literal, is_write=is_write)
+        reply = await self.attempt(
+            name, *arguments, contents=contents, on_literal=on_literal, is_write=is_write, leave=leave
+        )
         if reply.status is not Status.OK:
             raise self.error(name, reply)
         return reply
@@ -137,11 +142,12 @@ class Connection:
         contents: Sequence[MessageContent] = (),
         on_literal: Callable[[LiteralStart], LiteralSink] | None = None,
         is_write: bool = False,
+        leave: Future[None] | None = None,
     ) -> Reply:
         """Do as `run`, but return the reply whether it is OK, NO or BAD."""
         exchange, segments = self._begin(name, arguments, on_literal)
         try:
-            reply = await self._send(segments, exchange, contents)
+            reply = await self._send(segments, exchange, contents, leave)
             while reply is None:
                 reply = await self._advance(exchange)
             return reply
@@ -367,31 +373,44 @@ class Connection:
         return Exchange(tag, on_literal), segments
 
     async def _send(
-        self, segments: Sequence[Segment], exchange: Exchange, contents: Sequence[MessageContent] = ()
+        self,
+        segments: Sequence[Segment],
+        exchange: Exchange,
+        contents: Sequence[MessageContent] = (),
+        leave: Future[None] | None = None,
     ) -> Reply | None:
         """Send all segments; return a reply only if the server ended the command before all was sent."""
         rest = iter(contents)
+        sheaf = Sheaf(self._transport)
         for position, segment in enumerate(segments):
-            self._transport.send(segment.data)
-            exchange.is_sent = position == len(segments) - 1
-            await self._transport.drain()
+            is_last = position == len(segments) - 1
+            if is_last and leave is not None:
+                await sheaf.wait_for(leave)
+            sheaf.add(segment.data)
+            if is_last or segment.is_asking:
+                sheaf.send()
+                exchange.is_sent = is_last
+                await self._transport.drain()
             if segment.is_asking:
                 reply = await self._until_asked(exchange)
                 if reply is not None:
                     return reply
             if segment.message_octets is not None:
-                await self._send_content(segment.message_octets, next(rest))
+                await self._send_content(segment.message_octets, next(rest), sheaf)
         return None
 
-    async def _send_content(self, size: int, content: MessageContent) -> None:
+    async def _send_content(self, size: int, content: MessageContent, sheaf: Sheaf) -> None:
         sent = 0
         if size:
             async for chunk in content.chunks():
                 sent += len(chunk)
                 if sent > size:
                     break
-                self._transport.send(chunk)
-                await self._transport.drain()
+                if sheaf.is_large:
+                    sheaf.send()
+                    await self._transport.drain()
+                # The last one stays in the sheaf: leave may be needed for it.
+                sheaf.add(chunk)
         if sent != size:
             # A literal cannot be ended early: only closing keeps the server from storing a torn message.
             raise Rejected(f"message content has not the {size} octets it claims")

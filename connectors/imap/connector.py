@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from concurrent.futures import Future
 from datetime import datetime
 
 from connectors.api.abilities import (
@@ -10,6 +11,7 @@ from connectors.api.abilities import (
     BatchFetch,
     MailboxAdmin,
     NewMessage,
+    PreparedAppend,
     Push,
     Quota,
     QuotaInfo,
@@ -52,7 +54,9 @@ def make_connector(settings: Mapping[str, SettingValue], credentials: Credential
     return ImapConnector(parse_settings(settings), credentials)
 
 
-class ImapConnector(Connector, MailboxAdmin, Subscriptions, Push, BatchFetch, BatchAppend, TextSearch, Quota):
+class ImapConnector(
+    Connector, MailboxAdmin, Subscriptions, Push, BatchFetch, BatchAppend, PreparedAppend, TextSearch, Quota
+):
     """An account at an IMAP server. Message refs are UIDs in decimal; UIDs and UIDVALIDITY are the server's own."""
 
     def __init__(self, settings: ImapSettings, credentials: CredentialSource) -> None:
@@ -129,6 +133,14 @@ class ImapConnector(Connector, MailboxAdmin, Subscriptions, Push, BatchFetch, Ba
 
     async def append_many(self, mailbox: MailboxRef, messages: Sequence[NewMessage]) -> Sequence[MessageState]:
         return await append.append_many(self._session, mailbox, messages)
+
+    async def append_by_leave(
+        self, mailbox: MailboxRef, messages: Sequence[NewMessage], leave: Future[None]
+    ) -> Sequence[MessageState]:
+        if len(messages) > 1:
+            return await append.append_many(self._session, mailbox, messages, leave)
+        (one,) = messages
+        return [await append.append(self._session, mailbox, one.content, one.flags, one.internal_date, leave)]
 
     async def copy(self, source: MailboxRef, refs: Sequence[MessageRef], destination: MailboxRef) -> BatchResult:
         return await copying.copy(self._session, source, refs, destination)

@@ -5,10 +5,19 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from concurrent.futures import Future
 from datetime import datetime
 from typing import ParamSpec, TypeVar
 
-from connectors.api.abilities import BatchAppend, BatchFetch, MailboxAdmin, NewMessage, Push, Subscriptions
+from connectors.api.abilities import (
+    BatchAppend,
+    BatchFetch,
+    MailboxAdmin,
+    NewMessage,
+    PreparedAppend,
+    Push,
+    Subscriptions,
+)
 from connectors.api.capabilities import Capabilities, Scope
 from connectors.api.connector import Connector
 from connectors.api.credentials import CredentialSource
@@ -58,7 +67,7 @@ def build(settings: Mapping[str, SettingValue], credentials: CredentialSource) -
     return MaildirConnector(tree, is_created=bool(settings["create"]))
 
 
-class MaildirConnector(Connector, MailboxAdmin, Subscriptions, Push, BatchFetch, BatchAppend):
+class MaildirConnector(Connector, MailboxAdmin, Subscriptions, Push, BatchFetch, BatchAppend, PreparedAppend):
     """A Maildir, shared with whatever other programs use it."""
 
     def __init__(self, tree: Tree, *, is_created: bool = True, poll_interval_s: float = POLL_INTERVAL_S) -> None:
@@ -169,16 +178,37 @@ class MaildirConnector(Connector, MailboxAdmin, Subscriptions, Push, BatchFetch,
             raise
 
     async def append_many(self, mailbox: MailboxRef, messages: Sequence[NewMessage]) -> Sequence[MessageState]:
+        return await self._append_together(mailbox, messages, None)
+
+    async def append_by_leave(
+        self, mailbox: MailboxRef, messages: Sequence[NewMessage], leave: Future[None]
+    ) -> Sequence[MessageState]:
+        if len(messages) == 1 and messages[0].content.size > WRITE_OCTETS:
+            await asyncio.wrap_future(leave)
+            (large,) = messages
+            return [await self.append(mailbox, large.content, large.flags, large.internal_date)]
+        return await self._append_together(mailbox, messages, leave)
+
+    async def _append_together(
+        self, mailbox: MailboxRef, messages: Sequence[NewMessage], leave: Future[None] | None
+    ) -> list[MessageState]:
         self._check_batch(messages, self._capabilities.batch_limit)
         if sum(message.content.size for message in messages) > TOGETHER_OCTETS:
             raise Unsupported("so many octets are written one message after the other")
         texts = [b"".join([chunk async for chunk in message.content.chunks()]) for message in messages]
-        return await self._run(self._append_small, mailbox, messages, texts)
+        return await self._run(self._append_small, mailbox, messages, texts, leave)
 
     def _append_small(
-        self, mailbox: MailboxRef, messages: Sequence[NewMessage], texts: Sequence[bytes]
+        self,
+        mailbox: MailboxRef,
+        messages: Sequence[NewMessage],
+        texts: Sequence[bytes],
+        leave: Future[None] | None = None,
     ) -> list[MessageState]:
-        """Store messages whose octets are at hand: all of them or none."""
+        """Store messages whose octets are at hand, once there is leave to: all of them or none.
+
+        What is written before that lies in tmp, where nobody looks for messages.
+        """
         folder = self._folder(mailbox)
         files: list[tuple[Temporary, str, frozenset[str]]] = []
         made: list[Temporary] = []
@@ -192,6 +222,8 @@ class MaildirConnector(Connector, MailboxAdmin, Subscriptions, Push, BatchFetch,
                 temporary.finish(message.internal_date)
                 served = len(data) + count_bare_lf(data, b"")
                 files.append((temporary, filename.base_with_sizes(temporary.unique, len(data), served), message.flags))
+            if leave is not None:
+                leave.result()
             return folder.adopt_all(files)
         except BaseException:
             for temporary in made:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import bindparam, delete, insert, select, update
 
+from gateway.store.statements import is_in
 from gateway.store.tables import intents
 from gateway.store.transaction import Transaction
 
@@ -40,6 +41,7 @@ _RECORD = (
 )
 _PENDING = select(*_COLUMNS).where(intents.c.account_id == bindparam("account_id")).order_by(intents.c.id)
 _SETTLE = delete(intents).where(intents.c.id == bindparam("intent_id"))
+_SETTLE_ALL = delete(intents).where(is_in(intents.c.id, "ids"))
 _SET_STATE = update(intents).where(intents.c.id == bindparam("intent_id")).values(state=bindparam("new_state"))
 
 
@@ -59,9 +61,12 @@ async def record(
     return int(intent_id)
 
 
-async def settle(tx: Transaction, intent_id: int) -> None:
-    """Forget an intent: its outcome is in the store. Settling twice is no error."""
-    await tx.execute(_SETTLE, intent_id=intent_id)
+async def settle(tx: Transaction, *ids: int) -> None:
+    """Forget intents: their outcome is in the store. Settling twice is no error."""
+    if len(ids) == 1:
+        await tx.execute(_SETTLE, intent_id=ids[0])
+    else:
+        await tx.execute(_SETTLE_ALL, ids=list(ids))
 
 
 async def set_state(tx: Transaction, intent_id: int, state: str) -> None:

@@ -124,8 +124,8 @@ async def insert_listed(
     mailbox_id: int,
     rows: Sequence[ListedRow],
     save_date: int,
-) -> None:
-    """Add messages that are not known, see `any_known`, and place them in a mailbox, in the order given.
+) -> list[int]:
+    """Add messages that are not known, see `any_known`, place them in a mailbox in the order given; return their UIDs.
 
     HIGHESTMODSEQ is raised by one for all of them, as `placements.insert_placements` does; so are counters and UIDNEXT.
     Nothing is said of EMAILID and THREADID.
@@ -147,7 +147,9 @@ async def insert_listed(
         uids.append(uid)
     if uidnext > MAX_UIDNEXT:
         raise UidsExhausted(f"mailbox {mailbox_id} would need UID {uidnext - 1}")
-    if await tx.row(_ANY_TOMBSTONE, mailbox_id=mailbox_id) is not None:
+    # What is allocated here nobody has had before.
+    is_any_given = any(row[1] is not None for row in rows)
+    if is_any_given and await tx.row(_ANY_TOMBSTONE, mailbox_id=mailbox_id) is not None:
         await tx.execute(_CLEAR_TOMBSTONES, mailbox_id=mailbox_id, uids=uids)
     scope = {"account_id": account_id, "scope_mailbox_id": scope_mailbox_id}
     for start in range(0, len(rows), ROWS_PER_STATEMENT):
@@ -169,3 +171,4 @@ async def insert_listed(
         more_deleted=sum(bool(row[2] & DELETED) for row in rows),
         more_octets=sum(row[6] or 0 for row in rows),
     )
+    return uids

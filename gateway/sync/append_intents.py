@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from connectors.api.types import MessageContent
@@ -23,6 +23,9 @@ STORED = "stored "
 ANSWER_AGAIN_S = 600
 """How long after a lost answer a repeated APPEND of the same octets is taken for the same one."""
 
+TURN_OCTETS = 1 << 18
+"""So much is looked at without a pause, for a millisecond."""
+
 
 @dataclass(frozen=True, slots=True)
 class Upload:
@@ -34,15 +37,40 @@ class Upload:
 
 
 class AppendIntents:
-    """The intents of one account's appends, and the octets that are kept with them."""
+    """The intents of one account's appends, and the octets that are kept with them.
+
+    What is on record is read once: nobody else adds to it or takes from it while this process runs.
+    """
 
     def __init__(self, context: AccountContext, appended: AppendedOctets) -> None:
         self._context = context
         self._appended = appended
+        self._open: dict[int, IntentRow] | None = None
+        self._being_written: dict[asyncio.Task[list[IntentRow]], int] = {}
+
+    def begin(self, row: MailboxRow, uploads: Sequence[tuple[Likeness, Upload]]) -> asyncio.Task[list[IntentRow]]:
+        """Begin to put on record that messages are about to be stored; with the task's end it is on the disk.
+
+        The task is not to be cancelled with whoever waits for it: what is on record has to be known of, to be settled.
+        """
+        task = asyncio.get_running_loop().create_task(self._write(row, uploads))
+        self._being_written[task] = row.id
+        task.add_done_callback(self._written)
+        return task
 
     async def record(self, row: MailboxRow, uploads: Sequence[tuple[Likeness, Upload]]) -> list[IntentRow]:
         """Put on record that messages are about to be stored, before the backend is asked."""
+        return await asyncio.shield(self.begin(row, uploads))
+
+    def _written(self, task: asyncio.Task[list[IntentRow]]) -> None:
+        del self._being_written[task]
+        if not task.cancelled():
+            # Whoever has gone meanwhile asks no more.
+            task.exception()
+
+    async def _write(self, row: MailboxRow, uploads: Sequence[tuple[Likeness, Upload]]) -> list[IntentRow]:
         account_id, created = self._context.account_id, int(self._context.clock.now().timestamp())
+        held = await self._held()
 
         async def body(tx: Transaction) -> list[IntentRow]:
             newest, recorded = await messages.newest_id(tx), []
@@ -56,24 +84,51 @@ class AppendIntents:
                 recorded.append(IntentRow(intent_id, account_id, KIND, payload, likeness.digest, state, created))
             return recorded
 
-        return await self._context.store.write(body)
+        recorded = await self._context.store.write(body)
+        held.update((intent.id, intent) for intent in recorded)
+        return recorded
 
-    async def pending(self) -> list[IntentRow]:
-        """Return what is on record, oldest first."""
-        account_id = self._context.account_id
-        pending = await self._context.store.read(lambda tx: intents.pending(tx, account_id))
-        return [intent for intent in pending if intent.kind == KIND]
+    async def _held(self) -> dict[int, IntentRow]:
+        if self._open is None:
+            account_id = self._context.account_id
+            found = await self._context.store.read(lambda tx: intents.pending(tx, account_id))
+            self._open = {intent.id: intent for intent in found if intent.kind == KIND}
+        return self._open
+
+    async def pending(self, mailbox_id: int | None = None) -> list[IntentRow]:
+        """Return what is on record, or about to be, of one mailbox or all; oldest first."""
+        writing = [task for task, its_id in self._being_written.items() if mailbox_id in (None, its_id)]
+        if writing:
+            await asyncio.wait(writing)
+        held = (await self._held()).values()
+        return [intent for intent in held if mailbox_id is None or number(intent, "mailbox") == mailbox_id]
 
     async def forget(self, *settled: IntentRow) -> None:
         """Take appends off the record whose outcome is known, and let go of octets that no message has got."""
 
         async def body(tx: Transaction) -> None:
-            for intent in settled:
-                await intents.settle(tx, intent.id)
+            await intents.settle(tx, *(intent.id for intent in settled))
 
         await self._context.store.write(body)
+        await self.forgotten(settled)
+
+    async def forgotten(self, settled: Iterable[IntentRow]) -> None:
+        """Take note of appends that a transaction has taken off the record; let go of their octets as `forget` does."""
+        held = await self._held()
         for intent in settled:
+            held.pop(intent.id, None)
             await self._appended.release(intent)
+
+    async def answered(self, intent: IntentRow, uid: int) -> None:
+        """Record that the message is stored under a UID that nobody has been told of yet."""
+        await self._context.store.write(lambda tx: intents.set_state(tx, intent.id, f"{STORED}{uid}"))
+        await self.noted(intent, uid)
+
+    async def noted(self, intent: IntentRow, uid: int) -> IntentRow:
+        """Take note of what a transaction has recorded as `answered` does; return what is on record now."""
+        answered = replace(intent, state=f"{STORED}{uid}")
+        (await self._held())[intent.id] = answered
+        return answered
 
     def is_recent(self, intent: IntentRow) -> bool:
         """Whether whoever repeats this append now is given its answer."""
@@ -87,8 +142,10 @@ async def keep_date(tx: Transaction, row: MailboxRow, uid: int, intent: IntentRo
     Not so if the message was known before: a backend may answer with one that it had already, whose date clients know.
     """
     asked = intent.payload.get("date")
+    if not isinstance(asked, str):
+        return
     placed = await placements.by_uids(tx, row.id, [uid])
-    if not isinstance(asked, str) or not placed or placed[0][1] <= number(intent, "newest"):
+    if not placed or placed[0][1] <= number(intent, "newest"):
         return
     message_id, date = placed[0][1], datetime.fromisoformat(asked)
     known = (await messages.message_rows(tx, [message_id]))[message_id]
@@ -105,8 +162,23 @@ def number(intent: IntentRow, key: str) -> int:
 
 async def portrayed(content: MessageContent) -> Likeness:
     """Return what the message is known again by."""
-    portrait = Portrait()
+    portrait, is_first = Portrait(), True
     async for chunk in content.chunks():
+        if not is_first:
+            await asyncio.sleep(0)
         portrait.feed(chunk)
-        await asyncio.sleep(0)
+        is_first = False
     return portrait.finish()
+
+
+async def all_portrayed(contents: Iterable[MessageContent]) -> list[Likeness]:
+    """Return what each of the messages is known again by; others have their turn in between."""
+    likenesses: list[Likeness] = []
+    octets = 0
+    for content in contents:
+        octets += content.size
+        if octets > TURN_OCTETS:
+            octets = content.size
+            await asyncio.sleep(0)
+        likenesses.append(await portrayed(content))
+    return likenesses

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Collection, Sequence
 from connectors.api import errors
 from connectors.api.types import MessageRef
 from gateway.message.likeness import Likeness
-from gateway.store import intents, messages, placements
+from gateway.store import messages, placements
 from gateway.store.database import Transaction
 from gateway.store.flags import FlagSet
 from gateway.store.intents import IntentRow
@@ -77,7 +77,7 @@ class AppendSettler:
         """Whether an append of one of these messages to the mailbox was begun and never answered."""
         return any(
             intent.content_hash in digests and number(intent, "mailbox") == row.id
-            for intent in (*await self._record.pending(), *self._unfound)
+            for intent in (*await self._record.pending(row.id), *self._unfound)
         )
 
     async def answered_before(self, row: MailboxRow, digest: bytes, done: Collection[IntentRow]) -> int | None:
@@ -86,8 +86,8 @@ class AppendSettler:
         Those that are `done` belong to the command itself.
         """
         own = {intent.id for intent in done}
-        for intent in await self._record.pending():
-            if intent.content_hash != digest or number(intent, "mailbox") != row.id or intent.id in own:
+        for intent in await self._record.pending(row.id):
+            if intent.content_hash != digest or intent.id in own:
                 continue
             if intent.state.startswith(STORED):
                 uid: int | None = int(intent.state.removeprefix(STORED))
@@ -127,7 +127,7 @@ class AppendSettler:
         if uid is not None:
             uid = await self._complete(row, uid, intent)
         if uid is not None and keeps_answer:
-            await self._context.store.write(lambda tx: intents.set_state(tx, intent.id, f"{STORED}{uid}"))
+            await self._record.answered(intent, uid)
         else:
             await self._record.forget(intent)
         return uid

@@ -8,18 +8,21 @@ is there.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 
 from connectors.api import errors
-from connectors.api.abilities import BatchAppend, NewMessage
+from connectors.api.abilities import BatchAppend, NewMessage, PreparedAppend
 from connectors.api.types import MessageRef, MessageState
+from gateway.message.likeness import Likeness
 from gateway.store import intents
 from gateway.store.database import Transaction
 from gateway.store.flags import FlagSet
 from gateway.store.intents import IntentRow
 from gateway.store.mailboxes import MailboxRow
-from gateway.sync.append_intents import STORED, AppendIntents, Upload, keep_date, portrayed
+from gateway.sync.append_intents import STORED, AppendIntents, Upload, all_portrayed, keep_date, portrayed
 from gateway.sync.append_settling import AppendSettler, LikenessOf, Resync
 from gateway.sync.appended import AppendedOctets
 from gateway.sync.apply import place_made
@@ -52,36 +55,34 @@ class Appender:
         Raises:
             ConnectorError: it is not stored; for `OutcomeUnknown` that could not be found out.
         """
-        context, content, flags = self._context, upload.content, upload.flags
-        likeness = await portrayed(content)
+        context, flags = self._context, upload.flags
+        likeness = await portrayed(upload.content)
         async with context.write_lock(row.id):
             uid = await self._settler.answered_before(row, likeness.digest, () if group is None else group.done)
             uid = uid if uid is not None else await self._settler.arrived_since(row, likeness.digest)
             if uid is not None:
                 await self._settler.keep_flags(row, uid, flags)
                 return uid
-            connector = await context.account.open()
-            (intent,) = await self._record.record(row, [(likeness, upload)])
-            policy = policy_of(row)
+            await context.account.open()
+            recorded: list[IntentRow] = []
             with context.guard.receiving():
                 try:
-                    await self._appended.keep(intent, content)
-                    state = await connector.append(ref_of(row), content, policy.split(flags), upload.internal_date)
+                    (state,) = await self._ask(row, [likeness], [upload], recorded)
                 except errors.OutcomeUnknown as error:
                     await context.failed(row, error)
-                    uid = await self._settler.settle(row, intent)
+                    uid = await self._settler.settle(row, recorded[0])
                     if uid is None:
-                        self._settler.expect(intent)
+                        self._settler.expect(recorded[0])
                         raise errors.Unavailable(error.operator_text) from error
                     await self._settler.keep_flags(row, uid, flags)
                     return uid
                 except errors.ConnectorError as error:
                     await context.failed(row, error)
-                    await self._record.forget(intent)
+                    await self._record.forget(*recorded)
                     raise
                 context.guard.made([context.key_of(row)(state.ref)])
                 uids: list[int] = []
-                await self._commit(row, [state], [upload], [intent], group, uids)
+                await self._commit(row, [state], [upload], recorded, group, uids)
                 return uids[0]
 
     async def append_together(
@@ -97,7 +98,7 @@ class Appender:
         context, connector = self._context, self._context.account.connector
         if not isinstance(connector, BatchAppend) or self._appended.are_kept:
             return False
-        likenesses = [await portrayed(upload.content) for upload in uploads]
+        likenesses = await all_portrayed(upload.content for upload in uploads)
         digests = {likeness.digest for likeness in likenesses}
         async with context.write_lock(row.id):
             # Of equal ones nobody could tell which has arrived, and a part may be there from an earlier attempt.
@@ -106,12 +107,10 @@ class Appender:
             await context.account.open()
             if len(uploads) > context.account.capabilities.batch_limit:
                 return False
-            policy = policy_of(row)
-            asked = [NewMessage(upload.content, policy.split(upload.flags), upload.internal_date) for upload in uploads]
-            recorded = await self._record.record(row, list(zip(likenesses, uploads, strict=True)))
+            recorded: list[IntentRow] = []
             with context.guard.receiving():
                 try:
-                    states = await connector.append_many(ref_of(row), asked)
+                    states = await self._ask(row, likenesses, uploads, recorded)
                 except errors.OutcomeUnknown as error:
                     await context.failed(row, error)
                     await self._settler.settle_together(row, recorded, uids, error)
@@ -125,8 +124,39 @@ class Appender:
                     await context.failed(row, error)
                     raise
                 context.guard.made([context.key_of(row)(state.ref) for state in states])
-                await self._commit(row, states, uploads, recorded, group, uids)
+                await self._commit(row, states, uploads, recorded, group, uids, is_whole=True)
         return True
+
+    async def _ask(
+        self, row: MailboxRow, likenesses: Sequence[Likeness], uploads: Sequence[Upload], recorded: list[IntentRow]
+    ) -> Sequence[MessageState]:
+        """Have the backend store messages, having put that on record; `recorded` takes the intents.
+
+        A backend that can do so takes the messages over while the record is written, and waits for that.
+
+        Raises:
+            ConnectorError: they are not stored, or the outcome is unknown.
+            StoreError: they are not stored, as that cannot be put on record.
+        """
+        connector, policy = self._context.account.connector, policy_of(row)
+        asked = [NewMessage(upload.content, policy.split(upload.flags), upload.internal_date) for upload in uploads]
+        noted = list(zip(likenesses, uploads, strict=True))
+        if isinstance(connector, PreparedAppend) and not self._appended.are_kept:
+            recording = self._record.begin(row, noted)
+            leave: Future[None] = Future()
+            recording.add_done_callback(lambda done: _pass_on(done, leave))
+            try:
+                return await connector.append_by_leave(ref_of(row), asked, leave)
+            finally:
+                if not leave.done():
+                    leave.set_exception(errors.Unavailable("the append was given up"))
+                recorded += await asyncio.shield(recording)
+        recorded += await self._record.record(row, noted)
+        if isinstance(connector, BatchAppend) and len(asked) > 1:
+            return await connector.append_many(ref_of(row), asked)
+        (message,) = asked
+        await self._appended.keep(recorded[0], message.content)
+        return [await connector.append(ref_of(row), message.content, message.flags, message.internal_date)]
 
     async def forget_group(self, group: AppendGroup) -> None:
         """Forget what was kept of a group, once it is stored as a whole or undone."""
@@ -143,8 +173,13 @@ class Appender:
         recorded: Sequence[IntentRow],
         group: AppendGroup | None,
         uids: list[int],
+        *,
+        is_whole: bool = False,
     ) -> None:
-        """Record messages that the backend has; `uids` takes their UIDs in order."""
+        """Record messages that the backend has; `uids` takes their UIDs in order.
+
+        Those of a group stay on record, unless `is_whole` says that they are all of it, and all can be placed now.
+        """
         context, policy = self._context, policy_of(row)
         local: dict[MessageRef, FlagSet] = {}
         spelled: list[MessageState] = []
@@ -153,30 +188,36 @@ class Appender:
             spelled.append(replace(state, flags=flags))
             local[state.ref] = FlagSet.of(flag for flag in upload.flags if not policy.is_storable(flag))
 
+        def is_settled(count: int) -> bool:
+            return group is None or (is_whole and count == len(recorded))
+
         async def body(tx: Transaction) -> tuple[list[int | None], set[int]]:
             placed, touched = await place_made(tx, context, row, spelled, local), {row.id}
             known: list[int | None] = []
+            stored: dict[int, int] = {}
             for state, intent in zip(states, recorded, strict=True):
                 uid = placed.get(state.ref)
                 if uid is not None:
                     uid, more = await self._appended.bind(tx, row, uid, intent)
                     touched |= more
                     await keep_date(tx, row, uid, intent)
-                    if group is None:
-                        await intents.settle(tx, intent.id)
-                    else:
-                        await intents.set_state(tx, intent.id, f"{STORED}{uid}")
+                    stored[intent.id] = uid
                 known.append(uid)
+            if is_settled(len(stored)):
+                await intents.settle(tx, *stored)
+            else:
+                for intent_id, uid in stored.items():
+                    await intents.set_state(tx, intent_id, f"{STORED}{uid}")
             return known, touched
 
         known, touched = await context.store.write(body)
         context.changed(*touched)
         uids += [uid for uid in known if uid is not None]
-        placed = [intent for uid, intent in zip(known, recorded, strict=True) if uid is not None]
-        if group is not None:
-            group.done += placed
-        for intent in placed:
-            await self._appended.release(intent)
+        placed = [(intent, uid) for uid, intent in zip(known, recorded, strict=True) if uid is not None]
+        if group is None or is_settled(len(placed)):
+            await self._record.forgotten(intent for intent, _ in placed)
+        else:
+            group.done += [await self._record.noted(intent, uid) for intent, uid in placed]
         for position, (state, intent) in enumerate(zip(states, recorded, strict=True)):
             if known[position] is None:
                 known[position] = await self._settler.read_uid(row, state.ref, intent)
@@ -185,3 +226,13 @@ class Appender:
     async def settle_all(self, row_of: Callable[[int], Awaitable[MailboxRow | None]]) -> None:
         """Settle what an earlier process, or an earlier connection, left open. Call it while the backend is open."""
         await self._settler.settle_all(row_of)
+
+
+def _pass_on(recording: asyncio.Task[list[IntentRow]], leave: Future[None]) -> None:
+    """Give leave to store once that is on record."""
+    if leave.done():
+        return
+    if recording.cancelled() or recording.exception() is not None:
+        leave.set_exception(errors.Unavailable("the append cannot be put on record"))
+    else:
+        leave.set_result(None)

@@ -13,6 +13,7 @@ from gateway.store.mailboxes import MailboxRow
 from gateway.store.messages import MessageValues
 from gateway.store.placements import NewPlacement
 from gateway.sync.context import AccountContext, policy_of
+from gateway.sync.placing import place_unknown
 from gateway.sync.reconcile import FlagPolicy, Known, Plan
 
 
@@ -95,6 +96,9 @@ async def place_made(
     The sync may have been quicker: then it placed them without the flags that only we hold, `local_flags`; and it may
     have read already that they are gone again. `present` were in the mailbox before the write.
     """
+    placed = await place_unknown(tx, context, row, states, local_flags)
+    if placed is not None:
+        return placed
     known = await known_by_refs(tx, row.id, [state.ref for state in states])
     new = [state for state in states if state.ref not in known]
     if context.account.capabilities.has_uids and not await follows_on(tx, row.id, new):

@@ -1,8 +1,8 @@
-"""Placing a page of messages that are all new, without an object for each: a first listing consists of such pages."""
+"""Placing messages that are all new, in few statements: first listings, and what a write of ours has made."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from itertools import repeat
 
 from connectors.api.columns import StateColumns
@@ -45,6 +45,38 @@ async def place_new(
         return False
     await insert_listed(tx, context.account_id, scope, row.id, rows, int(context.clock.now().timestamp()))
     return True
+
+
+async def place_unknown(
+    tx: Transaction,
+    context: AccountContext,
+    row: MailboxRow,
+    states: Sequence[MessageState],
+    local_flags: Mapping[MessageRef, FlagSet],
+) -> dict[MessageRef, int] | None:
+    """Place messages that a write of ours made, if nothing is known of any and there is nothing else to it.
+
+    Returns their UIDs; None if nothing was done. `local_flags` are those that only we hold.
+    """
+    if not states or any(flags != FlagSet() for flags in local_flags.values()):
+        return None
+    rows = _rows(states, policy_of(row))
+    if rows is None or any(context.guard.is_gone(row.id, state.ref) for state in states):
+        return None
+    refs, scope = [MessageRef(listed[0]) for listed in rows], context.scope_of(row)
+    if len(set(refs)) < len(refs) or await any_known(tx, context.account_id, scope, refs):
+        return None
+    fresh = await mailboxes.mailbox_by_id(tx, row.id)
+    if fresh is None:
+        return None
+    if context.account.capabilities.has_uids:
+        # See `apply.follows_on`.
+        given = [listed[1] for listed in rows]
+        if not fresh.is_listed or given != list(range(fresh.uidnext, fresh.uidnext + len(given))):
+            return None
+    saved = int(context.clock.now().timestamp())
+    uids = await insert_listed(tx, context.account_id, scope, row.id, rows, saved)
+    return dict(zip(refs, uids, strict=True))
 
 
 def _rows(page: Sequence[MessageState], policy: FlagPolicy) -> list[ListedRow] | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
+from concurrent.futures import Future
 from typing import NoReturn
 
 import pytest
@@ -13,6 +14,7 @@ from connectors.api.abilities import (
     BatchFetch,
     MailboxAdmin,
     NewMessage,
+    PreparedAppend,
     Push,
     Quota,
     Subscriptions,
@@ -88,6 +90,18 @@ async def stored_together(
         _skip(BatchAppend)
     try:
         return await connector.append_many(mailbox, messages)
+    except Unsupported:
+        _skip(BatchAppend)
+
+
+async def stored_by_leave(
+    connector: Connector, mailbox: MailboxRef, messages: Sequence[NewMessage], leave: Future[None]
+) -> Sequence[MessageState]:
+    """Store messages once there is leave; skip the test if the connector cannot, or the server behind it."""
+    if not isinstance(connector, PreparedAppend):
+        _skip(PreparedAppend)
+    try:
+        return await connector.append_by_leave(mailbox, messages, leave)
     except Unsupported:
         _skip(BatchAppend)
 

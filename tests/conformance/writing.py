@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from concurrent.futures import Future
 
 import pytest
 
 from connectors.api.abilities import NewMessage
 from connectors.api.capabilities import Scope
 from connectors.api.connector import Connector
-from connectors.api.errors import ConnectorError, NotFound, Rejected
+from connectors.api.errors import ConnectorError, NotFound, Rejected, Unavailable
 from connectors.api.types import (
     ANSWERED,
     DELETED,
@@ -24,7 +25,7 @@ from connectors.api.types import (
     MessageContent,
     MessageRef,
 )
-from tests.conformance.base import Suite, require, require_stored_octets, stored_together
+from tests.conformance.base import Suite, require, require_stored_octets, stored_by_leave, stored_together
 from tests.conformance.rig import DATE, INBOX, Ability, Probe, Rig, chosen, find_mailbox, mail, message_id
 
 NONE: frozenset[str] = frozenset()
@@ -197,6 +198,35 @@ class WritingSuite(Suite):
         with pytest.raises(Rejected):
             await stored_together(inbox.connector, inbox.ref, [NewMessage(each, NONE, None) for each in contents])
         assert await inbox.refs() == []
+
+    @pytest.mark.parametrize("count", [1, 3])
+    async def test_messages_exist_only_once_there_is_leave(self, inbox: Probe, count: int) -> None:
+        messages = [NewMessage(BytesContent(mail(number)), frozenset({SEEN}), DATE) for number in range(count)]
+        leave: Future[None] = Future()
+        appending = asyncio.create_task(stored_by_leave(inbox.connector, inbox.ref, messages, leave))
+        try:
+            assert await inbox.refs() == []
+        finally:
+            leave.set_result(None)
+            states = await appending
+        assert await inbox.refs() == [state.ref for state in states]
+        await inbox.assert_are([state.ref for state in states], [mail(number) for number in range(count)])
+
+    @pytest.mark.parametrize("is_late", [False, True])
+    async def test_a_message_for_which_leave_is_refused_is_not_stored(self, inbox: Probe, is_late: bool) -> None:
+        leave: Future[None] = Future()
+        if not is_late:
+            leave.set_exception(Unavailable("refused"))
+        message = NewMessage(BytesContent(mail(1)), NONE, None)
+        appending = asyncio.create_task(stored_by_leave(inbox.connector, inbox.ref, [message], leave))
+        assert await inbox.refs() == []
+        if is_late:
+            leave.set_exception(Unavailable("refused"))
+        with pytest.raises(Unavailable, match="refused"):
+            await appending
+        # Whatever was prepared is out of the way.
+        state = await inbox.append(mail(2))
+        assert await inbox.refs() == [state.ref]
 
     async def test_messages_cannot_be_stored_together_in_an_unknown_mailbox(self, connector: Connector) -> None:
         messages = [NewMessage(BytesContent(mail(number)), NONE, None) for number in range(2)]

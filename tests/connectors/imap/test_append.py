@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Future
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
@@ -15,6 +16,7 @@ from connectors.api.errors import (
     OutcomeUnknown,
     OverQuota,
     TooLarge,
+    Unavailable,
     Unsupported,
 )
 from connectors.api.types import SEEN, BytesContent
@@ -135,6 +137,43 @@ async def test_a_message_with_octets_that_are_0_is_not_sent() -> None:
     async with scripted(script) as server, opened(server) as connector:
         with pytest.raises(BinaryContent):
             await connector.append(INBOX, BytesContent(MESSAGE + b"\0"), NONE, DATE)
+
+
+@pytest.mark.parametrize("data", [MESSAGE, MESSAGE * 10_000], ids=["small", "large"])
+async def test_the_last_octet_waits_for_leave(data: bytes) -> None:
+    leave: Future[None] = Future()
+
+    async def script(peer: Peer) -> None:
+        await peer.welcome(b"UIDPLUS LITERAL+")
+        tag = await peer.expect(b"APPEND INBOX ")
+        if len(data) > len(MESSAGE):
+            # Large ones are never sent unasked.
+            await peer.send(b"+ go on\r\n")
+        assert await peer.exactly(len(data) - 1) == data[:-1]
+        leave.set_result(None)
+        assert await peer.exactly(3) == data[-1:] + b"\r\n"
+        await peer.send(tag + b" OK [APPENDUID 1 77] done\r\n")
+
+    async with scripted(script) as server, opened(server) as connector:
+        message = NewMessage(BytesContent(data), NONE, None)
+        (state,) = await connector.append_by_leave(INBOX, [message], leave)
+        assert state.uid == 77
+
+
+async def test_a_command_that_is_not_ended_was_not_given() -> None:
+    """Neither is its outcome unknown, nor is its connection of any more use."""
+    leave: Future[None] = Future()
+
+    async def script(peer: Peer) -> None:
+        await peer.welcome(b"UIDPLUS LITERAL+")
+        await peer.expect(b"APPEND INBOX ")
+        assert await peer.exactly(len(MESSAGE) - 1) == MESSAGE[:-1]
+        leave.set_exception(Unavailable("refused"))
+        assert await peer.line() == b""
+
+    async with scripted(script) as server, opened(server) as connector:
+        with pytest.raises(Unavailable, match="refused"):
+            await connector.append_by_leave(INBOX, [NewMessage(BytesContent(MESSAGE), NONE, None)], leave)
 
 
 async def test_several_messages_are_one_command() -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -22,12 +23,19 @@ from tests.gateway.sync.appending import (
     LAYOUTS,
     append,
     append_octets,
+    appending_stack,
     as_stored,
     box_row,
     open_intents,
 )
 from tests.manual_clock import ManualClock
 from tests.stack import INBOX, Stack, message, running_stack, until_held
+
+
+@pytest.fixture(params=[False, True], ids=["asked", "prepared"])
+async def stack(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Stack]:
+    async with appending_stack(tmp_path, is_prepared=request.param) as running:
+        yield running
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -15,9 +16,16 @@ from connectors.memory.faults import Operation
 from gateway.errors import ErrorKind, MailError
 from gateway.store import intents
 from gateway.sync.append_intents import Upload
+from tests.gateway.sync.appending import appending_stack
 from tests.stack import INBOX, Stack, message, until_held
 
 LAYOUTS = ["folders", "items", "labels"]
+
+
+@pytest.fixture(params=[False, True], ids=["asked", "prepared"])
+async def stack(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Stack]:
+    async with appending_stack(tmp_path, is_prepared=request.param) as running:
+        yield running
 
 
 async def append_all(

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
@@ -17,9 +18,16 @@ from tests.gateway.sync.appending import (
     DATE,
     LAYOUTS,
     append,
+    appending_stack,
     open_intents,
 )
 from tests.stack import INBOX, Stack, message, next_changes, running_stack, until_held
+
+
+@pytest.fixture(params=[False, True], ids=["asked", "prepared"])
+async def stack(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Stack]:
+    async with appending_stack(tmp_path, is_prepared=request.param) as running:
+        yield running
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)

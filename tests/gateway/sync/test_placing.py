@@ -18,9 +18,10 @@ from gateway.store.flags import FlagSet
 from gateway.store.listed import refs_after
 from gateway.store.mailboxes import MailboxRow
 from gateway.sync import mailbox_sync
+from gateway.sync.apply import insert
 from gateway.sync.context import AccountContext, policy_of
 from gateway.sync.mailbox_sync import LISTED_PAGE, list_mailbox
-from gateway.sync.placing import place_new
+from gateway.sync.placing import place_new, place_unknown
 from gateway.sync.reconcile import reconcile
 from tests.stack import INBOX, Stack, message
 
@@ -210,3 +211,70 @@ async def test_what_this_listing_has_placed_is_not_placed_again(stack: Stack, co
                 lambda tx, known=placed_before: place_new(tx, context, row, STATES, mark, known)  # type: ignore[misc]
             )
             assert found is is_placed
+
+
+# -- what a write of ours has made -------------------------------------------------------------------------------------
+
+MADE = [
+    MessageState(MessageRef("n1"), flags=frozenset({"\\Seen"}), internal_date=WHEN, size=100),
+    MessageState(MessageRef("n2"), flags=frozenset({"$x"}), internal_date=WHEN, size=7),
+]
+NONE_LOCAL = {state.ref: FlagSet() for state in MADE}
+
+
+async def place_after_write(
+    stack: Stack,
+    context: AccountContext,
+    states: Sequence[MessageState] = MADE,
+    local: dict[MessageRef, FlagSet] | None = None,
+) -> dict[MessageRef, int] | None:
+    row, flags = await _inbox(stack), NONE_LOCAL if local is None else local
+    return await stack.store.write(lambda tx: place_unknown(tx, context, row, states, flags))
+
+
+async def test_what_a_write_has_made_is_placed_as_by_the_long_way(stack: Stack, context: AccountContext) -> None:
+    assert await place_after_write(stack, context) == {"n1": 1, "n2": 2}
+    quick = await placed(stack)
+    row = await _inbox(stack)
+    assert (row.uidnext, row.messages, row.unseen, row.octets) == (3, 2, 1, 107)
+    await stack.store.write(lambda tx: placements.remove_placements(tx, row.id, [1, 2]))
+    states = [replace(state, ref=MessageRef(f"m{number}")) for number, state in enumerate(MADE, 1)]
+    policy, now = policy_of(row), context.clock.now()
+    await stack.store.write(lambda tx: insert(tx, 1, context.scope_of(row), row, states, policy, now))
+    assert [one[2:] for one in await placed(stack)] == [one[2:] for one in quick]
+    assert await stack.check() == []
+
+
+@pytest.mark.parametrize("what", ["local flags", "known", "gone", "mailbox gone", "nothing"])
+async def test_what_a_write_has_made_goes_the_long_way_if_there_is_more_to_it(
+    stack: Stack, context: AccountContext, what: str
+) -> None:
+    row, states, local = await _inbox(stack), MADE, NONE_LOCAL
+    scope = context.scope_of(row)
+    with context.guard.receiving():
+        if what == "local flags":
+            local = {**NONE_LOCAL, MessageRef("n2"): FlagSet.of(["\\Deleted"])}
+        elif what == "known":
+            values = [messages.MessageValues("n2", size=3)]
+            await stack.store.write(lambda tx: messages.upsert_messages(tx, 1, scope, values))
+        elif what == "gone":
+            context.guard.told_gone(row.id, [MessageRef("n1")])
+        elif what == "mailbox gone":
+            gone = replace(row, id=row.id + 1000)
+            assert await stack.store.write(lambda tx: place_unknown(tx, context, gone, MADE, local)) is None
+            return
+        else:
+            states = []
+        assert await place_after_write(stack, context, states, local) is None
+    assert await placed(stack) == []
+
+
+@pytest.mark.parametrize(("first", "expected"), [(1, {"n1": 1, "n2": 2}), (2, None)])
+async def test_uids_that_a_write_has_made_follow_on_those_that_are_known(
+    stack: Stack, first: int, expected: dict[MessageRef, int] | None
+) -> None:
+    await stack.add_account(layout="folders", uids=True)
+    await stack.engine().wait_for_tree(10)
+    await stack.engine().wait_until_read((await _inbox(stack)).id, 10)
+    states = [replace(state, uid=first + number) for number, state in enumerate(MADE)]
+    assert await place_after_write(stack, stack.engine().context, states) == expected

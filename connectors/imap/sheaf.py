@@ -1,0 +1,58 @@
+"""Octets of one command on their way out: small pieces go together, so that the server is woken once for all."""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import Future
+
+from connectors.imap.transport import Transport
+
+LARGE_OCTETS = 1 << 16
+
+
+class Sheaf:
+    """Gathers what is sent by `send`."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+        self._pieces: list[bytes] = []
+        self._octets = 0
+
+    def add(self, data: bytes) -> None:
+        """Take octets; whoever adds much looks whether the sheaf `is_large`."""
+        self._pieces.append(data)
+        self._octets += len(data)
+
+    @property
+    def is_large(self) -> bool:
+        """Whether it is not worth waiting for more."""
+        return self._octets >= LARGE_OCTETS
+
+    def send(self) -> None:
+        """Send what was added; drain the transport next.
+
+        Raises:
+            ConnectionLost: the connection is gone.
+        """
+        if self._pieces:
+            data = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
+            self._pieces.clear()
+            self._octets = 0
+            self._transport.send(data)
+
+    async def wait_for(self, leave: Future[None]) -> None:
+        """Wait until there is leave to go on, and raise what it holds. Meanwhile all but the last octet goes out.
+
+        A server may take a message for whole with its last octet, whatever has to come behind it.
+
+        Raises:
+            ConnectionLost: the connection is gone.
+        """
+        if leave.done():
+            leave.result()
+            return
+        data = b"".join(self._pieces)
+        self._pieces, self._octets = [data[-1:]], 1
+        self._transport.send(data[:-1])
+        await self._transport.drain()
+        await asyncio.wrap_future(leave)
