@@ -6,11 +6,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.e2e.backends import over_each_backend
+from tests.e2e.backends import Backend, over_each_backend
 from tests.e2e.client_scenarios import contents, flags
 from tests.e2e.endpoint import Stage
 from tests.e2e.gateway_process import GatewayFactory
 from tests.e2e.raw_client import RawClient, flag_set
+from tests.e2e.raw_values import Listed
 from tests.e2e.seeds import message, mixed
 from tests.e2e.settling import settled
 from tests.e2e.stage_pool import StagePool
@@ -167,6 +168,38 @@ def test_subscriptions_made_on_dovecot_show(back: RawClient, front: RawClient) -
         return any(getattr(item, "name", "") == "Box" for item in front.ok('LSUB "" "*"').untagged)
 
     eventually(subscribed)
+
+
+def subscribed_names(client: RawClient) -> dict[str, bool]:
+    """Return the subscribed names but for those of a new account, and whether there is a mailbox of the name."""
+    listed = [item for item in client.ok('LIST (SUBSCRIBED) "" "*"').untagged if isinstance(item, Listed)]
+    names = {item.name: "\\NonExistent" not in item.attributes for item in listed}
+    return {name: exists for name, exists in names.items() if name not in ("INBOX", "Sent")}
+
+
+def test_names_stay_subscribed_as_the_backend_has_it(stage: Stage, back: RawClient, front: RawClient) -> None:
+    if stage.backend is not Backend.DOVECOT:
+        pytest.skip("JMAP has no subscribed names without a mailbox")
+    for name in ("Old", "Doomed"):
+        back.ok(f'CREATE "{name}"')
+        back.ok(f'SUBSCRIBE "{name}"')
+    eventually(lambda: subscribed_names(front), equals({"Old": True, "Doomed": True}))
+    # As Thunderbird does it.
+    back.ok('RENAME "Old" "New"')
+    back.ok('SUBSCRIBE "New"')
+    back.ok('UNSUBSCRIBE "Old"')
+    back.ok('DELETE "Doomed"')
+    eventually(lambda: subscribed_names(front), equals({"New": True, "Doomed": False}))
+    front.ok('RENAME "New" "Newer"')
+    assert subscribed_names(front) == subscribed_names(back) == {"New": False, "Doomed": False}
+    front.ok('DELETE "Newer"')
+    front.ok('UNSUBSCRIBE "Doomed"')
+    assert subscribed_names(front) == subscribed_names(back) == {"New": False}
+    front.ok('CREATE "New"')
+    assert subscribed_names(front) == subscribed_names(back) == {"New": True}
+    front.ok('DELETE "New"')
+    back.ok('UNSUBSCRIBE "New"')
+    eventually(lambda: subscribed_names(front), equals({}))
 
 
 def test_what_changed_while_the_gateway_was_down_shows_after_its_start(
