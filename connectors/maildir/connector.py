@@ -57,6 +57,9 @@ WRITE_OCTETS = 1 << 20
 TOGETHER_OCTETS = 8 << 20
 """Messages with so many octets in sum are held in memory to be stored together."""
 
+WRITTEN_AT_ONCE = 64
+"""So many files are open at a time while messages are stored together."""
+
 POLL_INTERVAL_S = 5.0
 
 
@@ -213,15 +216,21 @@ class MaildirConnector(Connector, MailboxAdmin, Subscriptions, Push, BatchFetch,
         files: list[tuple[Temporary, str, frozenset[str]]] = []
         made: list[Temporary] = []
         try:
-            for message, data in zip(messages, texts, strict=True):
-                if len(data) != message.content.size:
-                    raise _falls_short(len(data), message.content.size)
-                temporary = folder.create_temporary()
-                made.append(temporary)
-                temporary.write(data)
-                temporary.finish(message.internal_date)
-                served = len(data) + count_bare_lf(data, b"")
-                files.append((temporary, filename.base_with_sizes(temporary.unique, len(data), served), message.flags))
+            for start in range(0, len(messages), WRITTEN_AT_ONCE):
+                some = messages[start : start + WRITTEN_AT_ONCE]
+                for message, data in zip(some, texts[start : start + WRITTEN_AT_ONCE], strict=True):
+                    if len(data) != message.content.size:
+                        raise _falls_short(len(data), message.content.size)
+                    temporary = folder.create_temporary()
+                    made.append(temporary)
+                    temporary.write(data)
+                    if len(some) > 1:
+                        temporary.begin_sync()
+                    served = len(data) + count_bare_lf(data, b"")
+                    base = filename.base_with_sizes(temporary.unique, len(data), served)
+                    files.append((temporary, base, message.flags))
+                for message, temporary in zip(some, made[start:], strict=True):
+                    temporary.finish(message.internal_date)
             if leave is not None:
                 leave.result()
             return folder.adopt_all(files)

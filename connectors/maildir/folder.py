@@ -201,9 +201,13 @@ class Folder:
             FileNotFoundError: the folder is gone.
         """
         mode = os.stat(self._cur).st_mode & 0o666
-        os.makedirs(self._tmp, exist_ok=True)
         unique = self._names.next()
-        return Temporary(os.path.join(self._tmp, unique), unique, mode, self._disk)
+        path = os.path.join(self._tmp, unique)
+        try:
+            return Temporary(path, unique, mode, self._disk)
+        except FileNotFoundError:
+            os.makedirs(self._tmp, exist_ok=True)
+            return Temporary(path, unique, mode, self._disk)
 
     def copy_to(self, refs: Sequence[MessageRef], destination: Folder) -> BatchResult:
         """Copy messages by hard links, or by their octets where links cannot be had."""

@@ -12,13 +12,14 @@ from pathlib import Path
 
 import pytest
 
+from connectors.api.abilities import NewMessage
 from connectors.api.capabilities import Scope
 from connectors.api.credentials import FixedCredential
 from connectors.api.errors import Denied, NotFound, OverQuota, Rejected, Unavailable
 from connectors.api.spec import SettingError
 from connectors.api.types import SEEN, BytesContent, MailboxRef, MessageContent
 from connectors.maildir import SPEC
-from connectors.maildir.connector import MaildirConnector
+from connectors.maildir.connector import WRITTEN_AT_ONCE, MaildirConnector
 from tests.conformance.rig import Probe, mail
 
 INBOX = MailboxRef("INBOX")
@@ -145,9 +146,9 @@ async def test_bare_lf_is_kept_and_the_size_others_serve_is_told_to_them(inbox: 
         assert await Probe(inbox.connector, other).read(moved.ref) == data
 
 
-async def test_the_file_is_on_disk_before_it_is_a_message_and_its_name_before_the_answer(
-    inbox: Probe, root: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def events(root: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What is waited for to be on the disk, and what is renamed, in order."""
     events: list[str] = []
     fsync, rename = os.fsync, os.rename
 
@@ -161,15 +162,33 @@ async def test_the_file_is_on_disk_before_it_is_a_message_and_its_name_before_th
 
     monkeypatch.setattr(os, "fsync", log_fsync)
     monkeypatch.setattr(os, "rename", log_rename)
+    return events
+
+
+async def test_the_file_is_on_disk_before_it_is_a_message_and_its_name_before_the_answer(
+    inbox: Probe, events: list[str]
+) -> None:
     await inbox.append(mail(1))
     assert events == ["fsync tmp", "rename tmp cur", "fsync cur"]
 
 
+async def test_all_files_are_on_disk_before_one_of_those_stored_together_is_a_message(
+    inbox: Probe, events: list[str]
+) -> None:
+    count = 2 * WRITTEN_AT_ONCE + 1
+    messages = [NewMessage(BytesContent(mail(number)), NONE, None) for number in range(count)]
+    assert isinstance(inbox.connector, MaildirConnector)
+    await inbox.connector.append_many(INBOX, messages)
+    assert events == ["fsync tmp"] * count + ["rename tmp cur"] * count + ["fsync cur"]
+
+
 async def test_without_fsync_the_disk_is_not_waited_for(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "fsync", lambda _: pytest.fail("the disk was waited for"))
+    for name in ("fsync", "posix_fadvise"):
+        monkeypatch.setattr(os, name, lambda *_: pytest.fail("the disk was waited for"))
     connector = make_connector(root, fsync=False)
     await connector.open()
     await Probe(connector, INBOX).append(mail(1))
+    await connector.append_many(INBOX, [NewMessage(BytesContent(mail(number)), NONE, None) for number in (2, 3)])
     await connector.close()
 
 

@@ -88,3 +88,15 @@ def test_a_discarded_file_is_gone_and_takes_no_more(tmp_path: Path) -> None:
         temporary.write(b"more")
     with pytest.raises(Unavailable):
         temporary.finish(None)
+
+
+def test_a_file_that_the_disk_has_begun_with_is_as_it_was_written(tmp_path: Path) -> None:
+    temporary = Temporary(str(tmp_path / "1.host"), "1.host", 0o600, DISK)
+    temporary.write(b"one ")
+    temporary.begin_sync()
+    temporary.write(b"two")
+    temporary.begin_sync()
+    temporary.finish(None)
+    assert (tmp_path / "1.host").read_bytes() == b"one two"
+    with pytest.raises(Unavailable):
+        temporary.begin_sync()

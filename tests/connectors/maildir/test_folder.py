@@ -378,3 +378,10 @@ def test_a_file_is_served_as_it_lies_if_its_name_says_so(
     (path / "cur" / name).write_bytes(b"a\nbc\n")
     ((_, found),) = folder.open_many(folder.refs())
     assert found == BytesContent(b"a\nbc\n" if is_verbatim else b"a\r\nbc\r\n")
+
+
+def test_a_missing_tmp_is_made(folder: Folder, path: Path) -> None:
+    (path / "tmp").rmdir()
+    temporary = folder.create_temporary()
+    temporary.finish(None)
+    assert os.listdir(path / "tmp") == [temporary.unique]
