@@ -1,7 +1,7 @@
 """The header fields that mail clients ask for to list mail, and the block of only these of a message.
 
-A header is mostly of other fields (Received, signatures, what filters had to say), and to look for seven of its fields
-in a block without those takes a third of the time.
+A header is mostly of other fields (Received, signatures, what filters had to say). A block without those is a third as
+long, and to read it and look for seven fields in it takes two thirds of the time.
 """
 
 from __future__ import annotations
