@@ -362,6 +362,7 @@ def test_an_index_that_lost_rows_is_made_anew(subject: Subject) -> None:
 
 
 def test_a_page_of_what_can_be_read_again_is_lost_and_all_that_counts_is_saved(subject: Subject) -> None:
+    subject.damage("INSERT INTO subscribed_names VALUES (1, '[\"Gone\"]', NULL), (2, '[\"Gone\"]', 'gone')")
     before = subject.uid_map()
     ids = subject.rows("SELECT seq FROM sqlite_sequence ORDER BY name")
     page = root_page(subject, "headers")
@@ -385,6 +386,7 @@ def test_a_page_of_what_can_be_read_again_is_lost_and_all_that_counts_is_saved(s
     assert subject.rows("SELECT seq FROM sqlite_sequence ORDER BY name") == ids
     assert subject.rows("SELECT count(*), sum(hydration) FROM messages") == [(3, 0)]
     assert subject.rows("SELECT count(*) FROM envelopes") == [(3,)]
+    assert subject.rows("SELECT * FROM subscribed_names ORDER BY 1") == [(1, '["Gone"]', None), (2, '["Gone"]', "gone")]
 
 
 @pytest.mark.parametrize("table", ["placements", "messages", "mailboxes"])
