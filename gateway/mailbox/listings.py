@@ -8,8 +8,8 @@ that a session lists what it, or any other, has made just before.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Hashable, Mapping, Sequence
-from typing import Any, TypeVar
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from typing import Any, TypeVar, overload
 
 from cachetools import LRUCache, TTLCache
 
@@ -35,16 +35,16 @@ Stamp = tuple[tuple[int, int], ...]
 """The versions of the trees of the accounts: as the store counts, and as was told of."""
 
 
-class Listing:
+class Listing(Sequence[MailboxEntry]):
     """A tree as it is listed, INBOX first, parents before children; it never changes.
 
     `ids` are the ids of the mailboxes that can be selected, by name.
     """
 
-    __slots__ = ("_made", "entries", "ids")
+    __slots__ = ("_entries", "_made", "ids")
 
     def __init__(self, tree: Tree) -> None:
-        self.entries: Sequence[MailboxEntry] = tuple(tree.entries())
+        self._entries = tuple(tree.entries())
         ids = {name: row.id for name, row in tree.rows() if row.is_selectable}
         inbox = tree.find(names.INBOX)
         if inbox is not None and inbox.is_selectable:
@@ -53,6 +53,19 @@ class Listing:
         self.ids: Mapping[str, int] = ids
         self._made: LRUCache[Hashable, Any] = LRUCache(_ANSWERS_KEPT)
 
+    @overload
+    def __getitem__(self, index: int) -> MailboxEntry: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[MailboxEntry]: ...
+    def __getitem__(self, index: int | slice) -> MailboxEntry | Sequence[MailboxEntry]:
+        return self._entries[index]
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def __iter__(self) -> Iterator[MailboxEntry]:
+        return iter(self._entries)
+
     async def made(self, key: Hashable, make: Callable[[Listing], T]) -> T:
         """Return what `make` makes of this; made once for a key, as long as that is asked for now and then.
 
@@ -60,7 +73,7 @@ class Listing:
         """
         found: T | None = self._made.get(key)
         if found is None:
-            is_large = len(self.entries) > _MADE_AT_ONCE
+            is_large = len(self) > _MADE_AT_ONCE
             found = self._made[key] = await asyncio.to_thread(make, self) if is_large else make(self)
         return found
 
@@ -96,9 +109,9 @@ class Listings:
 
     def keep(self, owner: Owner, stamp: Stamp, listing: Listing) -> None:
         """Keep what was made of a tree, read after `stamp` was taken."""
-        if len(listing.entries) < NAMES_KEPT:
+        if len(listing) < NAMES_KEPT:
             self._kept[owner] = (stamp, listing)
 
 
 def _names_of(kept: tuple[Stamp, Listing]) -> int:
-    return 1 + len(kept[1].entries)
+    return 1 + len(kept[1])

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
 from connectors.api import errors
 from gateway.errors import ErrorKind, MailError, from_connector
 from gateway.mailbox.known_names import Owner
 from gateway.mailbox.listings import Listing
-from gateway.mailbox.namespace import AccountTree, MailboxEntry, Tree
+from gateway.mailbox.namespace import AccountTree, Tree
 from gateway.store import accounts, mailboxes, subscribed_names
 from gateway.store.accounts import AccountRow, AccountState
 from gateway.store.database import Store, Transaction
@@ -78,16 +78,12 @@ class UserTree:
         """The personal namespaces: one root for everything."""
         return ("",)
 
-    async def mailboxes(self) -> Sequence[MailboxEntry]:
+    async def mailboxes(self) -> Listing:
         """Return the whole tree, INBOX first, parents before children; after a short wait for news if it is old.
 
         Raises:
             MailError: no account could be listed yet.
         """
-        return (await self.listing()).entries
-
-    async def listing(self) -> Listing:
-        """Return what `mailboxes` does, and what else is kept with it."""
         await self._freshen_tree()
         return await self._listing()
 
@@ -100,7 +96,7 @@ class UserTree:
             stamp = listings.stamp(self._owner)
             listing = await self._read_tree(Listing)
             listings.keep(self._owner, stamp, listing)
-        if problem is not None and not any(entry.exists for entry in listing.entries):
+        if problem is not None and not any(entry.exists for entry in listing):
             raise problem
         return listing
 

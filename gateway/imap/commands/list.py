@@ -64,7 +64,7 @@ async def list_mailboxes(session: Session, command: commands.List) -> Completion
         # The hierarchy separator and the root of the reference, which is empty as no name is absolute.
         session.write(write.mailbox_list("", ["\\Noselect"], kind=command.kind, utf8=session.utf8))
         return ok(f"{word} completed")
-    listing = await session.require_user().listing()
+    listing = await session.require_user().mailboxes()
     if not (_fits_sheet(command) and await _write_sheet(session, command, listing)):
         await _write_lines(session, command, listing)
     return ok(f"{word} completed")
@@ -87,7 +87,7 @@ async def _write_sheet(session: Session, command: commands.List, listing: Listin
                 one.render(command.kind, utf8=utf8),
                 listing.ids[one.entry.name] if one.entry.is_selectable else None,
             )
-            for one in listed(command, listing.entries, is_rev2=is_rev2)
+            for one in listed(command, listing, is_rev2=is_rev2)
         ]
         return sheet_of(lines, command.status, utf8=utf8)
 
@@ -108,7 +108,7 @@ async def _write_sheet(session: Session, command: commands.List, listing: Listin
 async def _write_lines(session: Session, command: commands.List, listing: Listing) -> None:
     """Write the answer line by line, with whatever goes with each."""
     user = session.require_user()
-    lines = list(listed(command, listing.entries, is_rev2=session.rev2))
+    lines = list(listed(command, listing, is_rev2=session.rev2))
     statuses: dict[str, MailboxStatus] = {}
     if command.status:
         # One that is gone meanwhile has no STATUS (RFC 5819 section 2).

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 from typing import cast
@@ -12,7 +12,8 @@ from gateway.imap.connection import Connection
 from gateway.imap.conversation import converse
 from gateway.imap.settings import ImapSettings
 from gateway.imap.switches import Exemption, Switches
-from gateway.mailbox.namespace import MailboxEntry
+from gateway.mailbox.listings import Listing
+from gateway.mailbox.namespace import Tree
 from gateway.mailbox.user_mail import UserMail
 from tests.scenarios.line_client import LineClient
 from tests.scenarios.outside import OutsideMemory
@@ -198,9 +199,9 @@ async def test_idle_gives_signs_of_life_and_outlasts_the_autologout(served: Serv
 async def test_a_command_that_takes_long_gives_signs_of_life(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     gate = asyncio.Event()
 
-    async def slow(_: UserMail) -> Sequence[MailboxEntry]:
+    async def slow(_: UserMail) -> Listing:
         await gate.wait()
-        return []
+        return Listing(Tree([]))
 
     monkeypatch.setattr(UserMail, "mailboxes", slow)
     client = await logged_in(served, ImapSettings(progress_interval_s=0.01))
@@ -215,7 +216,7 @@ async def test_a_command_that_takes_long_gives_signs_of_life(served: Served, mon
 async def test_a_bug_is_answered_logged_and_survived(
     served: Served, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async def broken(_: UserMail) -> Sequence[MailboxEntry]:
+    async def broken(_: UserMail) -> Listing:
         raise ZeroDivisionError("somebody's secret")
 
     monkeypatch.setattr(UserMail, "mailboxes", broken)
