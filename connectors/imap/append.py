@@ -6,6 +6,7 @@ import re
 from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import Future
 from datetime import UTC, datetime
+from functools import lru_cache
 from itertools import chain
 
 from connectors.api.abilities import NewMessage
@@ -132,6 +133,7 @@ async def _check_octets(content: MessageContent) -> None:
         raise BinaryContent("a message with octets that are 0, which IMAP does not carry unchanged")
 
 
+@lru_cache(maxsize=64)
 def append_limit(capabilities: frozenset[str]) -> int | None:
     """Return the limit of APPENDLIMIT=n (RFC 7889), in octets; None if there is none or it differs by mailbox."""
     for name in capabilities:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from concurrent.futures import Future
 from datetime import datetime
+from functools import lru_cache
 
 from connectors.api.abilities import (
     BatchAppend,
@@ -54,6 +55,20 @@ def make_connector(settings: Mapping[str, SettingValue], credentials: Credential
     return ImapConnector(parse_settings(settings), credentials)
 
 
+@lru_cache(maxsize=64)
+def _capabilities(server: frozenset[str], poll_interval_s: float) -> Capabilities:
+    """Return what the connector can do at a server with these capabilities; the gateway asks all the time."""
+    return Capabilities(
+        ref_scope=Scope.MAILBOX,
+        cursor_scope=Scope.MAILBOX,
+        has_uids=True,
+        batch_limit=_BATCH_LIMIT,
+        outline_limit=_OUTLINE_LIMIT,
+        append_limit=append.append_limit(server),
+        poll_interval_s=poll_interval_s,
+    )
+
+
 class ImapConnector(
     Connector, MailboxAdmin, Subscriptions, Push, BatchFetch, BatchAppend, PreparedAppend, TextSearch, Quota
 ):
@@ -66,15 +81,7 @@ class ImapConnector(
 
     @property
     def capabilities(self) -> Capabilities:
-        return Capabilities(
-            ref_scope=Scope.MAILBOX,
-            cursor_scope=Scope.MAILBOX,
-            has_uids=True,
-            batch_limit=_BATCH_LIMIT,
-            outline_limit=_OUTLINE_LIMIT,
-            append_limit=append.append_limit(self._session.capabilities),
-            poll_interval_s=self._settings.poll_interval_s,
-        )
+        return _capabilities(self._session.capabilities, self._settings.poll_interval_s)
 
     async def open(self) -> None:
         self._session.capabilities = await self._session.pool.open()
