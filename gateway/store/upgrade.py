@@ -7,6 +7,7 @@ import sqlite3
 import time
 from importlib.resources import files
 
+from gateway.store.creation import create_schema
 from gateway.store.errors import StoreError
 from gateway.store.migrations import REVISIONS
 
@@ -23,10 +24,23 @@ def upgrade_sqlite(path: str) -> None:
     """
     with contextlib.closing(sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None)) as connection:
         _use_log(connection, path)
-        revision = schema_revision(connection, path)
-    if revision == REVISIONS[-1]:
-        return
-    _run_alembic(path)
+        revision = schema_revision(connection, path) or _create(connection, path)
+    if revision != REVISIONS[-1]:
+        _run_alembic(path)
+
+
+def _create(connection: sqlite3.Connection, path: str) -> str | None:
+    """Make the schema, unless another process has done so meanwhile; return the revision."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        if schema_revision(connection, path) is None:
+            create_schema(connection)
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+    return schema_revision(connection, path)
 
 
 def _use_log(connection: sqlite3.Connection, path: str) -> None:
@@ -74,7 +88,7 @@ def schema_revision(connection: sqlite3.Connection, path: str) -> str | None:
 
 
 def _run_alembic(path: str) -> None:
-    # Imported here because it takes a third of a second, and only a new or old schema needs it.
+    # Imported here because it takes a third of a second, and only an old schema needs it.
     from alembic import command  # noqa: PLC0415
     from alembic.config import Config  # noqa: PLC0415
     from sqlalchemy import create_engine, event, exc  # noqa: PLC0415

@@ -25,6 +25,7 @@ from gateway.store import (
     upgrade,
     users,
 )
+from gateway.store.creation import create_schema
 from gateway.store.database import Store, Transaction
 from gateway.store.errors import StoreError
 from gateway.store.migrations import REVISIONS
@@ -43,19 +44,40 @@ def schema_of(path: Path) -> dict[str, str]:
         return {name: " ".join(sql.split()) for name, sql in rows}
 
 
-def test_the_upgraded_schema_is_the_declared_one(tmp_path: Path) -> None:
-    upgraded, declared = tmp_path / "upgraded.db", tmp_path / "declared.db"
+def fill(path: Path, revision: str) -> None:
+    """Make a store as a program of that revision has left it."""
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.executescript((SCHEMAS / f"{revision}.sql").read_text("utf-8"))
+
+
+def test_a_new_schema_and_an_upgraded_one_are_the_declared_one(tmp_path: Path) -> None:
+    new, upgraded, declared = tmp_path / "new.db", tmp_path / "upgraded.db", tmp_path / "declared.db"
+    upgrade_sqlite(str(new))
+    fill(upgraded, REVISIONS[0])
     upgrade_sqlite(str(upgraded))
     engine = create_engine(f"sqlite:///{declared}")
     metadata.create_all(engine)
     engine.dispose()
-    assert {name: sorted(sql) for name, sql in schema_of(upgraded).items()} == {
-        name: sorted(sql) for name, sql in schema_of(declared).items()
-    }
-    engine = create_engine(f"sqlite:///{upgraded}")
-    with engine.connect() as connection:
-        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
-    engine.dispose()
+    # The constraints of a table may be in another order.
+    wanted = {name: sorted(sql) for name, sql in schema_of(declared).items()}
+    for path in (new, upgraded):
+        assert {name: sorted(sql) for name, sql in schema_of(path).items()} == wanted
+        engine = create_engine(f"sqlite:///{path}")
+        with engine.connect() as connection:
+            assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+            assert connection.scalar(text("SELECT version_num FROM alembic_version")) == REVISIONS[-1]
+        engine.dispose()
+
+
+def test_the_version_stands_where_alembic_puts_it(tmp_path: Path) -> None:
+    tables = []
+    for name, revision in (("new.db", None), ("upgraded.db", REVISIONS[0])):
+        if revision is not None:
+            fill(tmp_path / name, revision)
+        upgrade_sqlite(str(tmp_path / name))
+        with contextlib.closing(sqlite3.connect(tmp_path / name)) as connection:
+            tables.append(connection.execute("PRAGMA table_info(alembic_version)").fetchall())
+    assert tables[0] == tables[1]
 
 
 def test_the_revisions_named_are_those_there_are() -> None:
@@ -82,17 +104,16 @@ def test_there_is_a_fixture_of_every_released_schema() -> None:
 
 
 def test_the_fixture_of_the_present_schema_is_up_to_date(tmp_path: Path) -> None:
+    fill(tmp_path / "upgraded.db", REVISIONS[0])
     upgrade_sqlite(str(tmp_path / "upgraded.db"))
-    with contextlib.closing(sqlite3.connect(tmp_path / "fixture.db")) as connection:
-        connection.executescript((SCHEMAS / f"{REVISIONS[-1]}.sql").read_text("utf-8"))
+    fill(tmp_path / "fixture.db", REVISIONS[-1])
     assert schema_of(tmp_path / "fixture.db") == schema_of(tmp_path / "upgraded.db")
 
 
 @pytest.mark.parametrize("revision", REVISIONS)
 async def test_a_store_of_an_earlier_schema_keeps_every_number(tmp_path: Path, revision: str) -> None:
     path = tmp_path / "mail.db"
-    with contextlib.closing(sqlite3.connect(path)) as connection:
-        connection.executescript((SCHEMAS / f"{revision}.sql").read_text("utf-8"))
+    fill(path, revision)
     store = await Store.open(f"sqlite:///{path}")
 
     async def body(tx: Transaction) -> None:
@@ -152,6 +173,8 @@ async def test_a_database_of_another_program_is_refused(tmp_path: Path) -> None:
 
 async def test_an_upgrade_that_fails_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "mail.db"
+    fill(path, REVISIONS[0])
+    before = schema_of(path)
 
     def fail(*_: object, **__: object) -> None:
         raise RuntimeError("in the middle")
@@ -159,10 +182,34 @@ async def test_an_upgrade_that_fails_changes_nothing(tmp_path: Path, monkeypatch
     monkeypatch.setattr("alembic.operations.Operations.create_index", fail)
     with pytest.raises(RuntimeError, match="in the middle"):
         await Store.open(f"sqlite:///{path}")
-    assert schema_of(path) == {}
+    assert schema_of(path) == before
     monkeypatch.undo()
     store = await Store.open(f"sqlite:///{path}")
     await store.close()
+
+
+def test_a_schema_that_cannot_be_made_whole_is_not_made_at_all(tmp_path: Path) -> None:
+    path = tmp_path / "mail.db"
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("PRAGMA page_size = 4096")
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA max_page_count = 12")
+        connection.execute("BEGIN")
+        with pytest.raises(sqlite3.OperationalError, match="full"):
+            create_schema(connection)
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+    assert schema_of(path) == {}
+    upgrade_sqlite(str(path))
+    assert "placements" in schema_of(path)
+
+
+def test_processes_that_open_a_new_file_at_once_make_one_schema(tmp_path: Path) -> None:
+    path = tmp_path / "mail.db"
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(upgrade_sqlite, [str(path)] * 8))
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("SELECT version_num FROM alembic_version").fetchall() == [(REVISIONS[-1],)]
 
 
 async def test_a_second_process_may_use_the_store_meanwhile(tmp_path: Path) -> None:
