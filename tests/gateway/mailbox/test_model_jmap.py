@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections import Counter
+from collections.abc import Collection
 from pathlib import Path
 
 import pytest
@@ -60,6 +61,7 @@ class JmapHistory(History):
         self.unsure: set[Key] = set()
         self.under_way: Counter[Key] = Counter()
         self.ever_marked: set[Key] = set()
+        self.expunging: Counter[int] = Counter()
         self.unanswered: set[bytes] = set()
         self.asked: list[bytes] = []
 
@@ -95,6 +97,9 @@ class JmapHistory(History):
             return await super().store_flags(client, uids, action, names, since)
         if "\\Deleted" in names and action is not StoreAction.REMOVE:
             self.ever_marked.update(keys)
+            if self.expunging[client.view.mailbox_id]:
+                # Another client's EXPUNGE, under way, may take these along.
+                self.note_leaving(client, refs)
         self.under_way.update(keys)
         self.unsure.update(key for key in keys if self.under_way[key] > 1)
         try:
@@ -126,12 +131,19 @@ class JmapHistory(History):
         return await super().copy_to(client, uids, name, is_move=is_move)
 
     async def expunge_marked(self, client: SimulatedClient) -> ExpungeOutcome:
-        ledger, view = self.outside.ledger, client.view
-        marked = [uid for uid in client.uids if (view.mailbox_id, uid) in self.ever_marked]
-        refs = {*await self.refs(client, marked), *self.outside.refs_of(self.unanswered)}
-        ledger.leaving.update((ref, view._mailbox.row.ref) for ref in refs)
+        mailbox_id = client.view.mailbox_id
+        self.expunging[mailbox_id] += 1
+        try:
+            marked = [uid for uid in client.uids if (mailbox_id, uid) in self.ever_marked]
+            self.note_leaving(client, {*await self.refs(client, marked), *self.outside.refs_of(self.unanswered)})
+            return await super().expunge_marked(client)
+        finally:
+            self.expunging[mailbox_id] -= 1
+
+    def note_leaving(self, client: SimulatedClient, refs: Collection[str]) -> None:
+        ledger, source = self.outside.ledger, client.view._mailbox.row.ref
+        ledger.leaving.update((ref, source) for ref in refs)
         ledger.entering.update((ref, name) for ref in refs for name in ("Trash", "Archive"))
-        return await super().expunge_marked(client)
 
     def next_message(self) -> bytes:
         """Return a new message, or now and then one that a client has stored before."""
