@@ -6,6 +6,7 @@ import asyncio
 import logging
 import ssl
 from collections.abc import Awaitable, Callable, Coroutine
+from functools import partial
 from typing import Any, cast
 
 from gateway.imap.deflate import DeflateError, DeflateLayer
@@ -87,7 +88,7 @@ class Connection(asyncio.Protocol):
         self._is_input_ended = False
         self._is_draining = False
         self._close_timer: asyncio.TimerHandle | None = None
-        self._login_time = LoginTime(loop, settings.login_grace_s, self._end_login_time)
+        self._login_time = LoginTime(loop, settings.login_grace_s)
         self._is_rung = False
         self._layer: DeflateLayer | None = None
         self._waiter: asyncio.Future[bool] | None = None
@@ -99,7 +100,7 @@ class Connection(asyncio.Protocol):
                 append_octets=settings.append_limit,
                 unasked_octets=settings.unasked_literal_limit,
             ),
-            self._make_spool,
+            partial(_make_spool, settings),
         )
         self.is_tls = is_tls
         self.server_end_point = server_end_point
@@ -202,7 +203,7 @@ class Connection(asyncio.Protocol):
 
     def begin_login_time(self) -> None:
         """Give the client `login_grace_s` seconds to log in, whatever it sends and takes meanwhile."""
-        self._login_time.begin()
+        self._login_time.begin(self._end_login_time)
 
     def lift_login_time(self) -> None:
         """Let the session last: its client has logged in."""
@@ -458,9 +459,10 @@ class Connection(asyncio.Protocol):
             self.octets_sent += len(data)
             self._transport.write(data)
 
-    def _make_spool(self, size: int) -> AppendSpool:
-        return AppendSpool(self._settings.spool_memory, self._settings.spool_directory)
-
     def _require_transport(self) -> asyncio.Transport:
         assert self._transport is not None, "used before connection_made"
         return self._transport
+
+
+def _make_spool(settings: ImapSettings, _: int) -> AppendSpool:
+    return AppendSpool(settings.spool_memory, settings.spool_directory)

@@ -7,26 +7,30 @@ from collections.abc import Callable
 
 
 class LoginTime:
-    """Calls `end` once `grace_s` seconds are over. Not begun at first; it can be begun anew."""
+    """Tells when `grace_s` seconds are over. Not begun at first; it can be begun anew.
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, grace_s: float, end: Callable[[], None]) -> None:
+    Nothing is kept of whom it tells but while it runs: what belongs to a connection is to be free when that ends.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, grace_s: float) -> None:
         self._loop = loop
         self._grace_s = grace_s
-        self._end = end
         self._timer: asyncio.TimerHandle | None = None
         self.is_over = False
 
-    def begin(self) -> None:
-        """Give the client its time from now on."""
+    def begin(self, end: Callable[[], None]) -> None:
+        """Give the client its time from now on; `end` is called once it is over."""
         self.lift()
-        self._timer = self._loop.call_later(self._grace_s, self._finish)
+        self._timer = self._loop.call_later(self._grace_s, self._finish, end)
 
     def lift(self) -> None:
         """Let the client take any time."""
         if self._timer is not None:
             self._timer.cancel()
+            self._timer = None
         self.is_over = False
 
-    def _finish(self) -> None:
+    def _finish(self, end: Callable[[], None]) -> None:
+        self._timer = None
         self.is_over = True
-        self._end()
+        end()

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import socket
 import ssl
+import weakref
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -10,8 +12,11 @@ import pytest
 
 from gateway.app.event_loop import new_event_loop
 from gateway.errors import OperatorError
+from gateway.imap.connection import Connection
 from gateway.imap.listener import Protocol
+from gateway.imap.session import Session
 from gateway.imap.settings import ImapSettings
+from gateway.mailbox.view import View
 from gateway.tls import ServerTls, write_self_signed
 from tests.scenarios.line_client import LineClient
 from tests.scenarios.outside import OutsideMemory
@@ -194,6 +199,44 @@ def test_short_answers_leave_at_once(
 
     with asyncio.Runner(loop_factory=new_loop) as runner:
         assert runner.run(look()) == [1]
+
+
+@pytest.mark.parametrize("new_loop", [asyncio.SelectorEventLoop, new_event_loop], ids=["asyncio", "as served"])
+@pytest.mark.parametrize("protocol", list(Protocol))
+@pytest.mark.parametrize("farewell", [b"z LOGOUT\r\n", b""], ids=["logs out", "hangs up"])
+def test_nothing_of_a_connection_that_has_ended_is_left_to_the_collector(
+    tmp_path: Path, new_loop: Callable[[], asyncio.AbstractEventLoop], protocol: Protocol, farewell: bytes
+) -> None:
+    """What is older than a full look of the collector is looked at no more for a long time (`gateway.app.garbage`)."""
+    tls, trusting = make_tls(tmp_path)
+
+    async def look() -> None:
+        async with serving(tmp_path, OutsideMemory(), tls=tls, protocol=protocol) as served:
+            client = await served.connect(trusting if protocol is Protocol.IMAPS else None)
+            await client.expect(b"* OK ")
+            for command in (f"a LOGIN {LOGIN} {PASSWORD}".encode(), b"b SELECT INBOX", b"c NOOP", b"d BAD", b"e LIST"):
+                await client.ask(command)
+            client.write(b"f IDLE\r\n")
+            await client.expect(b"+ ")
+            client.write(b"DONE\r\n")
+            await client.expect(b"f OK")
+            (connection,) = served.door._connections
+            left = [weakref.ref(found) for found in gc.get_objects() if isinstance(found, (Connection, Session, View))]
+            assert len(left) == 3
+            del connection
+            client.write(farewell)
+            await client.close()
+            async with asyncio.timeout(10):
+                while any(found() is not None for found in left):  # noqa: ASYNC110  nothing tells of it
+                    await asyncio.sleep(0.01)
+
+    gc.collect()
+    gc.disable()
+    try:
+        with asyncio.Runner(loop_factory=new_loop) as runner:
+            runner.run(look())
+    finally:
+        gc.enable()
 
 
 async def test_handshakes_that_stall_are_counted_and_ended(tmp_path: Path) -> None:

@@ -12,13 +12,17 @@ async def _played(grace_s: float) -> tuple[list[float], list[bool]]:
     start = loop.time()
     ends: list[float] = []
     was_over: list[bool] = []
-    login_time = LoginTime(loop, grace_s, lambda: ends.append(round(loop.time() - start)))
-    for act, wait_s in ((None, 20), (login_time.begin, 5), (login_time.begin, 8), (login_time.lift, 100)):
+    login_time = LoginTime(loop, grace_s)
+
+    def begin() -> None:
+        login_time.begin(lambda: ends.append(round(loop.time() - start)))
+
+    for act, wait_s in ((None, 20), (begin, 5), (begin, 8), (login_time.lift, 100)):
         if act is not None:
             act()
         await asyncio.sleep(wait_s)
         was_over.append(login_time.is_over)
-    login_time.begin()
+    begin()
     await asyncio.sleep(100)
     was_over.append(login_time.is_over)
     login_time.lift()
