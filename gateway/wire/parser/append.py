@@ -17,10 +17,10 @@ NAMES = frozenset({"APPEND", "REPLACE", "UID REPLACE"})
 
 # What may stand between a message's literal and the next. The whole is parsed once all is there; this is to know the
 # literals of messages from those of URLs, and to refuse what cannot become a command before its octets are taken.
-_NEXT_PART = re.compile(rb" ?(?:URL [^ ]+ )*TEXT (?:UTF8 \()?\Z|\) (?:URL [^ ]+ )*TEXT (?:UTF8 \()?\Z", re.IGNORECASE)
+_PARTS = rb"(?:URL [^ ]+ )*(?:TEXT |(?:TEXT )?UTF8 \()\Z"
+_NEXT_PART = re.compile(rb"(?: ?|\) )" + _PARTS, re.IGNORECASE)
 _NEXT_MESSAGE = re.compile(
-    rb"\)*? (?:\([^()]*\) +)?(?:\"[^\"]*\" +)?(?:(?:UTF8 \()?|CATENATE \((?:URL [^ ]+ )*TEXT (?:UTF8 \()?)\Z",
-    re.IGNORECASE,
+    rb"\)*? (?:\([^()]*\) +)?(?:\"[^\"]*\" +)?(?:(?:UTF8 \()?\Z|CATENATE \(" + _PARTS + rb")", re.IGNORECASE
 )
 _URL = re.compile(rb"(?:.*CATENATE \(| )(?:.* )?URL \Z", re.IGNORECASE | re.DOTALL)
 
@@ -132,17 +132,20 @@ def _accept_utf8(cursor: Cursor) -> bool:
 
 def _read_part(cursor: Cursor, *, is_whole: bool = True) -> MessageLiteral | str:
     """Read `cat-part`; without `is_whole` the octets of a text part may be the last that has come."""
-    word = cursor.word()
-    cursor.space()
-    if word == b"URL":
-        url = cursor.astring()
-        try:
-            return url.decode("ascii")
-        except UnicodeDecodeError:
-            raise SyntaxFault("A URL is US-ASCII") from None
-    if word != b"TEXT":
-        raise SyntaxFault("TEXT or URL expected")
+    # RFC 6855 section 4 has `utf8-literal` as a part of its own; it is taken behind TEXT as well.
     is_utf8 = _accept_utf8(cursor)
+    if not is_utf8:
+        word = cursor.word()
+        cursor.space()
+        if word == b"URL":
+            url = cursor.astring()
+            try:
+                return url.decode("ascii")
+            except UnicodeDecodeError:
+                raise SyntaxFault("A URL is US-ASCII") from None
+        if word != b"TEXT":
+            raise SyntaxFault("TEXT or URL expected")
+        is_utf8 = _accept_utf8(cursor)
     literal = cursor.message_literal()
     if is_utf8 and is_whole:
         cursor.expect(b")")

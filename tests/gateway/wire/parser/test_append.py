@@ -69,6 +69,8 @@ def test_append(line: bytes, command: Command) -> None:
         b"APPEND x CATENATE ()",
         b"APPEND x CATENATE (FILE {3+}\r\nabc)",
         b"APPEND x CATENATE (TEXT {3+}\r\nabc",
+        b"APPEND x CATENATE (UTF8 {3+}\r\nabc)",
+        b"APPEND x CATENATE (UTF8 (~{3+}\r\nabc)",
         b"APPEND x CATENATE (URL {3}\r\n/\xff;)",
         b"APPEND x (\\Seen) CATENATE {3+}\r\nabc",
         b"REPLACE x {3+}\r\nabc",
@@ -131,6 +133,18 @@ def test_wrong_append_is_refused_and_its_message_read_past(line: bytes) -> None:
                     AppendMessage(Stored(b"d")),
                 ),
             ),
+        ),
+        # RFC 6855 section 4: cat-part =/ utf8-literal
+        (
+            b"APPEND x CATENATE (UTF8 (~{1+}\r\na) URL /b utf8 (~{1+}\r\nc) TEXT {1+}\r\nd) UTF8 (~{1+}\r\ne)",
+            Append(
+                "x",
+                (AppendMessage(joined(b"a", "/b", b"c", b"d")), AppendMessage(Stored(b"e"), is_utf8=True)),
+            ),
+        ),
+        (
+            b"APPEND x {1+}\r\na CATENATE (URL /b UTF8 (~{1+}\r\nc))",
+            Append("x", (AppendMessage(Stored(b"a")), AppendMessage(joined("/b", b"c")))),
         ),
         (b"APPEND URL {3+}\r\nabc", one("URL", b"abc")),
     ],
