@@ -33,14 +33,20 @@ def _ranked(key: ColumnElement[Any]) -> Select[Any]:
     return select(placements.c.uid, rank).select_from(_JOINED).where(_HERE).order_by(placements.c.uid)
 
 
+def _collated(text: ColumnElement[str]) -> ColumnElement[str]:
+    # Texts are kept in small letters. i;unicode-casemap compares great ones (RFC 5051 section 2): what stands between
+    # the two in ASCII, such as a bracket or an underscore, comes behind the letters.
+    return func.upper(func.coalesce(text, ""))
+
+
 _KEPT = {
     SortField.DATE: _SENT,
-    SortField.SUBJECT: func.coalesce(sort_keys.c.subject, ""),
-    SortField.FROM: func.coalesce(sort_keys.c.sender, ""),
-    SortField.TO: func.coalesce(sort_keys.c.recipient, ""),
-    SortField.CC: func.coalesce(sort_keys.c.copied, ""),
-    SortField.DISPLAYFROM: func.coalesce(sort_keys.c.shown_sender, ""),
-    SortField.DISPLAYTO: func.coalesce(sort_keys.c.shown_recipient, ""),
+    SortField.SUBJECT: _collated(sort_keys.c.subject),
+    SortField.FROM: _collated(sort_keys.c.sender),
+    SortField.TO: _collated(sort_keys.c.recipient),
+    SortField.CC: _collated(sort_keys.c.copied),
+    SortField.DISPLAYFROM: _collated(sort_keys.c.shown_sender),
+    SortField.DISPLAYTO: _collated(sort_keys.c.shown_recipient),
 }
 _RANKED = {
     SortField.ARRIVAL: _ranked(func.coalesce(messages.c.internal_date, 0)),

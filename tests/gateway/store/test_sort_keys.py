@@ -28,7 +28,7 @@ async def test_ranks_are_those_of_a_mailbox_and_equals_share_one(store: Store, p
         assert ranks == [3, 2, 3, 1]
         sorted_by = await store_keys.values(tx, [ids["m0"], ids["m3"], ids["m3"] + 100])
         assert [(key, row[SortField.SUBJECT], row[SortField.DATE]) for key, row in sorted(sorted_by.items())] == [
-            (ids["m0"], "b", 1_577_836_800),
+            (ids["m0"], "B", 1_577_836_800),
             (ids["m3"], "", 2),
         ]
         dates = [rank for _, rank in await store_keys.ranks(tx, place.inbox, SortField.DATE)]
@@ -43,5 +43,29 @@ async def test_ranks_are_those_of_a_mailbox_and_equals_share_one(store: Store, p
         ]
         await store_keys.copy(tx, [(ids["m1"], ids["m3"]), (ids["m1"], ids["m0"])])
         assert [row[2] for row in await store_keys.thread_rows(tx, place.inbox)] == ["b", "a", "b", "a"]
+
+    await store.write(body)
+
+
+async def test_letters_come_before_the_brackets_and_underscores_between_great_and_small_ones(
+    store: Store, place: Place
+) -> None:
+    async def body(tx: Transaction) -> None:
+        names = ["john_a", "johnson", "[x]", "Zoe", "1st"]
+        expected = ["1st", "johnson", "john_a", "Zoe", "[x]"]
+        values = [MessageValues(f"m{n}") for n in range(len(names))]
+        ids = await messages.upsert_messages(tx, place.account_id, 0, values)
+        rows = [(ids[f"m{n}"], 0, "", None, None) for n in range(len(names))]
+        await placements.insert_placements(tx, place.inbox, rows)
+        blocks = [
+            f"Subject: {name}\r\nFrom: {name}@x\r\nTo: {name}@x\r\nCc: {name}@x\r\n\r\n".encode() for name in names
+        ]
+        await store_keys.save(tx, [(ids[f"m{n}"], sort_keys(block)) for n, block in enumerate(blocks)])
+        for field in (SortField.SUBJECT, SortField.DISPLAYFROM):
+            ranks = [rank for _, rank in await store_keys.ranks(tx, place.inbox, field)]
+            # RFC 5051 section 2: texts are compared with great letters.
+            assert sorted(names, key=lambda name: ranks[names.index(name)]) == expected
+            kept = await store_keys.values(tx, list(ids.values()))
+            assert sorted(names, key=lambda name: str(kept[ids[f"m{names.index(name)}"]][field])) == expected
 
     await store.write(body)
