@@ -11,8 +11,6 @@ from types import TracebackType
 from typing import TypeVar
 from urllib.parse import quote
 
-from sqlalchemy.dialects import sqlite
-
 from gateway.clock import Clock, SystemClock
 from gateway.store.errors import StoreError
 from gateway.store.migrations import REVISIONS
@@ -45,7 +43,7 @@ class OfflineStore:
         self.path = path
         self._begin = "BEGIN IMMEDIATE" if is_writable else "BEGIN"
         self._clock = clock or SystemClock()
-        self._statements = StatementCache(lambda: sqlite.dialect(paramstyle="qmark"))
+        self._statements = StatementCache.for_sqlite()
         mode = "rw" if is_writable else "ro"
         with translated(str(path)):
             self._connection = sqlite3.connect(

@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from sqlalchemy import Executable
-from sqlalchemy.dialects import sqlite
 
 from gateway.clock import Clock
 from gateway.store import upgrade
@@ -45,7 +44,7 @@ class SqliteEngine:
     def __init__(self, path: str, clock: Clock) -> None:
         self._path = path
         self._clock = clock
-        self._statements = StatementCache(lambda: sqlite.dialect(paramstyle="qmark"))
+        self._statements = StatementCache.for_sqlite()
         self._writer = ThreadPoolExecutor(1, "store-writer")
         self._readers = ThreadPoolExecutor(_READERS, "store-reader")
         self._local = threading.local()

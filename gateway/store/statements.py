@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from sqlalchemy import BigInteger, Dialect, Executable, Table, Text, bindparam
@@ -163,7 +164,7 @@ class Compiled:
 
 
 class StatementCache:
-    """Compiled statements by statement object.
+    """Compiled statements by statement object; `for_sqlite` is that of the process.
 
     Every statement is a constant of its module, so the cache is as large as the code; a statement built per call does
     not belong here. Filling it from several threads at once is harmless: the same text is compiled twice.
@@ -172,6 +173,12 @@ class StatementCache:
     def __init__(self, make_dialect: Callable[[], Dialect]) -> None:
         self._dialect = make_dialect()
         self._compiled: dict[Executable, Compiled] = {}
+
+    @staticmethod
+    @cache
+    def for_sqlite() -> StatementCache:
+        """Return that of all SQLite files: to compile takes longer than to open a file."""
+        return StatementCache(lambda: sqlite.dialect(paramstyle="qmark"))
 
     def get(self, statement: Executable) -> Compiled:
         compiled = self._compiled.get(statement)
