@@ -13,9 +13,10 @@ from gateway.imap.message_limit import refused_count, with_code, within_limit
 from gateway.imap.session import Session
 from gateway.wire import commands, write
 from gateway.wire.codes import Code
+from gateway.wire.commands import StatusItem
 from gateway.wire.fetch import BinarySection, BinarySize, FetchAttribute, Preview
 from gateway.wire.multisearch import MultiSearch
-from gateway.wire.search import DateIs, DateOf
+from gateway.wire.search import DateIs, DateOf, EmailIdIs, ThreadIdIs
 from gateway.wire.sequence_set import SequenceSet
 from gateway.wire.sort import Sort, Thread
 
@@ -42,8 +43,20 @@ def _asks_save_date(command: commands.Command) -> bool:
     )
 
 
+def _asks_object_id(command: commands.Command) -> bool:
+    match command:
+        case commands.Fetch():
+            return FetchAttribute.EMAILID in command.items or FetchAttribute.THREADID in command.items
+        case commands.Status(items=items) | commands.List(status=items):
+            return StatusItem.MAILBOXID in items
+        case commands.Search() | MultiSearch() | Sort() | Thread():
+            return any(isinstance(key, EmailIdIs | ThreadIdIs) for key in keys_in(command.key))
+        case _:
+            return False
+
+
 CAPABILITIES = (
-    Capability("OBJECTID", "RFC 8474", "MAILBOXID, EMAILID and THREADID; see below"),
+    Capability("OBJECTID", "RFC 8474", "MAILBOXID, EMAILID and THREADID; see below", is_used_by=_asks_object_id),
     Capability(
         "BINARY",
         "RFC 3516",

@@ -26,6 +26,20 @@ _KEPT_PATTERN = 200
 """Answers are kept for patterns of at most so many characters."""
 
 
+def _asks_special_uses(command: commands.Command) -> bool:
+    return isinstance(command, commands.List) and (
+        ListSelection.SPECIAL_USE in command.selection or ListReturn.SPECIAL_USE in command.returns
+    )
+
+
+def _asks_octets(command: commands.Command) -> bool:
+    match command:
+        case commands.Status(items=items) | commands.List(status=items):
+            return StatusItem.SIZE in items
+        case _:
+            return False
+
+
 CAPABILITIES = (
     Capability("CHILDREN", "RFC 3348", "\\HasChildren and \\HasNoChildren in every LIST"),
     Capability(
@@ -41,12 +55,18 @@ CAPABILITIES = (
         needs=("LIST-EXTENDED",),
         is_used_by=lambda command: isinstance(command, commands.List) and bool(command.status),
     ),
-    Capability("SPECIAL-USE", "RFC 6154", "Told in every LIST, asked for or not; one mailbox per use"),
+    Capability(
+        "SPECIAL-USE",
+        "RFC 6154",
+        "Told in every LIST, asked for or not; one mailbox per use",
+        is_used_by=_asks_special_uses,
+    ),
     Capability(
         "STATUS=SIZE",
         "RFC 8438",
         "The octets of a mailbox, exactly; at Gmail and Microsoft, which list no exact sizes, of the messages read so "
         "far",
+        is_used_by=_asks_octets,
     ),
     Capability(
         "XLIST",

@@ -14,14 +14,54 @@ from gateway.imap.updates import wish
 from gateway.mailbox.view import View
 from gateway.wire import commands, write
 from gateway.wire.multisearch import MultiSearch
-from gateway.wire.search import And, Fuzzy, ModSeqSince, Not, Or, PartialRange, SearchKey, SearchReturn
+from gateway.wire.search import (
+    And,
+    Fuzzy,
+    InSequence,
+    InUids,
+    ModSeqSince,
+    Not,
+    Or,
+    PartialRange,
+    SearchKey,
+    SearchReturn,
+    Within,
+)
 from gateway.wire.sequence_set import SequenceSet
-from gateway.wire.sort import Sort
+from gateway.wire.sort import Sort, Thread
 from gateway.wire.write_search import search_marked
 
 
 def _asks_part(command: commands.Command) -> bool:
     return isinstance(command, commands.Search | MultiSearch | commands.Fetch | Sort) and command.partial is not None
+
+
+def _uses_saved_result(command: commands.Command) -> bool:
+    match command:
+        case commands.Search() | MultiSearch() | Sort():
+            return SearchReturn.SAVE in (command.returns or ()) or _has_saved_result(command.key)
+        case Thread():
+            return _has_saved_result(command.key)
+        case commands.Fetch() | commands.Store() | commands.StoreLabels() | commands.Copy():
+            return command.numbers.is_saved_result
+        case commands.Expunge(uids=uids):
+            return uids is not None and uids.is_saved_result
+        case _:
+            return False
+
+
+def _has_saved_result(key: SearchKey) -> bool:
+    for one in keys_in(key):
+        match one:
+            case InSequence(numbers) | InUids(numbers) if numbers.is_saved_result:
+                return True
+    return False
+
+
+def _asks_age(command: commands.Command) -> bool:
+    return isinstance(command, commands.Search | MultiSearch | Sort | Thread) and any(
+        isinstance(key, Within) for key in keys_in(command.key)
+    )
 
 
 CAPABILITIES = (
@@ -31,11 +71,11 @@ CAPABILITIES = (
         "RETURN (MIN MAX ALL COUNT)",
         is_used_by=lambda command: isinstance(command, commands.Search) and command.returns is not None,
     ),
-    Capability("SEARCHRES", "RFC 5182", "SAVE and `$`", needs=("ESEARCH",)),
+    Capability("SEARCHRES", "RFC 5182", "SAVE and `$`", needs=("ESEARCH",), is_used_by=_uses_saved_result),
     Capability(
         "PARTIAL", "RFC 9394", "A range of what was found, of SORT too; a range of FETCH", is_used_by=_asks_part
     ),
-    Capability("WITHIN", "RFC 5032", "OLDER and YOUNGER"),
+    Capability("WITHIN", "RFC 5032", "OLDER and YOUNGER", is_used_by=_asks_age),
 )
 
 

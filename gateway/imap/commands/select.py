@@ -11,6 +11,7 @@ from itertools import chain
 from gateway.errors import MailError
 from gateway.imap.capability import Capability
 from gateway.imap.commands.list import attributes_of
+from gateway.imap.commands.search import asks_modseq
 from gateway.imap.completion import Completion, ok
 from gateway.imap.errors import ClientError
 from gateway.imap.session import Session
@@ -18,15 +19,34 @@ from gateway.mailbox.namespace import MailboxEntry
 from gateway.mailbox.view import View
 from gateway.wire import commands, write, write_code
 from gateway.wire.codes import Code, Status
-from gateway.wire.commands import QresyncParameters
+from gateway.wire.commands import QresyncParameters, StatusItem
+from gateway.wire.fetch import FetchAttribute
 from gateway.wire.mailbox_name import fold_first_level
+from gateway.wire.multisearch import MultiSearch
 from gateway.wire.sequence_set import SequenceSet
+from gateway.wire.sort import Sort, Thread
 
 log = logging.getLogger(__name__)
 
 ROWS_PER_BLOCK = 1000
 
 _PLAIN_LIST = commands.List(commands.ListKind.LIST, "", ())
+
+
+def _uses_modseq(command: commands.Command) -> bool:
+    match command:
+        case commands.Select():
+            return command.condstore
+        case commands.Fetch():
+            return command.changed_since is not None or FetchAttribute.MODSEQ in command.items
+        case commands.Store() | commands.StoreLabels():
+            return command.unchanged_since is not None
+        case commands.Status(items=items) | commands.List(status=items):
+            return StatusItem.HIGHESTMODSEQ in items
+        case commands.Search() | MultiSearch() | Sort() | Thread():
+            return asks_modseq(command.key)
+        case _:
+            return False
 
 
 CAPABILITIES = (
@@ -37,7 +57,11 @@ CAPABILITIES = (
         is_used_by=lambda command: isinstance(command, commands.Close) and not command.is_expunging,
     ),
     Capability(
-        "CONDSTORE", "RFC 7162", "MODSEQ is the gateway's own count, for every kind of backend", can_be_enabled=True
+        "CONDSTORE",
+        "RFC 7162",
+        "MODSEQ is the gateway's own count, for every kind of backend",
+        can_be_enabled=True,
+        is_used_by=_uses_modseq,
     ),
     Capability("QRESYNC", "RFC 7162", "VANISHED from tombstones", can_be_enabled=True, needs=("CONDSTORE", "ENABLE")),
 )

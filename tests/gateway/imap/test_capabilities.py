@@ -6,6 +6,7 @@ import pytest
 
 from gateway.imap.capabilities import OFFER
 from gateway.imap.capability import Capability, Offer, Situation
+from tests.gateway.wire.reading import parse
 
 STRANGER = Situation(is_authenticated=False, can_start_tls=True, can_log_in=True, append_limit=1000)
 USER = replace(STRANGER, is_authenticated=True)
@@ -221,3 +222,58 @@ def test_what_needs_something_replaced_is_not_offered() -> None:
     told = OFFER.names(replace(USER, added=frozenset({"METADATA-SERVER"})))
     assert "METADATA-SERVER" in told
     assert not {"METADATA", "LIST-METADATA"} & set(told)
+
+
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [
+        ("CONDSTORE", b"SELECT INBOX (CONDSTORE)"),
+        ("CONDSTORE", b"FETCH 1 (UID MODSEQ)"),
+        ("CONDSTORE", b"UID FETCH 1:* FLAGS (CHANGEDSINCE 5)"),
+        ("CONDSTORE", b"STORE 1 (UNCHANGEDSINCE 5) FLAGS (x)"),
+        ("CONDSTORE", b"SEARCH NOT MODSEQ 5"),
+        ("CONDSTORE", b"SORT (DATE) UTF-8 OR ALL MODSEQ 5"),
+        ("CONDSTORE", b"STATUS INBOX (MESSAGES HIGHESTMODSEQ)"),
+        ("CONDSTORE", b'LIST "" * RETURN (STATUS (HIGHESTMODSEQ))'),
+        ("SEARCHRES", b"SEARCH RETURN (SAVE) ALL"),
+        ("SEARCHRES", b"UID SORT RETURN (SAVE) (DATE) UTF-8 ALL"),
+        ("SEARCHRES", b"ESEARCH IN (selected) RETURN (SAVE) ALL"),
+        ("SEARCHRES", b"SEARCH NOT $"),
+        ("SEARCHRES", b"THREAD REFS UTF-8 UID $"),
+        ("SEARCHRES", b"FETCH $ UID"),
+        ("SEARCHRES", b"UID STORE $ FLAGS (x)"),
+        ("SEARCHRES", b"MOVE $ x"),
+        ("SEARCHRES", b"UID EXPUNGE $"),
+        ("WITHIN", b"SEARCH NOT OLDER 5"),
+        ("WITHIN", b"ESEARCH IN (inboxes) YOUNGER 5"),
+        ("OBJECTID", b"FETCH 1 (UID EMAILID)"),
+        ("OBJECTID", b"FETCH 1 THREADID"),
+        ("OBJECTID", b"SEARCH OR ALL EMAILID x"),
+        ("OBJECTID", b"SORT (DATE) UTF-8 THREADID x"),
+        ("OBJECTID", b"STATUS INBOX (MAILBOXID)"),
+        ("STATUS=SIZE", b"STATUS INBOX (SIZE)"),
+        ("STATUS=SIZE", b'LIST "" * RETURN (STATUS (SIZE))'),
+        ("SPECIAL-USE", b'LIST (SPECIAL-USE) "" *'),
+        ("SPECIAL-USE", b'LIST "" * RETURN (SPECIAL-USE)'),
+    ],
+)
+def test_what_is_switched_off_is_missed_by_commands_that_use_it(name: str, line: bytes) -> None:
+    assert OFFER.missing(parse(line), USER) is None
+    assert OFFER.missing(parse(line), replace(USER, disabled=frozenset({name}))) == name
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"SELECT INBOX",
+        b"FETCH 1:* (UID FLAGS)",
+        b"UID STORE 1 FLAGS (x)",
+        b"UID SEARCH RETURN (ALL) UID 1:5 2",
+        b"STATUS INBOX (MESSAGES UIDNEXT UNSEEN)",
+        b'LIST "" * RETURN (STATUS (MESSAGES))',
+        b"EXPUNGE",
+    ],
+)
+def test_other_commands_go_on_without_it(line: bytes) -> None:
+    off = frozenset({"CONDSTORE", "SEARCHRES", "WITHIN", "OBJECTID", "STATUS=SIZE", "SPECIAL-USE"})
+    assert OFFER.missing(parse(line), replace(USER, disabled=off)) is None
