@@ -145,6 +145,14 @@ class Columns:
         self.flag_sets[start:stop] = flag_sets
         self.modseqs[start:stop] = array("q", (modseq,)) * len(flag_sets)
 
+    def set_flag_set(self, position: int, flag_set: int, modseq: int) -> None:
+        """Do the same for one message."""
+        self._count(self.flag_sets[position], -1)
+        self._count(flag_set, 1)
+        self._all_seen_before = min(self._all_seen_before, position)
+        self.flag_sets[position] = flag_set
+        self.modseqs[position] = modseq
+
     def _count(self, number: int, change: int) -> None:
         count = self.flag_counts.get(number, 0) + change
         if count:

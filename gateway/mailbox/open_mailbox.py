@@ -158,10 +158,10 @@ class OpenMailbox:
         if position is not None:
             self.columns.set_flags(position, flag_sets, modseq)
         else:
-            for at, uid in enumerate(uids):
+            for uid, flag_set in zip(uids, flag_sets, strict=True):
                 position = self.columns.index(uid)
                 if position is not None:
-                    self.columns.set_flags(position, flag_sets[at : at + 1], modseq)
+                    self.columns.set_flag_set(position, flag_set, modseq)
         changed = frozenset(uids)
         for watcher in tuple(self._watchers):
             watcher.entries_changed(changed)

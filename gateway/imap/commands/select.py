@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -194,6 +195,8 @@ async def _resynchronise(session: Session, view: View, known: QresyncParameters)
     for start in range(0, len(changed), ROWS_PER_BLOCK):
         session.tell_flags(view.flag_rows(changed[start : start + ROWS_PER_BLOCK]))
         await session.drain()
+        # The others have their turn even if the client takes it all at once.
+        await asyncio.sleep(0)
 
 
 def _last_agreement(view: View, known: QresyncParameters) -> int:

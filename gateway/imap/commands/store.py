@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 
 from gateway.imap import errors
@@ -82,6 +83,8 @@ async def _echo(session: Session, uids: Sequence[int], *, is_silent: bool) -> No
         else:
             session.tell_flags(rows)
         await session.drain()
+        # The others have their turn even if the client takes it all at once.
+        await asyncio.sleep(0)
 
 
 def _completion(view: View, command: commands.Store | commands.StoreLabels, outcome: StoreOutcome) -> Completion:

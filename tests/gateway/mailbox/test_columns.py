@@ -41,7 +41,11 @@ def test_columns_are_a_sorted_map(added: list[int], removed: list[int]) -> None:
 
 
 @given(
-    st.lists(st.tuples(st.sampled_from(["put", "remove", "flags", "look"]), st.integers(1, 40), st.integers(0, 3))),
+    st.lists(
+        st.tuples(
+            st.sampled_from(["put", "remove", "flags", "flag set", "look"]), st.integers(1, 40), st.integers(0, 3)
+        )
+    ),
 )
 def test_what_is_counted_and_remembered_is_what_is_there(steps: list[tuple[str, int, int]]) -> None:
     columns, unseen = Columns(), {1, 3}
@@ -53,7 +57,11 @@ def test_what_is_counted_and_remembered_is_what_is_there(steps: list[tuple[str, 
         elif step == "flags" and len(columns):
             start = uid % len(columns)
             columns.set_flags(start, array("I", [number]), 99)
-            assert columns.modseqs[start] == 99
+            assert (columns.flag_sets[start], columns.modseqs[start]) == (number, 99)
+        elif step == "flag set" and len(columns):
+            position = uid % len(columns)
+            columns.set_flag_set(position, number, 98)
+            assert (columns.flag_sets[position], columns.modseqs[position]) == (number, 98)
         expected = next((at for at, flags in enumerate(columns.flag_sets) if flags in unseen), None)
         assert columns.first_with(unseen) == expected
         assert columns.flag_counts == dict(Counter(columns.flag_sets))

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from connectors.memory.faults import Operation
+from gateway.imap.commands import sort
 from tests.scenarios.line_client import LineClient
 from tests.scenarios.outside import OutsideMemory
 from tests.scenarios.serving import Served, serving
@@ -128,6 +129,12 @@ async def test_mod_sequences_are_told_where_they_were_asked_for(client: LineClie
 async def test_threads(client: LineClient, algorithm: str, threads: str) -> None:
     for _ in range(2):
         assert (await client.ask(f"c THREAD {algorithm} UTF-8 ALL".encode()))[0].decode() == f"* THREAD {threads}"
+
+
+async def test_long_threads_are_the_same(client: LineClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    short = await client.ask(b"c THREAD REFERENCES UTF-8 ALL")
+    monkeypatch.setattr(sort, "_TOKENS_AT_ONCE", 0)
+    assert await client.ask(b"c THREAD REFERENCES UTF-8 ALL") == short
 
 
 async def test_threads_of_what_was_found_by_uid(client: LineClient) -> None:
