@@ -36,12 +36,13 @@ class Wish:
     """What a searching command wants to be kept up to date; see `wish`.
 
     `key` is None, and `refusal` set, where that cannot be. `is_multisearch`: ESEARCH responses name the mailbox.
+    `items` are to be fetched of new messages.
     """
 
     tag: str
     key: SearchKey | None
     is_uid: bool
-    plan: FetchPlan | None = None
+    items: tuple[FetchItem, ...] = ()
     is_multisearch: bool = False
     refusal: str = ""
 
@@ -74,16 +75,20 @@ def wish(
     if session.tag in updates:
         raise ClientError("Tag reuse")
     view.note_touched(True)
-    fetched = None
     if items:
-        fetched = plan(items, with_uid=is_uid, with_modseq=session.has_condstore, is_uid_only=session.uid_only)
+        _planned(session, items, is_uid=is_uid)
     try:
         key = lasting(key, view, session.saved_uids())
     except CannotUpdate as error:
         return Wish(session.tag, None, is_uid, refusal=str(error))
     if len(updates) >= MOST_KEPT:
         return Wish(session.tag, None, is_uid, refusal="Too many searches are kept up to date")
-    return Wish(session.tag, key, is_uid, fetched, is_multisearch)
+    return Wish(session.tag, key, is_uid, items, is_multisearch)
+
+
+def _planned(session: Session, items: tuple[FetchItem, ...], *, is_uid: bool) -> FetchPlan:
+    """Return how to show the items as the session is now; it may have enabled more since they were wished."""
+    return plan(items, with_uid=is_uid, with_modseq=session.has_condstore, is_uid_only=session.uid_only)
 
 
 class Updates:
@@ -112,6 +117,13 @@ class Updates:
         """Keep these up to date no more; of tags that are none of them nothing would be told anyway."""
         for tag in tags:
             self._kept.pop(tag, None)
+
+    def end_by_number(self) -> None:
+        """End those that tell sequence numbers, of which the client does not want to hear any more (RFC 9586)."""
+        for tag, kept in tuple(self._kept.items()):
+            if not kept.wish.is_uid:
+                del self._kept[tag]
+                self._refuse(tag, "Its results are sequence numbers")
 
     def note_new(self, uids: Iterable[int]) -> None:
         """Take note of messages whose arrival has just been told."""
@@ -158,14 +170,15 @@ class Updates:
 
     async def _show(self, wish: Wish, changes: Iterable[Change], new: Sequence[int]) -> None:
         """Write the items asked for of new messages, ahead of their ADDTO (RFC 5465 section 7)."""
-        if wish.plan is None:
+        if not wish.items:
             return
         added = {uid for change in changes if change.is_added for uid in change.uids}
         shown = sorted(added.intersection(new))
         if not shown:
             return
         try:
-            await FetchWriter(self._session, wish.plan).write(shown)
+            fetched = _planned(self._session, wish.items, is_uid=wish.is_uid)
+            await FetchWriter(self._session, fetched).write(shown)
         except MailError as error:
             # The client is told next that they are there, and can ask for them when the backend is back.
             log.info("new messages of %s are not shown: %s", self._session.login, error.operator_text)

@@ -105,6 +105,8 @@ async def enable(session: Session, command: commands.Enable) -> Completion:
         enabled.append("UIDONLY")
         session.uid_only = True
     session.write(write.enabled(enabled))
+    if session.uid_only and session.updates is not None:
+        session.updates.end_by_number()
     return ok("Enabled")
 
 

@@ -117,6 +117,24 @@ async def test_news_of_others_are_told_by_uid_to_those_who_want_it_so(tmp_path: 
         assert (await second.ask(b"b3 NOOP"))[0] == b"* 2 EXPUNGE"
 
 
+async def test_searches_that_are_kept_up_to_date_go_on_by_uid_or_end(tmp_path: Path) -> None:
+    async with serving(tmp_path, OutsideMemory(), SETTINGS) as served:
+        client = await filled(served, 3)
+        await client.ask(b"a1 UID SEARCH RETURN (UPDATE (RFC822.SIZE)) ALL")
+        await client.ask(b"a2 SEARCH RETURN (UPDATE) ALL")
+        await client.ask(b"a3 SORT RETURN (UPDATE) (DATE) UTF-8 ALL")
+        told = await client.ask(b"e ENABLE UIDONLY")
+        assert told[0] == b"* ENABLED UIDONLY"
+        assert [line.partition(b"]")[0] for line in told[1:-1]] == [
+            b'* NO [NOUPDATE "a2"',
+            b'* NO [NOUPDATE "a3"',
+        ]
+        told = await client.ask(b"a4 APPEND INBOX {%d+}\r\n%b" % (len(MESSAGE), MESSAGE))
+        assert b"* 4 UIDFETCH (RFC822.SIZE %d)" % len(MESSAGE) in told
+        assert [line for line in told if b"ESEARCH" in line] == [b'* ESEARCH (TAG "a1") UID ADDTO (0 4)']
+        assert not any(b" FETCH " in line for line in told)
+
+
 async def test_unauthenticate_ends_it(tmp_path: Path) -> None:
     async with serving(tmp_path, OutsideMemory(), SETTINGS) as served:
         client = await filled(served, 2)
