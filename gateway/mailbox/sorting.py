@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 _FROM_LISTING: Final = frozenset({SortField.ARRIVAL, SortField.SIZE})
 """What is sorted without having read anything of the messages."""
 
+SORTED_AT_ONCE = 20_000
+"""Places that are sorted while nothing else runs: some milliseconds."""
+
 _ALGORITHMS: Final[dict[ThreadAlgorithm, Callable[[threads.Columns, Sequence[int]], list[threads.Thread]]]] = {
     ThreadAlgorithm.ORDEREDSUBJECT: threads.by_subject,
     ThreadAlgorithm.REFERENCES: threads.by_references,
@@ -63,7 +66,7 @@ class Sorter:
             order = array("I", range(len(uids)))
             # Each pass keeps the order of the one before among equals: the last criterion is sorted by first.
             for criterion in reversed(criteria):
-                order = _sorted(order, ranks[criterion.field], is_reversed=criterion.is_reversed)
+                order = await sorted_by(order, ranks[criterion.field], is_reversed=criterion.is_reversed)
                 await asyncio.sleep(0)
             if found.uids is not uids:
                 return uids, order
@@ -179,11 +182,22 @@ def _keys(headers: dict[int, bytes]) -> list[tuple[int, SortKeys]]:
     return [(message_id, keys_of(header)) for message_id, header in headers.items()]
 
 
-def _sorted(order: array[int], ranks: array[int], *, is_reversed: bool) -> array[int]:
-    if is_reversed:
-        # Equals stay in their order, which `reverse=True` would keep as well; the sort is stable either way.
-        return array("I", sorted(order, key=ranks.__getitem__, reverse=True))
-    return array("I", sorted(order, key=ranks.__getitem__))
+async def sorted_by(order: array[int], ranks: array[int], *, is_reversed: bool) -> array[int]:
+    """Return places by their ranks, equals in the order they have.
+
+    Nothing else runs while Python sorts, in whatever thread. So many are sorted in pieces first: to merge what is
+    sorted already takes half the time.
+    """
+    pieces: list[int] = []
+    # Equals stay in their order with `reverse` too; the sort is stable either way.
+    for start in range(0, len(order), SORTED_AT_ONCE):
+        if start:
+            await asyncio.sleep(0)
+        pieces += sorted(order[start : start + SORTED_AT_ONCE], key=ranks.__getitem__, reverse=is_reversed)
+    if len(order) > SORTED_AT_ONCE:
+        await asyncio.sleep(0)
+        pieces.sort(key=ranks.__getitem__, reverse=is_reversed)
+    return array("I", pieces)
 
 
 def _aligned(rows: Sequence[tuple[int, int]], uids: array[int]) -> array[int]:
