@@ -195,8 +195,8 @@ class Conversation:
     # -- what is no command --------------------------------------------------------------------------------------------
 
     def _reject(self, event: BadCommand) -> None:
-        if event.code is Code.BADCHARSET:
-            # A SEARCH that ends with NO leaves nothing saved (RFC 5182 section 2.2, example 5).
+        if event.is_saving and event.status is Status.NO:
+            # After a NO the saved result is empty (RFC 5182 section 2.1).
             self._session.saved = ()
         code = None if event.code is None else b" ".join(filter(None, (event.code.value, event.arguments)))
         if event.tag is None:

@@ -71,7 +71,7 @@ class BadCommand:
     """A command that was refused; the stream is at the start of the next.
 
     `tag` is None if none could be read: answer `* BAD`. `status` is BAD or NO. `arguments` goes into the response code
-    behind `code`: the list of charsets for BADCHARSET.
+    behind `code`: the list of charsets for BADCHARSET. `is_saving`: what was found would have been saved (RFC 5182).
     """
 
     tag: str | None
@@ -79,6 +79,7 @@ class BadCommand:
     code: Code | None = None
     status: Status = Status.BAD
     arguments: bytes = b""
+    is_saving: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -402,7 +403,7 @@ class CommandReader:
             parsed = grammar.read_arguments(name, cursor)
         except SyntaxFault as fault:
             command.abort()
-            return _bad_command(tag, fault)
+            return replace(_bad_command(tag, fault), is_saving=cursor.is_saving)
         if isinstance(parsed, Append | Replace):
             parsed = _with_contents(parsed, iter(command.contents))
         return ReadCommand(tag, parsed, name)

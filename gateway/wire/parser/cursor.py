@@ -81,6 +81,7 @@ class Cursor:
         "_literals",
         "_position",
         "_texts",
+        "is_saving",
         "is_secret",
         "limits",
         "utf8",
@@ -96,6 +97,7 @@ class Cursor:
     ) -> None:
         self.limits = limits or Limits()
         self.utf8 = utf8
+        self.is_saving = False  # what a search finds is to be saved (RFC 5182)
         self.is_secret = False  # errors must not repeat the text
         self._texts = texts
         self._literals = literals

@@ -34,6 +34,7 @@ def read_returns(cursor: Cursor) -> Returns:
     read = cursor.in_parentheses(lambda: _read_return(cursor), is_empty_allowed=True)
     cursor.space()
     options = frozenset(option for option, _, _ in read)
+    cursor.is_saving = SearchReturn.SAVE in options
     if options <= {SearchReturn.CONTEXT}:
         # RFC 4731 section 3.1: no option is the same as ALL. CONTEXT is a hint and asks for nothing.
         options |= {SearchReturn.ALL}

@@ -183,6 +183,25 @@ def test_unknown_charset_is_refused_with_the_list_of_known_ones() -> None:
 
 
 @pytest.mark.parametrize(
+    ("line", "is_saving"),
+    [
+        (b"SEARCH RETURN (SAVE) CHARSET KOI8-R ALL", True),
+        (b"SEARCH RETURN (SAVE COUNT) " + b"NOT " * 200 + b"ALL", True),
+        (b"SEARCH RETURN (COUNT) CHARSET KOI8-R ALL", False),
+        (b"SEARCH CHARSET KOI8-R ALL", False),
+        (b"SORT RETURN (SAVE) (DATE) KOI8-R ALL", True),
+        (b"SORT (DATE) KOI8-R ALL", False),
+        (b"THREAD REFERENCES KOI8-R ALL", False),
+        (b"ESEARCH RETURN (SAVE) CHARSET KOI8-R ALL", True),
+        (b"ESEARCH CHARSET KOI8-R ALL", False),
+    ],
+)
+def test_a_refusal_tells_whether_the_result_was_to_be_saved(line: bytes, is_saving: bool) -> None:
+    refused = refusal(line)
+    assert (refused.status, refused.is_saving) == (Status.NO, is_saving)
+
+
+@pytest.mark.parametrize(
     "line",
     [
         b"SEARCH",
