@@ -16,9 +16,21 @@ from gateway.wire.codes import Code
 from gateway.wire.commands import StatusItem
 from gateway.wire.fetch import BinarySection, BinarySize, FetchAttribute, Preview
 from gateway.wire.multisearch import MultiSearch
-from gateway.wire.search import DateIs, DateOf, EmailIdIs, ThreadIdIs
+from gateway.wire.search import (
+    DateIs,
+    DateOf,
+    EmailIdIs,
+    GmailMessageIs,
+    GmailRaw,
+    GmailThreadIs,
+    HasLabel,
+    ThreadIdIs,
+)
 from gateway.wire.sequence_set import SequenceSet
 from gateway.wire.sort import Sort, Thread
+
+_GMAIL_KEYS = (GmailMessageIs, GmailThreadIs, GmailRaw, HasLabel)
+_OF_GMAIL = frozenset({FetchAttribute.X_GM_MSGID, FetchAttribute.X_GM_THRID, FetchAttribute.X_GM_LABELS})
 
 
 def _labels_exist(situation: Situation) -> bool:
@@ -55,6 +67,18 @@ def _asks_object_id(command: commands.Command) -> bool:
             return False
 
 
+def _asks_gmail(command: commands.Command) -> bool:
+    match command:
+        case commands.StoreLabels():
+            return True
+        case commands.Fetch():
+            return not _OF_GMAIL.isdisjoint(command.items)
+        case commands.Search() | MultiSearch() | Sort() | Thread():
+            return any(isinstance(key, _GMAIL_KEYS) for key in keys_in(command.key))
+        case _:
+            return False
+
+
 CAPABILITIES = (
     Capability("OBJECTID", "RFC 8474", "MAILBOXID, EMAILID and THREADID; see below", is_used_by=_asks_object_id),
     Capability(
@@ -81,6 +105,7 @@ CAPABILITIES = (
         "Gmail's IMAP extensions",
         "After login, if one of the user's accounts is like Gmail; see below",
         _labels_exist,
+        is_used_by=_asks_gmail,
     ),
 )
 

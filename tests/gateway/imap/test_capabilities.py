@@ -251,6 +251,10 @@ def test_what_needs_something_replaced_is_not_offered() -> None:
         ("OBJECTID", b"SEARCH OR ALL EMAILID x"),
         ("OBJECTID", b"SORT (DATE) UTF-8 THREADID x"),
         ("OBJECTID", b"STATUS INBOX (MAILBOXID)"),
+        ("X-GM-EXT-1", b"FETCH 1 (UID X-GM-LABELS)"),
+        ("X-GM-EXT-1", b"STORE 1 +X-GM-LABELS (x)"),
+        ("X-GM-EXT-1", b"SEARCH NOT X-GM-RAW x"),
+        ("X-GM-EXT-1", b"UID SORT (DATE) UTF-8 X-GM-MSGID 1"),
         ("STATUS=SIZE", b"STATUS INBOX (SIZE)"),
         ("STATUS=SIZE", b'LIST "" * RETURN (STATUS (SIZE))'),
         ("SPECIAL-USE", b'LIST (SPECIAL-USE) "" *'),
@@ -275,5 +279,5 @@ def test_what_is_switched_off_is_missed_by_commands_that_use_it(name: str, line:
     ],
 )
 def test_other_commands_go_on_without_it(line: bytes) -> None:
-    off = frozenset({"CONDSTORE", "SEARCHRES", "WITHIN", "OBJECTID", "STATUS=SIZE", "SPECIAL-USE"})
+    off = frozenset({"CONDSTORE", "SEARCHRES", "WITHIN", "OBJECTID", "X-GM-EXT-1", "STATUS=SIZE", "SPECIAL-USE"})
     assert OFFER.missing(parse(line), replace(USER, disabled=off)) is None
