@@ -20,8 +20,8 @@ from gateway.wire.codes import Code, Status
 log = logging.getLogger(__name__)
 
 BACKLOG = 4096
-"""Connections that the system may hold until they are taken. After a restart thousands of clients come back at once, and
-whom the system turns away tries again later and later. It may allow fewer (`net.core.somaxconn`)."""
+"""Connections that the system may hold until they are taken. After a restart thousands of clients come back at once,
+and whom it turns away tries again later and later. It may allow fewer (`net.core.somaxconn`)."""
 
 REFUSALS_TOLD_S = 10.0
 """A flood of connections is to be no flood of log lines: refusals are told of so often at most."""
