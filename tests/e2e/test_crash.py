@@ -77,10 +77,12 @@ def sorted_messages(held: dict[int, tuple[bytes, frozenset[str]]]) -> list[tuple
     return sorted((content, sorted(marks)) for content, marks in held.values())
 
 
-@pytest.mark.parametrize("rows", [300, *(pytest.param(rows, marks=pytest.mark.long) for rows in (1, 1500))])
-def test_killed_during_the_first_sync(account: Account, gateways: GatewayFactory, rows: int) -> None:
+@pytest.mark.parametrize(
+    ("rows", "count"), [(100, 500), *(pytest.param(rows, 1600, marks=pytest.mark.long) for rows in (1, 300, 1500))]
+)
+def test_killed_during_the_first_sync(account: Account, gateways: GatewayFactory, rows: int, count: int) -> None:
     with RawClient.logged_in(account.backend) as back:
-        back.append_many("INBOX", [message(number, lines=1) for number in range(1, 1601)])
+        back.append_many("INBOX", [message(number, lines=1) for number in range(1, count + 1)])
     gateway = gateways([account])
     stage = stage_of(gateway, account)
     with RawClient.logged_in(stage.front) as front:

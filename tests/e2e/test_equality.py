@@ -44,7 +44,7 @@ VECTORS = Path(__file__).parents[1] / "vectors" / "mail"
 
 @over_each_backend
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("count", [CORPUS // 4, pytest.param(CORPUS, marks=pytest.mark.long)])
+@pytest.mark.parametrize("count", [CORPUS // 10, pytest.param(CORPUS, marks=pytest.mark.long)])
 def test_varied_messages_are_as_on_the_server(stage: Stage, count: int) -> None:
     # In Cyrus a message that is marked so is in no mailbox of JMAP (RFC 8621 section 4.1.1).
     hidden = {"\\Deleted"} if stage.backend is Backend.CYRUS else set()
