@@ -24,8 +24,9 @@ from gateway.wire.strings import nstring, quote, text_line
 from gateway.wire.write_code import atoms
 from gateway.wire.write_code import capability as capability_code
 
-SEARCH_NUMBERS_PER_LINE = 80_000
-"""Longer SEARCH results are split: Python's imaplib fails at a line above 1,000,000 octets, eleven for a number."""
+SEARCH_LINE_OCTETS = 990_000
+"""Longer SEARCH results are split: Python's imaplib fails at a line above 1,000,000 octets. Shorter ones never are, as
+there are clients that take one line for all of it."""
 
 # A code may hold neither "]" nor line ends; a message of 8-bit text may not be in it either.
 _CODE = re.compile(rb"[\x20-\x5c\x5e-\x7e]+")
@@ -207,10 +208,8 @@ def search(numbers: Sequence[int], modseq: int | None = None) -> bytes:
     """
     if not numbers:
         return b"* SEARCH\r\n"
-    lines = [
-        b"* SEARCH" + _rendered(numbers[start : start + SEARCH_NUMBERS_PER_LINE])
-        for start in range(0, len(numbers), SEARCH_NUMBERS_PER_LINE)
-    ]
+    per_line = SEARCH_LINE_OCTETS // (len(str(max(numbers))) + 1)
+    lines = [b"* SEARCH" + _rendered(numbers[start : start + per_line]) for start in range(0, len(numbers), per_line)]
     if modseq is not None:
         lines[-1] += b" (MODSEQ %d)" % modseq
     return b"\r\n".join(lines) + b"\r\n"

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from itertools import chain, compress, groupby
+from itertools import compress, groupby
 from operator import attrgetter
 
 from gateway.wire.context import ResultChange
 from gateway.wire.strings import quote
-from gateway.wire.write import SEARCH_NUMBERS_PER_LINE, mailbox
+from gateway.wire.write import SEARCH_LINE_OCTETS, mailbox
 
 _BLOCK = 4096
 _KEPT_BLOCKS = 64
-_LINE = SEARCH_NUMBERS_PER_LINE // _BLOCK * _BLOCK
 
 
 def search_marked(marks: bytes, modseq: int | None = None) -> bytes:
@@ -22,14 +21,16 @@ def search_marked(marks: bytes, modseq: int | None = None) -> bytes:
     Three times as fast as from the numbers themselves.
     """
     lines: list[bytes] = []
-    for start in range(0, len(marks), _LINE):
-        blocks = range(start, min(start + _LINE, len(marks)), _BLOCK)
-        found = b"".join(
-            chain.from_iterable(compress(_written(first // _BLOCK), marks[first : first + _BLOCK]) for first in blocks)
-        )
-        if found:
-            lines.append(b"* SEARCH" + found)
-    if not lines:
+    line, octets = [b"* SEARCH"], 0
+    for first in range(0, len(marks), _BLOCK):
+        found = b"".join(compress(_written(first // _BLOCK), marks[first : first + _BLOCK]))
+        if octets + len(found) > SEARCH_LINE_OCTETS:
+            lines.append(b"".join(line))
+            line, octets = [b"* SEARCH"], 0
+        line.append(found)
+        octets += len(found)
+    lines.append(b"".join(line))
+    if lines == [b"* SEARCH"]:
         return b"* SEARCH\r\n"
     if modseq is not None:
         lines[-1] += b" (MODSEQ %d)" % modseq

@@ -33,6 +33,13 @@ def test_long_results_are_split_into_lines() -> None:
     assert lines[-1].endswith(b"(MODSEQ 5)")
 
 
+@pytest.mark.parametrize("marks", [b"\1" * 100_000, b"\1" + bytes(400_000) + b"\1", bytes(200_000)])
+def test_what_fits_a_line_is_one_line_however_many_messages_there_are(marks: bytes) -> None:
+    # Whoever takes one line for all would miss the rest.
+    assert search_marked(marks).count(b"\r\n") == 1
+    assert search_marked(marks) == write.search(numbers_of(marks))
+
+
 def test_a_result_is_told_with_its_mailbox() -> None:
     # RFC 7377 section 3
     response = write.esearch("tag1", is_uid=True, found=SequenceSet(((3002, 3002), (4004, 4004))))
