@@ -110,6 +110,9 @@ class Account:
                 await self._set(AccountHealth(AccountState.NEEDS_LOGIN, error.operator_text))
             case errors.Unavailable() | errors.OutcomeUnknown():
                 await self._set(AccountHealth(AccountState.UNAVAILABLE, error.operator_text))
+            case errors.NotFound():
+                # It was removed by somebody, and hundreds of messages may have been about to be read from it.
+                log.debug("account %s: %s", self.name, error.operator_text)
             case _:
                 log.warning("account %s: %s", self.name, error.operator_text)
 

@@ -85,3 +85,16 @@ async def test_an_error_of_one_message_leaves_the_account_open() -> None:
     await one.failed(errors.Rejected("this message"))
     assert one.is_open
     await one.close()
+
+
+async def test_what_has_been_removed_is_no_trouble_of_the_account(caplog: pytest.LogCaptureFixture) -> None:
+    told = Told()
+    one = account(MemoryBackend(Layout.FOLDERS), ManualClock(), told)
+    await one.open()
+    for _ in range(3):
+        await one.failed(errors.NotFound("mailbox 'Old' is gone"))
+    assert not caplog.records
+    await one.failed(errors.Rejected("this message"))
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert one.is_open
+    await one.close()
