@@ -25,6 +25,7 @@ from gateway.mailbox.sorted_places import SortedPlaces
 from gateway.mailbox.sorting import Sorter
 from gateway.mailbox.texts import TextReader
 from gateway.mailbox.transfer import CopyOutcome, Transfer
+from gateway.mailbox.uid_arrays import without
 from gateway.mailbox.updating import UpdatingSearch
 from gateway.store import tombstones
 from gateway.sync.engine import AccountEngine
@@ -241,12 +242,18 @@ class View:
                 # Each line's number counts the messages before it that are gone already.
                 told.append((position + 1 - len(told), uid))
         if told:
-            gone = self._expunged
-            self.uids = array("I", [uid for uid in self.uids if uid not in gone])
+            self.uids = self._uids_without([uid for _, uid in told])
         self._recent -= self._expunged
         self._expunged = set()
         self._mailbox.drop_ghosts()
         return told
+
+    def _uids_without(self, gone: Sequence[int]) -> array[int]:
+        """Return the UIDs without these, in the array that others have too if they know of the same."""
+        columns = self._mailbox.columns
+        # What is known and not gone is in the columns; it is all there is if there are as many.
+        is_all = len(columns) == len(self.uids) - len(gone)
+        return columns.shared_uids() if is_all else without(self.uids, gone)
 
     def _uids_with(self, new: array[int]) -> array[int]:
         """Return the UIDs with the new ones, in the array that others have too if they are told of the same."""

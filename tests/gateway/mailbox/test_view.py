@@ -372,6 +372,21 @@ async def test_views_that_are_told_of_the_same_share_their_numbers(stack: Stack)
     assert list(other.uids) == [1, 2, 3]
     assert other.catch_up(allow_expunge=True).exists == 4
     assert view.uids is other.uids
+    stack.backends["work"].remove(INBOX, refs(stack)[1])
+    stack.backends["work"].deliver(INBOX, message(8))
+    await eventually(view, lambda: list(view._mailbox.columns.uids), lambda uids: uids == [1, 3, 4, 5])
+    # Who is not told of the new one has other numbers.
+    assert view.catch_up(allow_expunge=True, allow_new=False).expunged == [(2, 2)]
+    assert list(view.uids) == [1, 3, 4]
+    for one in (view, other):
+        one.catch_up(allow_expunge=True)
+    assert list(view.uids) == [1, 3, 4, 5]
+    assert view.uids is other.uids
+    await other.expunge([3], only_deleted=False)
+    await eventually(view, lambda: view.catch_up(allow_expunge=True), lambda told: bool(told.expunged))
+    other.catch_up(allow_expunge=True)
+    assert list(view.uids) == [1, 4, 5]
+    assert view.uids is other.uids
 
 
 async def test_what_a_silent_store_of_many_did_is_told_to_others_only(stack: Stack) -> None:
