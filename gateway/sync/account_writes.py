@@ -15,7 +15,7 @@ from gateway.store import mailboxes, messages
 from gateway.store.database import Transaction
 from gateway.store.mailboxes import MailboxRow
 from gateway.sync import tree_writer
-from gateway.sync.append_intents import Upload
+from gateway.sync.append_intents import Upload, parts_of
 from gateway.sync.appender import Appender, AppendGroup
 from gateway.sync.apply import known_by_refs
 from gateway.sync.bodies import Bodies
@@ -101,10 +101,8 @@ class AccountWrites(ABC):
         uids: list[int] = []
         try:
             with self.context.lull.writing():
-                fresh = await self.context.fresh(row)
-                is_done = group is not None and await self.appender.append_together(fresh, uploads, group, uids)
-                for upload in () if is_done else uploads:
-                    uids.append(await self.appender.append(await self.context.fresh(row), upload, group))
+                for part in parts_of(uploads, self.context.account.capabilities.batch_limit):
+                    await self._append_part(row, part, group, uids, is_whole=len(part) == len(uploads))
         except asyncio.CancelledError:
             if not self._is_stopping:
                 self._begin(self._settle()).add_done_callback(_log_failure)
@@ -116,6 +114,22 @@ class AccountWrites(ABC):
         if group is not None:
             await self.appender.forget_group(group)
         return uids
+
+    async def _append_part(
+        self, row: MailboxRow, part: Sequence[Upload], group: AppendGroup | None, uids: list[int], *, is_whole: bool
+    ) -> None:
+        """Append messages by one request if possible, else one by one; `uids` takes the UIDs of what is there."""
+        if group is not None and len(part) > 1:
+            stored: list[int] = []
+            try:
+                fresh = await self.context.fresh(row)
+                is_done = await self.appender.append_together(fresh, part, group, stored, is_whole=is_whole)
+            finally:
+                uids += stored
+            if is_done:
+                return
+        for upload in part:
+            uids.append(await self.appender.append(await self.context.fresh(row), upload, group))
 
     async def _undo(self, row: MailboxRow, uids: Sequence[int], group: AppendGroup | None) -> None:
         """Remove the messages of a group that could not be stored as a whole (RFC 3502 section 3)."""

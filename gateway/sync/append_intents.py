@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -34,6 +34,21 @@ class Upload:
     content: MessageContent
     flags: Sequence[str]
     internal_date: datetime | None
+
+
+PART_OCTETS = 4 << 20
+"""What goes to the backend by one request weighs no more than this, or is one message."""
+
+
+def parts_of(uploads: Sequence[Upload], limit: int) -> Iterator[Sequence[Upload]]:
+    """Yield the messages in parts, of no more than `limit` each, that are light enough for one request."""
+    start = octets = 0
+    for place, upload in enumerate(uploads):
+        octets += upload.content.size
+        if place > start and (place - start >= limit or octets > PART_OCTETS):
+            yield uploads[start:place]
+            start, octets = place, upload.content.size
+    yield uploads[start:]
 
 
 class AppendIntents:

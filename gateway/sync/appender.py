@@ -86,10 +86,11 @@ class Appender:
                 return uids[0]
 
     async def append_together(
-        self, row: MailboxRow, uploads: Sequence[Upload], group: AppendGroup, uids: list[int]
+        self, row: MailboxRow, uploads: Sequence[Upload], group: AppendGroup, uids: list[int], *, is_whole: bool
     ) -> bool:
         """Store messages in one request and one commit; False if they can only be appended one by one.
 
+        `is_whole`: they are all of the group.
         `uids` takes their UIDs in order; if this raises, those of what is stored all the same and has to go again.
 
         Raises:
@@ -124,7 +125,7 @@ class Appender:
                     await context.failed(row, error)
                     raise
                 context.guard.made([context.key_of(row)(state.ref) for state in states])
-                await self._commit(row, states, uploads, recorded, group, uids, is_whole=True)
+                await self._commit(row, states, uploads, recorded, group, uids, is_whole=is_whole)
         return True
 
     async def _ask(

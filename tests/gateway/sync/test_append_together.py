@@ -15,7 +15,7 @@ from connectors.memory.connector import MemoryConnector
 from connectors.memory.faults import Operation
 from gateway.errors import ErrorKind, MailError
 from gateway.store import intents
-from gateway.sync.append_intents import Upload
+from gateway.sync.append_intents import PART_OCTETS, Upload, parts_of
 from tests.gateway.sync.appending import appending_stack
 from tests.stack import INBOX, Stack, message, until_held
 
@@ -78,13 +78,53 @@ async def test_a_backend_that_takes_them_one_by_one_gets_them_so(stack: Stack) -
     assert await open_intents(stack) == []
 
 
-async def test_more_than_one_request_may_have_go_one_by_one(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("layout", LAYOUTS)
+async def test_more_than_one_request_may_have_go_in_parts(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch, layout: str
+) -> None:
+    backend = await stack.add_account("work", layout=layout)
+    await stack.open()
+    few = replace(stack.engine().context.account.capabilities, batch_limit=2)
+    monkeypatch.setattr(MemoryConnector, "capabilities", few)
+    assert await append_all(stack, (1, 2, 3, 4, 5)) == [1, 2, 3, 4, 5]
+    assert stored(backend) == given(1, 2, 3, 4, 5)
+    assert (backend.faults.calls[Operation.APPEND_MANY], backend.faults.calls[Operation.APPEND]) == (2, 1)
+    assert await open_intents(stack) == []
+    assert await stack.check() == []
+
+
+async def test_a_part_that_is_refused_takes_those_before_it_along(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
     backend = await stack.add_account("work", layout="labels")
     await stack.open()
     few = replace(stack.engine().context.account.capabilities, batch_limit=2)
     monkeypatch.setattr(MemoryConnector, "capabilities", few)
-    assert await append_all(stack) == [1, 2, 3]
-    assert backend.faults.calls[Operation.APPEND_MANY] == 0
+    backend.storage_limit = backend.used_octets() + 3 * len(message(1)) + 5
+    uploads = [Upload(BytesContent(message(number)), (), None) for number in (1, 2, 3, 4)]
+    with pytest.raises(MailError) as refusal:
+        await (await stack.user()).append_all("INBOX", uploads)
+    assert refusal.value.kind is ErrorKind.OVER_QUOTA
+    assert stored(backend) == []
+    assert await open_intents(stack) == []
+    backend.storage_limit = None
+    assert await append_all(stack, (1, 2, 3, 4)) == [3, 4, 5, 6]
+    assert stored(backend) == given(1, 2, 3, 4)
+    assert await stack.check() == []
+
+
+def test_parts_are_as_many_as_a_request_takes_and_light_enough() -> None:
+    def lengths(sizes: Sequence[int], limit: int) -> list[int]:
+        uploads = [Upload(BytesContent(b"x" * size), (), None) for size in sizes]
+        parts = list(parts_of(uploads, limit))
+        assert [upload for part in parts for upload in part] == uploads
+        return [len(part) for part in parts]
+
+    assert lengths([1] * 7, 3) == [3, 3, 1]
+    assert lengths([1] * 3, 3) == [3]
+    assert lengths([1], 500) == [1]
+    half = PART_OCTETS // 2
+    assert lengths([half, half, half + 1, half, 2 * PART_OCTETS, 1], 500) == [2, 1, 1, 1, 1]
 
 
 async def test_equal_messages_go_one_by_one(stack: Stack) -> None:
