@@ -18,4 +18,5 @@ async def unless_closed(closed: asyncio.Task[bool], awaited: Awaitable[T]) -> T 
     finally:
         if not coming.done():
             coming.cancel()
-            await asyncio.gather(coming, return_exceptions=True)
+        # Also if it has just failed, as whoever waited for it was cancelled: an error that nobody takes is logged.
+        await asyncio.gather(coming, return_exceptions=True)

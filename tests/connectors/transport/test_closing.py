@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 
 import pytest
 
@@ -61,4 +62,28 @@ async def test_whoever_is_cancelled_takes_it_along() -> None:
     with pytest.raises(asyncio.CancelledError):
         await waiting
     assert work.how == "cancelled"
+    closed.cancel()
+
+
+async def test_an_error_that_comes_as_it_is_cancelled_is_nobody_s() -> None:
+    told: list[dict[str, object]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context))
+    event = asyncio.Event()
+
+    async def fail() -> str:
+        await event.wait()
+        raise KeyError("x")
+
+    closed = asyncio.create_task(asyncio.Event().wait())
+    waiting = asyncio.create_task(unless_closed(closed, fail()))
+    await settle()
+    event.set()
+    # It fails in this turn; who waits for it would learn of that in the next.
+    await asyncio.sleep(0)
+    waiting.cancel()
+    await asyncio.wait([waiting])
+    assert waiting.cancelled()
+    del waiting
+    gc.collect()
+    assert told == []
     closed.cancel()
