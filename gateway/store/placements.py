@@ -177,7 +177,6 @@ _BURY = insert(tombstones).from_select(
     ),
 )
 _REMOVE = delete(placements).where(_THESE)
-_COUNT_FROM = select(func.count()).where(_HERE, placements.c.uid >= bindparam("first_uid"))
 _FIRST_UNSEEN = select(func.min(placements.c.uid)).where(_HERE, placements.c.flags.op("&")(SEEN) == literal(0))
 
 
@@ -243,11 +242,6 @@ async def by_email_id(tx: Transaction, mailbox_id: int, email_id: str) -> list[i
 async def by_thread_id(tx: Transaction, mailbox_id: int, thread_id: str) -> list[int]:
     """Return the UIDs of the mailbox's messages with that THREADID, in no order."""
     return [uid for (uid,) in await tx.rows(_BY_THREAD_ID, mailbox_id=mailbox_id, object_id=thread_id)]
-
-
-async def count_from(tx: Transaction, mailbox_id: int, uid: int) -> int:
-    """Return how many messages have at least this UID."""
-    return int(await tx.scalar(_COUNT_FROM, mailbox_id=mailbox_id, first_uid=uid))
 
 
 async def first_unseen(tx: Transaction, mailbox_id: int) -> int | None:

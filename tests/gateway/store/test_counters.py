@@ -37,9 +37,9 @@ async def test_messages_are_counted_from_a_uid_of_each_mailbox(store: Store, pla
         assert await counts_from(tx, {place.inbox: 4, place.other: 1}) == {place.inbox: 2, place.other: 2}
         assert await counts_from(tx, {place.inbox: 6, 10**6: 1}) == {}
         assert await counts_from(tx, {}) == {}
+        uids = [row[0] for row in await placements.load(tx, place.inbox)]
         for first in range(1, 7):
-            assert (await counts_from(tx, {place.inbox: first})).get(place.inbox, 0) == await placements.count_from(
-                tx, place.inbox, first
-            )
+            counted = (await counts_from(tx, {place.inbox: first})).get(place.inbox, 0)
+            assert counted == sum(uid >= first for uid in uids)
 
     await store.write(body)

@@ -14,12 +14,9 @@ from connectors.memory.backend import MemoryBackend
 from connectors.memory.connector import MemoryConnector
 from connectors.memory.faults import Operation
 from gateway.errors import ErrorKind, MailError
-from gateway.store import intents
 from gateway.sync.append_intents import PART_OCTETS, Upload, parts_of
-from tests.gateway.sync.appending import appending_stack
+from tests.gateway.sync.appending import LAYOUTS, appending_stack, open_intents
 from tests.stack import INBOX, Stack, message, until_held
-
-LAYOUTS = ["folders", "items", "labels"]
 
 
 @pytest.fixture(params=[False, True], ids=["asked", "prepared"])
@@ -47,11 +44,6 @@ def stored(backend: MemoryBackend) -> list[bytes]:
 
 def given(*numbers: int) -> list[bytes]:
     return [message(number) for number in numbers]
-
-
-async def open_intents(stack: Stack) -> list[intents.IntentRow]:
-    account_id = stack.engine().context.account_id
-    return await stack.store.read(lambda tx: intents.pending(tx, account_id))
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
