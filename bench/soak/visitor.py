@@ -248,7 +248,13 @@ class Visitor:
             copy.is_certain = False
         if kind == "CLOSE":
             self._mailbox = ""
-        await self._ask(kind, commands[kind])
+        reply = await self._ask(kind, commands[kind])
+        warnings = [status for status in reply.untagged if isinstance(status, Status) and status.kind == "NO"]
+        for warning in warnings:
+            # CLOSE has no NO (RFC 9051 section 6.4.1).
+            self._figures.failed(f"{kind}: OK, but NO [{warning.code}] {warning.text}")
+        if warnings:
+            raise _Refused
         for copy in doomed:
             self._ledger.expunged(copy)
         self._own = [copy for copy in self._own if copy not in doomed]

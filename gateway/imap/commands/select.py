@@ -10,6 +10,7 @@ from functools import lru_cache
 from itertools import chain
 
 from gateway.errors import MailError
+from gateway.imap import errors
 from gateway.imap.capability import Capability
 from gateway.imap.commands.list import attributes_of
 from gateway.imap.commands.search import asks_modseq
@@ -18,6 +19,7 @@ from gateway.imap.errors import ClientError
 from gateway.imap.session import Session
 from gateway.mailbox.namespace import MailboxEntry
 from gateway.mailbox.view import View
+from gateway.store.errors import StoreError, is_fault
 from gateway.wire import commands, write, write_code
 from gateway.wire.codes import Code, Status
 from gateway.wire.commands import QresyncParameters, StatusItem
@@ -96,20 +98,37 @@ async def select(session: Session, command: commands.Select) -> Completion:
 async def close(session: Session, command: commands.Close) -> Completion:
     """Leave the mailbox; CLOSE removes first what is marked \\Deleted, without telling of it.
 
-    CLOSE succeeds whatever happens: a client could do nothing about it. What could not be removed is still there, and
-    still marked, when the mailbox is opened next.
+    CLOSE succeeds whatever happens: there is no NO to it (RFC 9051 section 6.4.1). What could not be removed is still
+    there, and still marked, when the mailbox is opened next; a warning tells of that (section 7.1.2).
     """
     view = session.require_view()
+    warning = None
     try:
         if command.is_expunging and not view.is_read_only and not view.is_defunct:
-            outcome = await view.expunge(None)
-            if outcome.error is not None:
-                log.info("CLOSE of %s: %s", view.name, outcome.error.operator_text)
-    except MailError as error:
-        log.info("CLOSE of %s: %s", view.name, error.operator_text)
+            warning = await _remove_marked(view)
     finally:
         session.unselect()
+    if warning is not None:
+        session.write(write.untagged_status(warning.status, warning.text, warning.code))
     return ok("Close completed" if command.is_expunging else "Unselect completed")
+
+
+async def _remove_marked(view: View) -> Completion | None:
+    """Remove what is marked \\Deleted; return what EXPUNGE would be answered if that was not all removed, else None."""
+    error: MailError | StoreError | None
+    try:
+        error = (await view.expunge(None)).error
+    except (MailError, StoreError) as raised:
+        error = raised
+    match error:
+        case None:
+            return None
+        case StoreError():
+            log.error("CLOSE of %s: %s", view.name, error.operator_text, exc_info=is_fault(error))
+            return errors.store_completion(error)
+        case MailError():
+            log.info("CLOSE of %s: %s", view.name, error.operator_text)
+            return errors.completion_of(error)
 
 
 def _tell_listed(session: Session, view: View, tree: Sequence[MailboxEntry]) -> None:
