@@ -28,6 +28,7 @@ from gateway.sync.appended import AppendedOctets
 from gateway.sync.apply import place_made
 from gateway.sync.context import AccountContext, policy_of, ref_of
 from gateway.sync.reconcile import respelled
+from gateway.sync.spread import spread_made
 
 
 @dataclass(slots=True)
@@ -204,6 +205,7 @@ class Appender:
                     await keep_date(tx, row, uid, intent)
                     stored[intent.id] = uid
                 known.append(uid)
+            touched |= await spread_made(tx, context, row, spelled)
             if is_settled(len(stored)):
                 await intents.settle(tx, *stored)
             else:

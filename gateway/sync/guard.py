@@ -169,3 +169,7 @@ class WriteGuard:
     def is_gone(self, mailbox_id: int, ref: Hashable) -> bool:
         """Whether a message that was made since `receiving` has left the mailbox already."""
         return (mailbox_id, ref) in self._gone or mailbox_id not in self._holders.get(ref, {mailbox_id})
+
+    def is_told(self, ref: Hashable) -> bool:
+        """Whether reading has told since `receiving` in which mailboxes the message is."""
+        return ref in self._holders

@@ -10,14 +10,14 @@ from __future__ import annotations
 import functools
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence, Set
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from connectors.api.types import ChangePage, MessageRef, MessageState
-from gateway.store import mailboxes, placements
+from gateway.store import mailboxes, messages, placements
 from gateway.store.database import Transaction
 from gateway.store.flags import FlagSet
 from gateway.store.mailboxes import MailboxRow
-from gateway.sync.context import AccountContext, policy_of
+from gateway.sync.context import AccountContext, policy_of, ref_of
 from gateway.sync.guard import ReadMark
 from gateway.sync.membership import apply_account_page
 from gateway.sync.reconcile import FlagPolicy
@@ -66,6 +66,34 @@ async def spread(
         )
         result.touched |= applied.touched
     return result
+
+
+async def spread_made(
+    tx: Transaction, context: AccountContext, row: MailboxRow, states: Sequence[MessageState]
+) -> set[int]:
+    """Put messages that a write has just made in a mailbox into the others that they are in; return those.
+
+    Nothing is taken over of a message that was in others before, or was read meanwhile: reading tells all of it.
+    """
+    if not context.account.capabilities.many_mailboxes:
+        return set()
+    here = ref_of(row)
+    made = {
+        state.ref: replace(state, mailboxes=state.mailboxes | {here})
+        for state in states
+        if state.mailboxes is not None and state.mailboxes - {here} and not context.guard.is_told(state.ref)
+    }
+    if not made:
+        return set()
+    ids = await messages.ids_by_refs(tx, context.account_id, 0, made)
+    placed: defaultdict[int, set[int]] = defaultdict(set)
+    for mailbox_id, _, message_id, *_ in await placements.by_message_ids(tx, list(ids.values())):
+        placed[message_id].add(mailbox_id)
+    page = ChangePage(changed=tuple(made[MessageRef(ref)] for ref, key in ids.items() if placed[key] == {row.id}))
+    applied = await apply_account_page(
+        tx, context.account_id, page, context.clock.now(), _is_never, _ignore_holders, adds_to_unlisted=False
+    )
+    return applied.touched
 
 
 async def _spread_flags(

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 
+from connectors.api.types import BytesContent, MailboxRef, MessageContent, MessageState
 from connectors.gmail.connector import GmailConnector
 from connectors.memory.faults import Operation
 from gateway.mailbox.view import View, ViewChanges
@@ -91,6 +93,42 @@ async def test_what_is_expunged_for_trash_is_told_there(line: Line) -> None:
     assert told(trash).exists == 1
     assert flags(trash) == [b"(\\Recent)"]
     assert told(inbox).expunged
+
+
+async def test_what_is_appended_is_at_once_where_else_it_is(line: Line) -> None:
+    work, starred, everything = await open_all(line, "Work", STARRED, "[Gmail]/All Mail")
+    line.fake.stats.clear()
+    await line.user.append("Work", BytesContent(mail(2)), ("\\Flagged", "\\Seen"), None)
+    await until_held(work, 1)
+    await until_held(starred, 1)
+    await until_held(everything, 2)
+    assert flags(everything)[-1] == flags(starred)[-1] == flags(work)[-1] == b"(\\Flagged \\Seen \\Recent)"
+    assert "gmail.users.history.list" not in line.fake.stats.calls
+
+
+async def test_of_what_is_appended_the_answer_does_not_undo_what_was_read(
+    line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work, starred, everything = await open_all(line, "Work", STARRED, "[Gmail]/All Mail")
+    (engine,) = line.engines()
+    connector = engine.context.account.connector
+    append = connector.append
+
+    async def slowly(
+        mailbox: MailboxRef, content: MessageContent, flags: frozenset[str], internal_date: datetime | None
+    ) -> MessageState:
+        state = await append(mailbox, content, flags, internal_date)
+        line.fake.relabel(state.ref, remove=["STARRED"])
+        line.poll()
+        await until_held(everything, 2)
+        return state
+
+    monkeypatch.setattr(connector, "append", slowly)
+    await line.user.append("Work", BytesContent(mail(2)), ("\\Flagged",), None)
+    await until_held(work, 1)
+    assert flags(work) == [b"(\\Recent)"]
+    assert flags(starred) == []
+    assert len(flags(everything)) == 2
 
 
 async def test_a_mailbox_that_was_never_listed_gets_its_messages_in_their_order(line: Line) -> None:
