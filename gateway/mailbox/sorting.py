@@ -17,6 +17,7 @@ from gateway.mailbox.fetch import BLOCK_ROWS
 from gateway.mailbox.search import Found
 from gateway.mailbox.sorted_columns import SortedColumns
 from gateway.message import threads
+from gateway.message.long_sort import SORTED_AT_ONCE, long_sort
 from gateway.message.sort_keys import SortKeys
 from gateway.message.sort_keys import sort_keys as keys_of
 from gateway.store import outlines
@@ -30,10 +31,10 @@ if TYPE_CHECKING:
 _FROM_LISTING: Final = frozenset({SortField.ARRIVAL, SortField.SIZE})
 """What is sorted without having read anything of the messages."""
 
-SORTED_AT_ONCE = 20_000
-"""Places that are sorted while nothing else runs: some milliseconds."""
+_FREED_AT_ONCE = 5_000
+"""Rows that are freed in one step: some milliseconds, in which nothing else runs, in whatever thread."""
 
-_ALGORITHMS: Final[dict[ThreadAlgorithm, Callable[[threads.Columns, Sequence[int]], list[threads.Thread]]]] = {
+_ALGORITHMS: Final[dict[ThreadAlgorithm, Callable[[threads.Columns, Sequence[int]], threads.Threads]]] = {
     ThreadAlgorithm.ORDEREDSUBJECT: threads.by_subject,
     ThreadAlgorithm.REFERENCES: threads.by_references,
     ThreadAlgorithm.REFS: threads.by_references_only,
@@ -183,21 +184,10 @@ def _keys(headers: dict[int, bytes]) -> list[tuple[int, SortKeys]]:
 
 
 async def sorted_by(order: array[int], ranks: array[int], *, is_reversed: bool) -> array[int]:
-    """Return places by their ranks, equals in the order they have.
-
-    Nothing else runs while Python sorts, in whatever thread. So many are sorted in pieces first: to merge what is
-    sorted already takes half the time.
-    """
-    pieces: list[int] = []
-    # Equals stay in their order with `reverse` too; the sort is stable either way.
-    for start in range(0, len(order), SORTED_AT_ONCE):
-        if start:
-            await asyncio.sleep(0)
-        pieces += sorted(order[start : start + SORTED_AT_ONCE], key=ranks.__getitem__, reverse=is_reversed)
-    if len(order) > SORTED_AT_ONCE:
-        await asyncio.sleep(0)
-        pieces.sort(key=ranks.__getitem__, reverse=is_reversed)
-    return array("I", pieces)
+    """Return places by their ranks, equals in the order they have; many of them in a thread."""
+    if len(order) <= SORTED_AT_ONCE:
+        return array("I", long_sort(order, ranks, is_reversed=is_reversed))
+    return array("I", await asyncio.to_thread(long_sort, order, ranks, is_reversed=is_reversed))
 
 
 def _aligned(rows: Sequence[tuple[int, int]], uids: array[int]) -> array[int]:
@@ -209,15 +199,25 @@ def _aligned(rows: Sequence[tuple[int, int]], uids: array[int]) -> array[int]:
 
 
 def _threaded(
-    rows: Sequence[store.ThreadRow], uids: array[int], algorithm: ThreadAlgorithm, chosen: Sequence[int]
+    rows: list[store.ThreadRow], uids: array[int], algorithm: ThreadAlgorithm, chosen: Sequence[int]
 ) -> array[int]:
+    """Return the tokens of the threads; `rows` are used up."""
+    columns = _thread_columns(rows, uids)
+    tokens = threads.tokens(_ALGORITHMS[algorithm](columns, chosen))
+    # The rows last, as they hold all that the columns do.
+    del columns
+    while rows:
+        del rows[-_FREED_AT_ONCE:]
+    return tokens
+
+
+def _thread_columns(rows: Sequence[store.ThreadRow], uids: array[int]) -> threads.Columns:
     known = {row[0]: row for row in rows} if [row[0] for row in rows] != list(uids) else None
     aligned = rows if known is None else [known.get(uid, (uid, 0, "", 0, "", "")) for uid in uids]
-    columns = threads.Columns(
+    return threads.Columns(
         [row[1] for row in aligned],
         [row[2] for row in aligned],
         [row[3] for row in aligned],
         [row[4] for row in aligned],
         [row[5] for row in aligned],
     )
-    return threads.tokens(_ALGORITHMS[algorithm](columns, chosen))

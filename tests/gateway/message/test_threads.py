@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.message.threads import Columns, Thread, by_references, by_references_only, by_subject, tokens
+from gateway.message.threads import Columns, Threads, by_references, by_references_only, by_subject, tokens
 from gateway.wire.write_sort import thread as written
 
 
@@ -21,9 +21,17 @@ def columns(*messages: tuple[int, str, str, str]) -> Columns:
     )
 
 
-def shape(threads: Sequence[Thread]) -> list[object]:
-    """A thread is its number, or a list of the number and its answers."""
-    return [[thread.number, *shape(thread.answers)] if thread.answers else thread.number for thread in threads]
+def shape(threads: Threads) -> list[object]:
+    """A thread is its number, or a list of the number and its answers; None stands for a message that is not there."""
+
+    def shown(nodes: Sequence[int]) -> list[object]:
+        found: list[object] = []
+        for node in nodes:
+            number = node if node < threads.count else None
+            found.append([number, *shown(threads.answers[node])] if node in threads.answers else number)
+        return found
+
+    return shown(threads.roots)
 
 
 def test_ordered_subject() -> None:
@@ -35,7 +43,7 @@ def test_only_what_was_searched_for_is_threaded() -> None:
     known = columns((1, "a", "1", ""), (2, "re a", "2", "1"), (3, "re a", "3", "1 2"))
     assert shape(by_references(known, [0, 2])) == [[0, 2]]
     assert shape(by_subject(known, [1, 2])) == [[1, 2]]
-    assert by_references(known, []) == []
+    assert shape(by_references(known, [])) == []
 
 
 def test_answers_follow_their_parents_in_order_of_dispatch() -> None:
@@ -101,12 +109,14 @@ def test_refs_keeps_subjects_apart_and_the_latest_thread_last() -> None:
 def test_a_thread_may_be_very_deep() -> None:
     many = 20_000
     known = columns(*((number, "re x", str(number), str(number - 1) if number else "") for number in range(many)))
-    (thread,) = by_references(known, range(many))
+    threads = by_references(known, range(many))
+    (node,) = threads.roots
     depth = 0
-    while thread.answers:
-        (thread,) = thread.answers
+    while node in threads.answers:
+        (node,) = threads.answers[node]
         depth += 1
     assert depth == many - 1
+    assert len(tokens(threads)) == 2 * many + 1
 
 
 MESSAGES = st.lists(
@@ -126,20 +136,22 @@ def test_every_message_is_told_once(messages: list[tuple[int, str, str, str]]) -
     for thread in (by_subject, by_references, by_references_only):
         found = thread(known, everything)
         assert sorted(flat(found)) == everything
-        assert all(len(one.answers) > 1 for one in found if one.number is None)
+        assert all(len(found.answers[node]) > 1 for node in found.roots if node >= found.count)
 
 
-def flat(threads: Sequence[Thread]) -> Iterator[int]:
-    for thread in threads:
-        if thread.number is not None:
-            yield thread.number
-        yield from flat(thread.answers)
+def flat(threads: Threads) -> Iterator[int]:
+    waiting = list(threads.roots)
+    while waiting:
+        node = waiting.pop()
+        if node < threads.count:
+            yield node
+        waiting += threads.answers.get(node, ())
 
 
 def test_threads_are_written_as_in_the_rfc() -> None:
     # RFC 5256 section 4.
-    deep = Thread(3, [Thread(6, [Thread(4, [Thread(23)]), Thread(44, [Thread(7, [Thread(96)])])])])
-    assert written(tokens([Thread(2), deep]), range(100)) == b"* THREAD (2)(3 6 (4 23)(44 7 96))\r\n"
-    assert written(tokens([Thread(None, [Thread(3), Thread(5)])]), range(100)) == b"* THREAD ((3)(5))\r\n"
-    assert written(tokens([]), []) == b"* THREAD\r\n"
-    assert written(tokens([Thread(0)]), [17]) == b"* THREAD (17)\r\n"
+    deep = Threads(100, [2, 3], {3: [6], 6: [4, 44], 4: [23], 44: [7], 7: [96]})
+    assert written(tokens(deep), range(100)) == b"* THREAD (2)(3 6 (4 23)(44 7 96))\r\n"
+    assert written(tokens(Threads(100, [100], {100: [3, 5]})), range(100)) == b"* THREAD ((3)(5))\r\n"
+    assert written(tokens(Threads(0, [], {})), []) == b"* THREAD\r\n"
+    assert written(tokens(Threads(1, [0], {})), [17]) == b"* THREAD (17)\r\n"
