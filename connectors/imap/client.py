@@ -216,8 +216,11 @@ class Connection:
             raise self.error(name, reply)
 
     def error(self, name: bytes, reply: Reply) -> ConnectorError:
-        """Return the error for a reply that is NO or BAD."""
-        return from_status(self._what(name), reply.status, reply.code, reply.text)
+        """Return the error for a reply that is NO or BAD; one that says the session is lost ends the connection."""
+        error = from_status(self._what(name), reply.status, reply.code, reply.text)
+        if isinstance(error, ConnectionLost):
+            self.abort()
+        return error
 
     async def select(self, ref: MailboxRef) -> SelectedMailbox:
         """Select a mailbox.

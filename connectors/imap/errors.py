@@ -6,9 +6,13 @@ ConnectorError
 |     |- SilentServer   nothing came within the time-out
 |     `- MalformedReply the server's answer was against the grammar
 `- ...                  a NO or BAD, by its response code (RFC 5530, RFC 4315, RFC 7889, RFC 9208)
+
+Gmail and Exchange have no codes for being throttled, or for a moment's trouble, but always the same words.
 """
 
 from __future__ import annotations
+
+import re
 
 from connectors.api.errors import (
     AlreadyExists,
@@ -47,6 +51,16 @@ _BY_CODE: dict[Code, type[ConnectorError]] = {
     Code.UNAVAILABLE: Unavailable,
 }
 _LIMIT_RETRY_S = 60.0
+_MAX_RETRY_S = 3600.0
+
+# Exchange: `Request is throttled. Suggested Backoff Time: 299961 milliseconds`, with NO or BAD. Gmail: `[OVERQUOTA]
+# Account exceeded command or bandwidth limits. (Failure)`, of which the account is not full.
+_THROTTLED = re.compile(r"request is throttled|exceeded command or bandwidth limits", re.IGNORECASE)
+_BACKOFF = re.compile(r"backoff time: (\d{1,12}) milliseconds", re.IGNORECASE)
+# Exchange answers so to every command of a session whose login was taken and that has no mailbox behind it (any more).
+_CUT_OFF = "authenticated but not connected"
+_PASSING = re.compile(r"temporary (?:\w+ )?(?:error|failure|problem)|server unavailable|try again later", re.IGNORECASE)
+_TOO_MANY = re.compile(r"too many|maximum number of connections", re.IGNORECASE)
 
 
 class ConnectionLost(Unavailable):
@@ -65,21 +79,29 @@ def from_status(what: str, status: Status, code: ResponseCode | None, text: str)
     """Return the error for a NO or BAD to `what`, a phrase for the operator such as `SELECT at imap.example.org`."""
     shown = f"[{code.name.decode('ascii', 'replace')}] {text}" if code is not None else text
     operator_text = f"{what}: {status.name} {shown}"[:1000]
+    if _THROTTLED.search(text) or (code is not None and code.name.upper() == b"THROTTLED"):
+        told = _BACKOFF.search(text)
+        retry_s = min(int(told[1]) / 1000, _MAX_RETRY_S) if told is not None else _LIMIT_RETRY_S
+        return RateLimited(operator_text, retry_after_s=retry_s)
+    if _CUT_OFF in text.lower():
+        return ConnectionLost(operator_text)
     if status is Status.BAD:
         return Rejected(operator_text)
-    kind = _BY_CODE.get(code.code, Rejected) if code is not None and code.code is not None else Rejected
-    if kind is RateLimited:
+    known = _BY_CODE.get(code.code) if code is not None and code.code is not None else None
+    if known is RateLimited:
         return RateLimited(operator_text, retry_after_s=_LIMIT_RETRY_S)
-    return kind(operator_text)
+    if known is None and _PASSING.search(text):
+        return Unavailable(operator_text)
+    return (known or Rejected)(operator_text)
 
 
 def from_login(what: str, status: Status, code: ResponseCode | None, text: str) -> ConnectorError:
     """Return the error for a NO or BAD to LOGIN or AUTHENTICATE: refused credentials, unless it says otherwise."""
     error = from_status(what, status, code, text)
-    if code is not None and code.code in (Code.UNAVAILABLE, Code.INUSE, Code.LIMIT, Code.SERVERBUG, Code.CONTACTADMIN):
+    if isinstance(error, (RateLimited, Unavailable)):
         return error
-    if "too many" in text.lower():
-        # Gmail and Exchange refuse a login beyond their number of connections like a wrong password.
+    if _TOO_MANY.search(text):
+        # Gmail, Exchange and older Dovecots refuse a login beyond their number of connections like a wrong password.
         return RateLimited(error.operator_text, retry_after_s=_LIMIT_RETRY_S)
     if isinstance(error, (Denied, Unsupported)) or status is Status.BAD:
         return error

@@ -146,13 +146,6 @@ async def all_uids(connection: Connection) -> tuple[int | None, list[int]]:
     return selected.uidvalidity, await search_uids(connection, b"ALL") if selected.exists else []
 
 
-async def _window(session: Session, connection: Connection, uids: list[int]) -> list[MessageState]:
-    """Return the messages from the first of the UIDs to the last, ascending."""
-    session.check_uidvalidity(connection)
-    reply = await connection.run(b"UID FETCH", b"%d:%d" % (uids[0], uids[-1]), state_items(connection))
-    return [state for uid, state in merge(list(reply.fetches())).items() if uids[0] <= uid <= uids[-1]]
-
-
 async def _by_modseq(session: Session, mailbox: MailboxRef, old: Position, new: Position) -> AsyncIterator[ChangePage]:
     changed, vanished, present = await session.pool.read(
         mailbox, lambda connection: _read_modseq(session, connection, old, new), is_fresh=True

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from connectors.api import errors
-from connectors.imap.errors import from_login, from_status
+from connectors.imap.errors import ConnectionLost, from_login, from_status
 from gateway.wire.codes import Status
 from gateway.wire.response_parser import parse_status_text
 
@@ -48,3 +48,52 @@ def test_without_a_code_it_is_rejected() -> None:
 def test_a_bad_to_a_login_is_no_wrong_password() -> None:
     assert type(from_login("x", Status.BAD, None, "what?")) is errors.Rejected
     assert type(from_login("x", Status.NO, None, "no")) is errors.AuthExpired
+
+
+@pytest.mark.parametrize("status", [Status.NO, Status.BAD])
+def test_exchange_throttles_in_words_and_says_for_how_long(status: Status) -> None:
+    text = "Request is throttled. Suggested Backoff Time: 299961 milliseconds"
+    for error in (from_status("UID FETCH at h:1", status, None, text), from_login("x", status, None, text)):
+        assert type(error) is errors.RateLimited
+        assert error.retry_after_s == 299.961
+
+
+def test_a_backoff_of_days_is_not_believed() -> None:
+    text = "Request is throttled. Suggested Backoff Time: 999999999 milliseconds"
+    error = from_status("x", Status.NO, None, text)
+    assert type(error) is errors.RateLimited
+    assert error.retry_after_s == 3600.0
+
+
+def test_a_spent_bandwidth_at_gmail_is_no_full_account() -> None:
+    parsed, text = parse_status_text(b"[OVERQUOTA] Account exceeded command or bandwidth limits. (Failure)")
+    assert type(from_status("UID FETCH at h:1", Status.NO, parsed, text)) is errors.RateLimited
+    assert type(from_login("x", Status.NO, parsed, text)) is errors.RateLimited
+
+
+@pytest.mark.parametrize("status", [Status.NO, Status.BAD])
+def test_a_session_that_exchange_has_cut_from_its_mailbox_is_lost(status: Status) -> None:
+    error = from_status("SELECT at h:1", status, None, "User is authenticated but not connected.")
+    assert type(error) is ConnectionLost
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["Server Unavailable. 15", "Temporary System Error (Failure)", "Temporary problem, please try again later"],
+)
+def test_a_server_that_is_not_able_now_is_no_refusal(text: str) -> None:
+    assert type(from_status("x", Status.NO, None, text)) is errors.Unavailable
+    assert type(from_login("x", Status.NO, None, text)) is errors.Unavailable
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"[ALERT] Too many simultaneous connections. (Failure)",
+        b"Maximum number of connections from user+IP exceeded (mail_max_userip_connections=10)",
+        b"[THROTTLED] slower",
+    ],
+)
+def test_a_login_beyond_the_number_of_connections_is_no_wrong_password(line: bytes) -> None:
+    parsed, text = parse_status_text(line)
+    assert type(from_login("x", Status.NO, parsed, text)) is errors.RateLimited

@@ -226,3 +226,38 @@ async def test_renewing_a_mailbox_that_is_gone_leaves_none_selected() -> None:
             assert connection.mailbox is None
             await pool.renew(connection)
         await pool.close()
+
+
+async def test_a_session_that_the_server_has_cut_from_its_mailbox_is_replaced() -> None:
+    async def cut_off(peer: Peer) -> None:
+        await peer.welcome()
+        await peer.select()
+        await peer.answer(b"NOOP", ending=b"BAD User is authenticated but not connected.")
+        await peer.gone()
+
+    async def whole(peer: Peer) -> None:
+        await peer.welcome()
+        await peer.select(b"INBOX")
+
+    async with scripted(cut_off, whole) as server:
+        pool = pool_for(server)
+        await pool.open()
+        first = await pool.read(INBOX, noop)
+        second = await pool.read(INBOX, noop, is_fresh=True)
+        assert first is not second
+        assert not first.is_usable
+        await pool.close()
+
+
+async def test_a_session_that_never_had_a_mailbox_is_unavailable() -> None:
+    async def cut_off(peer: Peer) -> None:
+        await peer.welcome()
+        await peer.answer(b"SELECT ", ending=b"BAD User is authenticated but not connected.")
+        await peer.gone()
+
+    async with scripted(cut_off, cut_off) as server:
+        pool = pool_for(server)
+        await pool.open()
+        with pytest.raises(Unavailable, match="not connected"):
+            await pool.read(INBOX, noop)
+        await pool.close()
