@@ -27,6 +27,7 @@ from connectors.graph.mime import Buffer
 from connectors.graph.sending import transport_options
 from connectors.graph.settings import GraphSettings
 from connectors.graph.tokens import ImapTokenGiver
+from connectors.transport.retry_after import MAX_RETRY_AFTER_S
 
 IDLE_S: Final = 60.0
 """After so long without a message the connection is closed."""
@@ -40,6 +41,12 @@ _SWITCHED_OFF: Final = (
 )
 _NOT_CONNECTED: Final = "not connected"
 """Exchange says OK to the login of whoever has no mailbox there by IMAP, and this to whatever comes next, with BAD."""
+
+_UNAVAILABLE: Final = "server unavailable"
+"""With a number behind it, and no code: one of Exchange's own servers could not be reached."""
+
+_BACKOFF: Final = re.compile(r"backoff time: (\d{1,12}) milliseconds", re.IGNORECASE)
+"""`Request is throttled. Suggested Backoff Time: 299961 milliseconds`, with NO or BAD."""
 
 _TOO_LARGE: Final = re.compile(r"too (?:big|large)|maximum.{0,40} size|size.{0,40} exceed|exceed.{0,40} size")
 
@@ -217,10 +224,11 @@ class ImapSession:
 
 def login_refusal(what: str, status: Status) -> ConnectorError:
     """Return the error for a login that Exchange has refused."""
-    if status.code in ("UNAVAILABLE", "INUSE", "SERVERBUG"):
+    text = status.text.lower()
+    if status.code in ("UNAVAILABLE", "INUSE", "SERVERBUG") or _UNAVAILABLE in text:
         return Unavailable(f"{what}: {status.shown}")
-    if "too many" in status.text.lower() or status.code == "LIMIT":
-        return RateLimited(f"{what}: {status.shown}", retry_after_s=_RETRY_S)
+    if "too many" in text or "throttl" in text or status.code == "LIMIT":
+        return _throttled(f"{what}: {status.shown}", status)
     return Denied(f"{what}: {status.shown}: {_SWITCHED_OFF}", client_text=_NO_ENTRY)
 
 
@@ -232,10 +240,20 @@ def refusal(what: str, status: Status) -> ConnectorError:
         return Denied(f"{said}: {_SWITCHED_OFF}", client_text=_NO_ENTRY)
     if _TOO_LARGE.search(text):
         return TooLarge(said)
+    if "throttl" in text:
+        return _throttled(said, status)
+    if _UNAVAILABLE in text:
+        return Unavailable(said)
     if status.word == "BAD":
         return Rejected(said)
     if status.code in ("TRYCREATE", "NONEXISTENT"):
         return UnknownMailbox(said)
-    if status.code == "LIMIT" or "throttl" in text or "too many" in text:
-        return RateLimited(said, retry_after_s=_RETRY_S)
+    if status.code == "LIMIT" or "too many" in text:
+        return _throttled(said, status)
     return _BY_CODE.get(status.code, Rejected)(said)
+
+
+def _throttled(said: str, status: Status) -> RateLimited:
+    told = _BACKOFF.search(status.text)
+    retry_s = min(int(told[1]) / 1000, MAX_RETRY_AFTER_S) if told is not None else _RETRY_S
+    return RateLimited(said, retry_after_s=retry_s)

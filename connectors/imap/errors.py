@@ -86,7 +86,7 @@ def from_status(what: str, status: Status, code: ResponseCode | None, text: str)
     if _CUT_OFF in text.lower():
         return ConnectionLost(operator_text)
     if status is Status.BAD:
-        return Rejected(operator_text)
+        return Unavailable(operator_text) if _PASSING.search(text) else Rejected(operator_text)
     known = _BY_CODE.get(code.code) if code is not None and code.code is not None else None
     if known is RateLimited:
         return RateLimited(operator_text, retry_after_s=_LIMIT_RETRY_S)

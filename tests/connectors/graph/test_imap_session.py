@@ -232,3 +232,23 @@ def test_refusals_are_in_the_words_of_the_contract(status: Status, kind: type[Co
 )
 def test_a_refused_login_may_pass(status: Status, kind: type[ConnectorError]) -> None:
     assert type(login_refusal("login", status)) is kind
+
+
+@pytest.mark.parametrize("word", ["NO", "BAD"])
+def test_exchange_says_how_long_it_throttles(word: str) -> None:
+    status = Status(word, text="Request is throttled. Suggested Backoff Time: 299961 milliseconds")
+    for error in (refusal("APPEND at h:1", status), login_refusal("login at h:1", status)):
+        assert type(error) is RateLimited
+        assert error.retry_after_s == 299.961
+
+
+def test_a_backoff_of_days_is_not_believed() -> None:
+    error = refusal("x", Status("BAD", text="Request is throttled. Suggested Backoff Time: 999999999 milliseconds"))
+    assert isinstance(error, RateLimited)
+    assert error.retry_after_s == 3600.0
+
+
+def test_a_server_that_is_not_able_now_is_no_refusal() -> None:
+    for word in ("NO", "BAD"):
+        assert type(refusal("x", Status(word, text="Server Unavailable. 15"))) is Unavailable
+        assert type(login_refusal("x", Status(word, text="Server Unavailable. 15"))) is Unavailable

@@ -82,8 +82,9 @@ def test_a_session_that_exchange_has_cut_from_its_mailbox_is_lost(status: Status
     ["Server Unavailable. 15", "Temporary System Error (Failure)", "Temporary problem, please try again later"],
 )
 def test_a_server_that_is_not_able_now_is_no_refusal(text: str) -> None:
-    assert type(from_status("x", Status.NO, None, text)) is errors.Unavailable
-    assert type(from_login("x", Status.NO, None, text)) is errors.Unavailable
+    for status in (Status.NO, Status.BAD):
+        assert type(from_status("x", status, None, text)) is errors.Unavailable
+        assert type(from_login("x", status, None, text)) is errors.Unavailable
 
 
 @pytest.mark.parametrize(
