@@ -167,8 +167,8 @@ class UserMail(UserTree, Transfer):
     async def _freshen(self, row: MailboxRow) -> bool:
         """Have a mailbox read if that was long ago, and wait a moment for it; return whether it was waited for."""
         settings, engine = self._service.settings, self._engine(row.account_id)
-        age_s = engine.age_s(row.id)
-        is_due = row.is_listed and (age_s is None or age_s > settings.fresh_age_s) and not engine.is_told_of(row)
+        age_s = engine.reader.age_s(row.id)
+        is_due = row.is_listed and (age_s is None or age_s > settings.fresh_age_s) and not engine.reader.is_told_of(row)
         if is_due:
             await engine.wait_until_read(row.id, settings.fresh_wait_s)
         return is_due
@@ -360,7 +360,7 @@ class UserMail(UserTree, Transfer):
         try:
             uids = await engine.append(row, uploads)
         except errors.NotFound as error:
-            engine.request_tree()
+            engine.demand.request_tree()
             raise MailError(ErrorKind.NO_SUCH_DESTINATION, error.client_text, error.operator_text) from error
         except errors.ConnectorError as error:
             raise from_connector(error) from error
@@ -380,7 +380,7 @@ class UserMail(UserTree, Transfer):
                 other = self._engine(target.account_id)
                 outcome = await copy_across(engine, source, uids, other, target, is_move=is_move)
         except errors.NotFound as error:
-            engine.request_tree()
+            engine.demand.request_tree()
             raise MailError(ErrorKind.NO_SUCH_DESTINATION, error.client_text, error.operator_text) from error
         except errors.ConnectorError as error:
             raise from_connector(error) from error

@@ -5,13 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from abc import ABC, abstractmethod
 from collections.abc import Coroutine, Sequence
 from typing import Any, TypeVar
 
 from connectors.api import errors
 from connectors.api.types import MessageRef, Role
-from gateway.store import mailboxes, messages
+from gateway.store import messages
 from gateway.store.database import Transaction
 from gateway.store.mailboxes import MailboxRow
 from gateway.sync import tree_writer
@@ -20,7 +19,9 @@ from gateway.sync.appender import Appender, AppendGroup
 from gateway.sync.apply import known_by_refs
 from gateway.sync.bodies import Bodies
 from gateway.sync.context import AccountContext
+from gateway.sync.demand import Demand
 from gateway.sync.flag_writer import FlagAction, FlagOutcome, store_flags
+from gateway.sync.mailbox_reader import MailboxReader
 from gateway.sync.mover import ExpungeOutcome, MoveOutcome, copy, expunge
 from gateway.sync.reconcile import Known
 from gateway.sync.schedule import Urgency
@@ -33,35 +34,21 @@ WRITE_GRACE_S = 10.0
 """How long a stop waits for writes that the backend has been asked for."""
 
 
-class AccountWrites(ABC):
-    """The writing half of an account's engine; what has to be read again afterwards is asked of the other half.
+class AccountWrites:
+    """The writing half of an account's engine; what has to be read again afterwards `demand` and `reader` see to.
 
     Every write asks first whether the store can record it: a backend that has done what nobody is told of would do it
     again when the client repeats the command. All of them raise StoreError if it cannot.
     """
 
-    def __init__(self, context: AccountContext) -> None:
+    def __init__(self, context: AccountContext, demand: Demand, reader: MailboxReader) -> None:
         self.context = context
+        self.demand = demand
+        self.reader = reader
         self.bodies = Bodies(context)
-        self.appender = Appender(context, self._resync, self.bodies.likeness_of)
+        self.appender = Appender(context, reader.resync, self.bodies.likeness_of)
         self._writes: set[asyncio.Task[Any]] = set()
         self._is_stopping = False
-
-    @abstractmethod
-    def request(self, mailbox_id: int, urgency: Urgency = Urgency.OPEN) -> None:
-        """Ask for a mailbox to be read soon."""
-
-    @abstractmethod
-    def request_tree(self) -> None:
-        """Ask for the mailbox tree to be listed soon."""
-
-    @abstractmethod
-    async def _resync(self, row: MailboxRow) -> bool:
-        """Read the mailbox's changes now; return whether nothing was left over that has to be read again.
-
-        Raises:
-            ConnectorError: it could not be read.
-        """
 
     async def _finish_writes(self) -> None:
         """Let writes that were begun come to their end for a while; begin no more."""
@@ -164,9 +151,9 @@ class AccountWrites(ABC):
     ) -> FlagOutcome:
         outcome = await store_flags(self.context, row, uids, action, flags, unchanged_since)
         if outcome.is_unknown:
-            self.request(row.id, Urgency.WAITED_FOR)
+            self.demand.request(row.id, Urgency.WAITED_FOR)
         for mailbox_id in outcome.unread:
-            self.request(mailbox_id, Urgency.PUSHED)
+            self.demand.request(mailbox_id, Urgency.PUSHED)
         return outcome
 
     async def copy(
@@ -184,17 +171,17 @@ class AccountWrites(ABC):
         if outcome.unplaced:
             await self._find_unplaced(destination, outcome)
         if outcome.is_unknown:
-            self.request(destination.id, Urgency.WAITED_FOR)
-            self.request(source.id, Urgency.WAITED_FOR)
+            self.demand.request(destination.id, Urgency.WAITED_FOR)
+            self.demand.request(source.id, Urgency.WAITED_FOR)
         if outcome.is_contested:
-            self.request(source.id, Urgency.PUSHED)
+            self.demand.request(source.id, Urgency.PUSHED)
         return outcome
 
     async def _find_unplaced(self, destination: MailboxRow, outcome: MoveOutcome) -> None:
         """Read the destination to learn the UIDs of what arrived there; what cannot be read now is read later."""
-        self.request(destination.id, Urgency.WAITED_FOR)
+        self.demand.request(destination.id, Urgency.WAITED_FOR)
         with contextlib.suppress(errors.ConnectorError):
-            await self._resync(destination)
+            await self.reader.resync(destination)
         copies = {ref: (uid, message_id) for uid, message_id, ref in outcome.unplaced if ref is not None}
 
         async def body(tx: Transaction) -> dict[MessageRef, Known]:
@@ -216,9 +203,9 @@ class AccountWrites(ABC):
     async def _expunge(self, row: MailboxRow, uids: Sequence[int], *, only_deleted: bool = False) -> ExpungeOutcome:
         outcome = await expunge(self.context, row, uids, only_deleted=only_deleted)
         if outcome.is_unknown:
-            self.request(row.id, Urgency.WAITED_FOR)
+            self.demand.request(row.id, Urgency.WAITED_FOR)
         if outcome.is_contested:
-            self.request(row.id, Urgency.PUSHED)
+            self.demand.request(row.id, Urgency.PUSHED)
         return outcome
 
     # -- the mailbox tree ---------------------------------------------------------------------------------------------
@@ -227,7 +214,7 @@ class AccountWrites(ABC):
         """Create a mailbox and have it read; see `tree_writer.create_mailbox`."""
         await self.context.store.check_writable()
         row = await self._to_the_end(tree_writer.create_mailbox(self.context, path, role))
-        self.request(row.id, Urgency.OPEN)
+        self.demand.request(row.id, Urgency.OPEN)
         return row
 
     async def delete_mailbox(self, row: MailboxRow, *, keeps_name: bool = True) -> None:
@@ -239,7 +226,7 @@ class AccountWrites(ABC):
         """Rename a mailbox with its children; see `tree_writer.rename_mailbox`."""
         await self.context.store.check_writable()
         await self._to_the_end(tree_writer.rename_mailbox(self.context, row, path))
-        self.request_tree()
+        self.demand.request_tree()
 
     async def subscribe(self, row: MailboxRow, *, is_subscribed: bool) -> None:
         """Subscribe to a mailbox or unsubscribe; see `tree_writer.subscribe`."""
@@ -252,10 +239,7 @@ class AccountWrites(ABC):
         await self._to_the_end(tree_writer.unsubscribe_name(self.context, path))
 
     async def _settle(self) -> None:
-        await self.appender.settle_all(self._row)
-
-    async def _row(self, mailbox_id: int) -> MailboxRow | None:
-        return await self.context.store.read(lambda tx: mailboxes.mailbox_by_id(tx, mailbox_id))
+        await self.appender.settle_all(self.context.row)
 
 
 def _log_failure(write: asyncio.Task[Any]) -> None:

@@ -72,6 +72,14 @@ class AccountContext:
         """Return the lock that keeps writes to one mailbox in one order, at the backend and in the store alike."""
         return self.write_locks.setdefault(mailbox_id, asyncio.Lock())
 
+    async def rows(self) -> list[MailboxRow]:
+        """Return the account's mailboxes as they are stored."""
+        return await self.store.read(lambda tx: mailboxes.mailboxes_of(tx, self.account_id))
+
+    async def row(self, mailbox_id: int) -> MailboxRow | None:
+        """Return a mailbox as it is stored, None if it is gone."""
+        return await self.store.read(lambda tx: mailboxes.mailbox_by_id(tx, mailbox_id))
+
     async def fresh(self, row: MailboxRow) -> MailboxRow:
         """Return the row as it is now: a rename may have given the mailbox another ref.
 

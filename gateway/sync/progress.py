@@ -43,6 +43,11 @@ class MailboxProgress:
         self.changed.set()
         self.changed = asyncio.Event()
 
+    def fail(self, error: errors.ConnectorError) -> None:
+        """Take note of an error that ends every reading under way."""
+        self.error = error
+        self.end(self.begun)
+
     async def wait_past(self, begun: int, timeout_s: float, may_come: Callable[[], bool]) -> bool:
         """Wait for the end of a reading later than number `begun`; return whether it came in time.
 

@@ -91,7 +91,7 @@ class Served:
             async with asyncio.timeout(PATIENCE_S):
                 await self.engine.wait_for_tree(PATIENCE_S)
                 while (await self.mailbox_row(path) is not None) is not exists:
-                    self.engine.request_tree()
+                    self.engine.demand.request_tree()
                     await changed.wait()
                     changed.clear()
         finally:

@@ -86,7 +86,7 @@ async def test_a_label_that_cannot_be_had_changes_nothing(stack: Stack) -> None:
     backend, view = await opened(stack)
     backend.delete_mailbox(("Important",))
     await stack.engine().wait_until_read(view.mailbox_id, 10)
-    await stack.engine()._read_tree()
+    await stack.engine().reader.read_tree()
     for label, kind in ((SystemLabel.IMPORTANT, ErrorKind.UNSUPPORTED), ("a//b", ErrorKind.INVALID_NAME)):
         with pytest.raises(MailError) as refused:
             await view.store_labels([1], ADD, ["Work", label])

@@ -43,7 +43,7 @@ class Line:
     def poll(self) -> None:
         """Have the engine look for changes now."""
         (engine,) = self.engines()
-        engine.request_tree()
+        engine.demand.request_tree()
 
 
 @asynccontextmanager

@@ -25,7 +25,7 @@ async def opened(stack: Stack, layout: str) -> tuple[MemoryBackend, View]:
     backend = await stack.add_account(layout=layout)
     backend.create_mailbox(BOX)
     backend.deliver(BOX, message(1))
-    stack.engine().request_tree()
+    stack.engine().demand.request_tree()
     view = await stack.open("Box")
     await view.store([1], StoreAction.ADD, ["\\Deleted"])
     return backend, view
@@ -40,7 +40,7 @@ async def delete_during(
     async with asyncio.timeout(PATIENT_S):
         await gate.reached()
         backend.delete_mailbox(BOX)
-        await stack.engine()._list_tree()
+        await stack.engine().reader.list_tree()
         backend.faults.release(operation, is_after=True)
         return await acting
 
@@ -111,11 +111,11 @@ async def test_a_listing_of_a_mailbox_that_vanishes_ends_without_a_failure(
     backend.create_mailbox(("Other",))
     backend.deliver(("Other",), message(2))
     gate = backend.faults.hold(Operation.LISTING, is_after=True)
-    stack.engine().request_tree()
+    stack.engine().demand.request_tree()
     async with asyncio.timeout(PATIENT_S):
         await gate.reached()
         backend.delete_mailbox(("Other",))
-        await stack.engine()._list_tree()
+        await stack.engine().reader.list_tree()
         backend.faults.release(Operation.LISTING, is_after=True)
         inbox = await stack.open()
         assert await stack.engine().wait_until_read(inbox.mailbox_id, PATIENT_S)

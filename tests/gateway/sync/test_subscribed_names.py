@@ -159,7 +159,7 @@ async def test_a_mailbox_that_comes_back_unsubscribed_is_subscribed_here_until_s
     await user.delete("One")
     backend.create_mailbox(("One",))
     backend.subscribe(("One",), False)
-    stack.engine().request_tree()
+    stack.engine().demand.request_tree()
     assert await stack.engine().wait_until_read(1, 5)
     assert {entry.name: entry.is_subscribed for entry in await user.mailboxes()}["One"]
     await user.subscribe("One", False)

@@ -82,7 +82,7 @@ async def test_a_listing_that_a_session_begins_to_wait_for_hurries(stack: Stack,
     await stack.add_account()
     await gate.reached()
     engine = stack.engine()
-    (row, *_) = await engine._rows()
+    (row, *_) = await engine.context.rows()
     waiting = asyncio.create_task(engine.wait_until_read(row.id, PATIENT_S))
     await asyncio.sleep(0)
     gate.release()
