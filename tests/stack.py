@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -13,7 +13,8 @@ import pytest
 
 from connectors.api.connector import Connector
 from connectors.api.credentials import FixedCredential
-from connectors.memory.backend import MemoryBackend
+from connectors.api.types import SEEN, MailboxInfo
+from connectors.memory.backend import Mailbox, MemoryBackend
 from connectors.memory.connector import shared_spec
 from gateway.clock import Clock, SystemClock
 from gateway.mailbox.fetch import Needs
@@ -40,6 +41,13 @@ def message(number: int) -> bytes:
     """Return a small message that differs from those of other numbers."""
     head = f"From: alex@example.org\r\nSubject: Number {number}\r\nMessage-ID: <{number}@example.org>\r\n"
     return f"{head}\r\nThis is the text of number {number}.\r\n".encode()
+
+
+class SeenOnly(MemoryBackend):
+    """A backend that holds no flag but \\Seen."""
+
+    def info(self, mailbox: Mailbox) -> MailboxInfo:
+        return replace(MemoryBackend.info(self, mailbox), storable_flags=frozenset({SEEN}), any_keyword=False)
 
 
 @dataclass

@@ -24,6 +24,15 @@ if TYPE_CHECKING:
 
 CHUNK = 256 << 10
 
+_HOPELESS = (
+    errors.NotFound,
+    errors.Unavailable,
+    errors.AuthExpired,
+    errors.OverQuota,
+    errors.OutcomeUnknown,
+)
+"""Errors of one append that the next would meet as well."""
+
 
 @dataclass(slots=True)
 class CopyOutcome:
@@ -93,40 +102,78 @@ async def copy_across(
     *,
     is_move: bool,
 ) -> CopyOutcome:
-    """Copy messages to another account by fetch and append; for a move, remove only those whose append is confirmed."""
+    """Copy messages to another account by fetch and append; for a move, remove only those whose append is confirmed.
+
+    Raises:
+        NotFound: one of the mailboxes is gone, and nothing was done.
+    """
     outcome = CopyOutcome(destination.uidvalidity)
+    try:
+        await _append_copies(engine, source, uids, target, destination, outcome)
+    finally:
+        # Whatever has ended it, the client's going too: what is there has been moved, and must not stay here as well.
+        if is_move and outcome.pairs:
+            await _remove_originals(engine, source, outcome)
+    return outcome
+
+
+async def _append_copies(
+    engine: AccountEngine,
+    source: MailboxRow,
+    uids: Sequence[int],
+    target: AccountEngine,
+    destination: MailboxRow,
+    outcome: CopyOutcome,
+) -> None:
+    """Append the messages one by one, with what becomes of each in `outcome`."""
+    is_any_gone = False
     for message in await read_targets(engine.context.store, source.id, uids):
         try:
             uid = await _append_copy(engine, source, message, target, destination)
-        except errors.NotFound:
-            continue
         except errors.ConnectorError as error:
+            if isinstance(error, errors.NotFound) and not outcome.pairs:
+                raise
             outcome.failed.append(message.uid)
             outcome.error = from_connector(error)
-            if isinstance(error, (errors.Unavailable, errors.AuthExpired, errors.OverQuota, errors.OutcomeUnknown)):
+            if isinstance(error, _HOPELESS):
                 # It would be the same with the rest.
-                rest = [uid for uid in uids if uid > message.uid]
-                outcome.failed.extend(rest)
+                outcome.failed.extend(uid for uid in uids if uid > message.uid)
                 break
         else:
+            if uid is None:
+                is_any_gone = True
+                continue
             outcome.pairs.append((message.uid, uid))
             await _share_object_ids(target, destination, uid, message.message_id)
-    if is_move and outcome.pairs:
-        try:
-            removed = await engine.expunge(source, [source_uid for source_uid, _ in outcome.pairs])
-        except errors.ConnectorError as error:
-            # The copies are there all the same, and are named.
-            outcome.error = from_connector(error)
-        else:
-            outcome.error = from_connector(removed.error) if removed.error is not None else outcome.error
-            outcome.touched |= removed.touched
-    return outcome
+    if is_any_gone and not outcome.pairs and outcome.error is None:
+        # Perhaps it is not the messages that are gone.
+        await engine.context.fresh(source)
+
+
+async def _remove_originals(engine: AccountEngine, source: MailboxRow, outcome: CopyOutcome) -> None:
+    try:
+        removed = await engine.expunge(source, [source_uid for source_uid, _ in outcome.pairs])
+    except errors.ConnectorError as error:
+        # The copies are there all the same, and are named.
+        outcome.error = from_connector(error)
+    else:
+        outcome.error = from_connector(removed.error) if removed.error is not None else outcome.error
+        outcome.touched |= removed.touched
 
 
 async def _append_copy(
     engine: AccountEngine, source: MailboxRow, message: Target, target: AccountEngine, destination: MailboxRow
-) -> int:
-    body = await engine.bodies.open(source, message.message_id, MessageRef(message.ref))
+) -> int | None:
+    """Append one message and return its UID; None if there is no such message any more.
+
+    Raises:
+        NotFound: there is no such destination any more.
+        ConnectorError: it is not stored.
+    """
+    try:
+        body = await engine.bodies.open(source, message.message_id, MessageRef(message.ref))
+    except errors.NotFound:
+        return None
     try:
         date = await _internal_date(engine, message.message_id)
         flags = [flag for flag in message.flags.names() if flag != "\\Deleted"]

@@ -372,15 +372,15 @@ class UserMail(UserTree, Transfer):
 
     async def copy(self, source: MailboxRow, uids: Sequence[int], destination: str, *, is_move: bool) -> CopyOutcome:
         target = await self._find(destination, ErrorKind.NO_SUCH_DESTINATION)
-        engine = self._engine(source.account_id)
+        engine, other = self._engine(source.account_id), self._engine(target.account_id)
         try:
-            if target.account_id == source.account_id:
+            if other is engine:
                 outcome = await copy_within(engine, source, uids, target, is_move=is_move)
             else:
-                other = self._engine(target.account_id)
                 outcome = await copy_across(engine, source, uids, other, target, is_move=is_move)
         except errors.NotFound as error:
             engine.demand.request_tree()
+            other.demand.request_tree()
             raise MailError(ErrorKind.NO_SUCH_DESTINATION, error.client_text, error.operator_text) from error
         except errors.ConnectorError as error:
             raise from_connector(error) from error

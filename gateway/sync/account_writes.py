@@ -10,8 +10,9 @@ from typing import Any, TypeVar
 
 from connectors.api import errors
 from connectors.api.types import MessageRef, Role
-from gateway.store import messages
+from gateway.store import messages, placements
 from gateway.store.database import Transaction
+from gateway.store.flags import FlagSet
 from gateway.store.mailboxes import MailboxRow
 from gateway.sync import tree_writer
 from gateway.sync.append_intents import Upload, parts_of
@@ -182,16 +183,22 @@ class AccountWrites:
         self.demand.request(destination.id, Urgency.WAITED_FOR)
         with contextlib.suppress(errors.ConnectorError):
             await self.reader.resync(destination)
-        copies = {ref: (uid, message_id) for uid, message_id, ref in outcome.unplaced if ref is not None}
+        copies = {one.ref: one for one in outcome.unplaced if one.ref is not None}
 
         async def body(tx: Transaction) -> dict[MessageRef, Known]:
             known = await known_by_refs(tx, destination.id, copies)
-            pairs = [(copies[ref][1], copy.message_id) for ref, copy in known.items()]
+            pairs = [(copies[ref].message_id, copy.message_id) for ref, copy in known.items()]
             await messages.share_object_ids(tx, pairs)
+            kept = []
+            for ref, placed in known.items():
+                flags = FlagSet.of((*placed.flags.names(), *copies[ref].flags.names()))
+                kept.append((placed.uid, flags.bits, flags.keywords))
+            await placements.set_flags(tx, destination.id, kept)
             return known
 
         known = await self.context.store.write(body)
-        outcome.pairs.extend((copies[ref][0], copy.uid) for ref, copy in known.items())
+        self.context.changed(destination.id)
+        outcome.pairs.extend((copies[ref].uid, copy.uid) for ref, copy in known.items())
         outcome.pairs.sort()
 
     async def expunge(self, row: MailboxRow, uids: Sequence[int], *, only_deleted: bool = False) -> ExpungeOutcome:

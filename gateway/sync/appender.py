@@ -221,10 +221,11 @@ class Appender:
             await self._record.forgotten(intent for intent, _ in placed)
         else:
             group.done += [await self._record.noted(intent, uid) for intent, uid in placed]
-        for position, (state, intent) in enumerate(zip(states, recorded, strict=True)):
+        for position, (state, intent, upload) in enumerate(zip(states, recorded, uploads, strict=True)):
             if known[position] is None:
-                known[position] = await self._settler.read_uid(row, state.ref, intent)
+                known[position] = uid = await self._settler.read_uid(row, state.ref, intent)
                 uids[:] = [uid for uid in known if uid is not None]
+                await self._settler.keep_flags(row, uid, upload.flags)
 
     async def settle_all(self, row_of: Callable[[int], Awaitable[MailboxRow | None]]) -> None:
         """Settle what an earlier process, or an earlier connection, left open. Call it while the backend is open."""

@@ -25,19 +25,31 @@ from gateway.sync.targets import Target, read_targets
 log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class Unplaced:
+    """A copy that was made, but can be placed only by reading the destination; `ref` is its ref there if that is known.
+
+    `uid` and `message_id` are those of its original, `flags` what it has of flags that only we hold.
+    """
+
+    uid: int
+    message_id: int
+    ref: MessageRef | None
+    flags: FlagSet
+
+
 @dataclass(slots=True)
 class MoveOutcome:
     """`pairs` are (UID in the source, UID in the destination), ascending by source.
 
-    `failed` are UIDs the backend refused, and `error` why. `unplaced` are (UID and message id in the source, ref in the
-    destination or None) of what was done but can be placed only by reading the destination. `is_unknown`: both have to
-    be read. `touched` are the mailboxes that were altered; with `is_contested` a reading has to tell the rest.
+    `failed` are UIDs the backend refused, and `error` why. `is_unknown`: both mailboxes have to be read. `touched` are
+    those that were altered; with `is_contested` a reading has to tell the rest.
     """
 
     pairs: list[tuple[int, int]] = field(default_factory=list)
     failed: list[int] = field(default_factory=list)
     error: ConnectorError | None = None
-    unplaced: list[tuple[int, int, MessageRef | None]] = field(default_factory=list)
+    unplaced: list[Unplaced] = field(default_factory=list)
     is_unknown: bool = False
     touched: set[int] = field(default_factory=set)
     is_contested: bool = False
@@ -116,8 +128,16 @@ async def _copy(
             result.pairs.append((target.uid, placed[target.ref]))
         elif target.ref in outcome.done:
             state = outcome.done[target.ref]
-            result.unplaced.append((target.uid, target.message_id, state.ref if state is not None else None))
+            ref, local = state.ref if state is not None else None, _local_flags(destination, target)
+            result.unplaced.append(Unplaced(target.uid, target.message_id, ref, local))
     return result
+
+
+def _local_flags(destination: MailboxRow, target: Target) -> FlagSet:
+    """Return which flags of a message its copy has in the store only."""
+    policy = policy_of(destination)
+    names = target.flags.names()
+    return FlagSet.of(flag for flag in names if not policy.is_storable(flag) and flag != "\\Deleted")
 
 
 async def _unmarked(
@@ -210,14 +230,7 @@ async def _place(
     states: Mapping[MessageRef, MessageState],
     present: Collection[MessageRef],
 ) -> dict[MessageRef, int]:
-    policy = policy_of(destination)
-    local = {
-        states[target.ref].ref: FlagSet.of(
-            flag for flag in target.flags.names() if not policy.is_storable(flag) and flag != "\\Deleted"
-        )
-        for target in done
-        if target.ref in states
-    }
+    local = {states[target.ref].ref: _local_flags(destination, target) for target in done if target.ref in states}
     scope = context.scope_of(destination)
     # Where a message keeps its ref, it is the same message and has all that its original has.
     made = {target.message_id: states[target.ref].ref for target in done if target.ref in states}

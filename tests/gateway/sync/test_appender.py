@@ -21,7 +21,7 @@ from tests.gateway.sync.appending import (
     appending_stack,
     open_intents,
 )
-from tests.stack import INBOX, Stack, message, next_changes, running_stack, until_held
+from tests.stack import INBOX, SeenOnly, Stack, message, next_changes, running_stack, until_held
 
 
 @pytest.fixture(params=[False, True], ids=["asked", "prepared"])
@@ -72,6 +72,21 @@ async def test_an_append_whose_uid_cannot_be_read_is_not_said_to_have_failed(sta
     assert await append(stack) == 2
     assert len(backend.messages(INBOX)) == 2
     assert await open_intents(stack) == []
+
+
+async def test_flags_that_only_we_hold_are_kept_when_only_a_reading_tells_the_uid(tmp_path: Path) -> None:
+    async with running_stack(tmp_path, {"work": SeenOnly(has_uids=True)}) as stack:
+        backend = await stack.add_account("work", layout="folders", uids=True)
+        view = await stack.open()
+        gate = backend.faults.hold(Operation.APPEND)
+        appending = asyncio.create_task(append(stack, 1, ("\\Seen", "\\Flagged", "Work")))
+        await gate.reached()
+        # It comes first, so that the appended message does not follow on what is known.
+        backend.deliver(INBOX, message(2))
+        backend.faults.release(Operation.APPEND)
+        assert await appending == 2
+        await until_held(view, 2)
+        assert view.flag_rows([2])[0].flags == b"(\\Flagged \\Seen Work \\Recent)"
 
 
 # -- a backend that does not keep the date -----------------------------------------------------------------------------
