@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from connectors.api.errors import AlreadyExists, NotFound, Rejected, Unsupported
+from connectors.api.errors import AlreadyExists, ConnectorError, NotFound, OutcomeUnknown, Rejected, Unsupported
 from connectors.api.types import MailboxInfo, MailboxRef, Role
 from connectors.imap import names
 from connectors.imap.client import Connection
@@ -76,6 +76,7 @@ async def create_mailbox(session: Session, path: tuple[str, ...], role: Role | N
     Raises:
         AlreadyExists, Denied.
         Unsupported: the server cannot have the name, or keeps no roles.
+        OutcomeUnknown: it is not told whether it was made, or it was and cannot be looked at.
     """
     ref = (await _naming(session)).ref(path)
     if ref == INBOX:
@@ -93,7 +94,7 @@ async def create_mailbox(session: Session, path: tuple[str, ...], role: Role | N
                 raise AlreadyExists(exc.operator_text) from exc
             raise
         session.forget(ref)
-        return await _describe(session, connection, ref, path)
+        return await _describe_changed(session, connection, ref, path)
 
 
 async def rename_mailbox(session: Session, mailbox: MailboxRef, path: tuple[str, ...]) -> MailboxInfo:
@@ -101,6 +102,7 @@ async def rename_mailbox(session: Session, mailbox: MailboxRef, path: tuple[str,
 
     Raises:
         AlreadyExists, NotFound, Denied, Unsupported.
+        OutcomeUnknown: it is not told whether it was renamed, or it was and cannot be looked at.
     """
     ref = (await _naming(session)).ref(path)
     await session.pool.evict(_below(session, mailbox))
@@ -117,7 +119,7 @@ async def rename_mailbox(session: Session, mailbox: MailboxRef, path: tuple[str,
             raise
         session.forget(mailbox)
         session.forget(ref)
-        return await _describe(session, connection, ref, path)
+        return await _describe_changed(session, connection, ref, path)
 
 
 async def delete_mailbox(session: Session, mailbox: MailboxRef) -> None:
@@ -298,6 +300,20 @@ async def _describe(session: Session, connection: Connection, ref: MailboxRef, p
         told = {"UIDVALIDITY": counters.uidvalidity, "UIDNEXT": counters.uidnext, "MESSAGES": counters.messages}
     is_subscribed = "\\subscribed" in listed.attributes
     return _info(session, ref, path, listed, told, is_subscribed=is_subscribed)
+
+
+async def _describe_changed(
+    session: Session, connection: Connection, ref: MailboxRef, path: tuple[str, ...]
+) -> MailboxInfo:
+    """Return what the server says of a mailbox that it has just made or renamed.
+
+    Raises:
+        OutcomeUnknown: it says nothing, which is no word against what was done.
+    """
+    try:
+        return await _describe(session, connection, ref, path)
+    except ConnectorError as exc:
+        raise OutcomeUnknown(f"a mailbox was made or renamed, and then: {exc.operator_text}") from exc
 
 
 async def _is_there(

@@ -7,9 +7,10 @@ import logging
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 
-from connectors.api.errors import ConnectorError
+from connectors.api.errors import ConnectorError, OutcomeUnknown
 from connectors.api.types import DELETED, BatchResult, MailboxRef, MessageRef, MessageState
 from connectors.imap.client import Connection
+from connectors.imap.errors import ConnectionLost
 from connectors.imap.exchange import Reply
 from connectors.imap.session import Session, merge, ref_of, state_items, uid_of, uid_set, without_recent
 from connectors.imap.sync import search_uids
@@ -32,35 +33,56 @@ async def store_flags(
         if error is None:
             return outcome(refs, states)
         # What was done before the refusal has to be looked up.
-        known = await present_states(connection, uids)
+        try:
+            known = await present_states(connection, uids)
+        except ConnectorError as exc:
+            raise OutcomeUnknown(f"{error.operator_text}; then: {exc.operator_text}") from exc
         done = {uid: state for uid, state in known.items() if _has(state, add, remove)}
         return outcome(refs, done, failed=dict.fromkeys(known.keys() - done.keys(), error))
 
 
 async def _store(
     connection: Connection, uids: Sequence[int], add: frozenset[str], remove: frozenset[str]
-) -> tuple[dict[int, MessageState], ConnectorError | None]:
+) -> tuple[dict[int, MessageState | None], ConnectorError | None]:
     """Store the flags; return the states after it of those that are there, or the server's refusal if it refuses.
 
-    What is not there is passed over without a word (RFC 9051 section 6.4.9).
+    What is not there is passed over without a word (RFC 9051 section 6.4.9). A state is None where it cannot be read.
+
+    Raises:
+        ConnectionLost: nothing was done.
+        OutcomeUnknown: the connection was lost on the way.
     """
     told: dict[int, frozenset[str]] = {}
     numbers = uid_set(uids)
-    for operation, flags in ((b"+FLAGS", add), (b"-FLAGS", remove)):
-        if not flags:
-            continue
-        reply = await connection.attempt(
-            b"UID STORE", numbers, operation, wire_flags.format_flags(sorted(flags)), is_write=True
-        )
-        if reply.status is not Status.OK:
-            return {}, connection.error(b"UID STORE", reply)
-        told = _told_flags(reply)
-    # Servers need not tell of messages whose flags did not change, and some tell without the UID.
-    if silent := [uid for uid in uids if uid not in told]:
-        told |= _told_flags(await connection.run(b"UID FETCH", uid_set(silent), b"(UID FLAGS)"))
-    return {
+    is_begun = False
+    try:
+        for operation, flags in ((b"+FLAGS", add), (b"-FLAGS", remove)):
+            if not flags:
+                continue
+            reply = await connection.attempt(
+                b"UID STORE", numbers, operation, wire_flags.format_flags(sorted(flags)), is_write=True
+            )
+            if reply.status is not Status.OK:
+                error = connection.error(b"UID STORE", reply)
+                if isinstance(error, ConnectionLost):
+                    raise error
+                return {}, error
+            told, is_begun = _told_flags(reply), True
+        # Servers need not tell of messages whose flags did not change, and some tell without the UID.
+        silent = [uid for uid in uids if uid not in told]
+        if silent:
+            reply = await connection.attempt(b"UID FETCH", uid_set(silent), b"(UID FLAGS)")
+            told |= _told_flags(reply)
+    except ConnectionLost as exc:
+        if is_begun:
+            raise OutcomeUnknown(f"flags were stored, in part perhaps, and then: {exc.operator_text}") from exc
+        raise
+    states: dict[int, MessageState | None] = {
         uid: MessageState(ref_of(uid), flags=without_recent(told[uid]), uid=uid) for uid in uids if uid in told
-    }, None
+    }
+    if silent and reply.status is not Status.OK:
+        states |= {uid: None for uid in silent if uid not in told}
+    return states, None
 
 
 def _told_flags(reply: Reply) -> dict[int, frozenset[str]]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from connectors.api.errors import AlreadyExists, NotFound, Unsupported
+from connectors.api.errors import AlreadyExists, NotFound, OutcomeUnknown, Unsupported
 from connectors.api.types import SYSTEM_FLAGS, BytesContent, MailboxRef, Role
 from connectors.imap.names import INBOX
 from tests.conformance.rig import mail
@@ -220,3 +220,35 @@ async def test_a_personal_prefix_is_kept_out_of_paths(courier_like: Dovecot) -> 
     assert {("Play",), ("Sent",)} <= set(paths)
     assert all(path[0] != "INBOX" for path in paths[1:])
     await connector.close()
+
+
+@pytest.mark.parametrize("ending", [b"", b"NO Server Unavailable. 15", b"NO [LIMIT] slower", b"NO what?"])
+async def test_what_was_renamed_and_cannot_be_looked_at_has_an_unknown_outcome(ending: bytes) -> None:
+    async def script(peer: Peer) -> None:
+        await peer.welcome()
+        await peer.answer(DELIMITER, ROOT)
+        await peer.answer(b"RENAME Old New")
+        tag = await peer.expect(b'LIST "" New')
+        if ending:
+            await peer.send(tag + b" " + ending + b"\r\n")
+            await peer.gone()
+        else:
+            peer.cut()
+
+    async with scripted(script) as server, opened(server) as connector:
+        # `Unavailable` would say that nothing was done, and the gateway would not follow the mailbox to its new name.
+        with pytest.raises(OutcomeUnknown):
+            await connector.rename_mailbox(MailboxRef("Old"), ("New",))
+
+
+async def test_what_was_created_and_cannot_be_looked_at_has_an_unknown_outcome() -> None:
+    async def script(peer: Peer) -> None:
+        await peer.welcome()
+        await peer.answer(DELIMITER, ROOT)
+        await peer.answer(b"CREATE New")
+        await peer.expect(b'LIST "" New')
+        peer.cut()
+
+    async with scripted(script) as server, opened(server) as connector:
+        with pytest.raises(OutcomeUnknown):
+            await connector.create_mailbox(("New",), None)

@@ -148,3 +148,54 @@ async def test_no_server_is_unavailable_and_nothing_was_done() -> None:
     async with scripted(script, refuse) as server, opened(server) as connector:
         with pytest.raises(Unavailable):
             await connector.store_flags(INBOX, [ONE], frozenset({SEEN}), NONE)
+
+
+async def test_flags_that_were_stored_and_cannot_be_read_have_an_unknown_outcome() -> None:
+    async def script(peer: Peer) -> None:
+        await peer.welcome()
+        await peer.select()
+        await peer.answer(b"UID STORE 1 +FLAGS (\\Seen)")
+        await peer.expect(b"UID FETCH 1 (UID FLAGS)")
+        peer.cut()
+
+    async with scripted(script) as server, opened(server) as connector:
+        with pytest.raises(OutcomeUnknown):
+            await connector.store_flags(INBOX, [ONE], frozenset({SEEN}), NONE)
+
+
+async def test_flags_that_were_stored_in_part_have_an_unknown_outcome_if_the_rest_is_lost() -> None:
+    async def script(peer: Peer) -> None:
+        await peer.welcome()
+        await peer.select()
+        await peer.answer(b"UID STORE 1 +FLAGS (\\Seen)")
+        await peer.answer(b"UID STORE 1 -FLAGS (\\Deleted)", ending=b"BAD User is authenticated but not connected.")
+        await peer.gone()
+
+    async with scripted(script) as server, opened(server) as connector:
+        with pytest.raises(OutcomeUnknown):
+            await connector.store_flags(INBOX, [ONE], frozenset({SEEN}), frozenset({DELETED}))
+
+
+async def test_a_store_that_is_refused_since_the_session_is_lost_did_nothing() -> None:
+    async def script(peer: Peer) -> None:
+        await peer.welcome()
+        await peer.select()
+        await peer.answer(b"UID STORE 1 +FLAGS (\\Seen)", ending=b"BAD User is authenticated but not connected.")
+        await peer.gone()
+
+    async with scripted(script) as server, opened(server) as connector:
+        with pytest.raises(Unavailable):
+            await connector.store_flags(INBOX, [ONE], frozenset({SEEN}), NONE)
+
+
+async def test_flags_that_were_stored_and_are_not_told_are_stored() -> None:
+    async def script(peer: Peer) -> None:
+        await peer.welcome()
+        await peer.select()
+        await peer.answer(b"UID STORE 1:2 +FLAGS (\\Seen)", b"* 1 FETCH (UID 1 FLAGS (\\Seen))\r\n")
+        await peer.answer(b"UID FETCH 2 (UID FLAGS)", ending=b"NO Server Unavailable. 15")
+
+    async with scripted(script) as server, opened(server) as connector:
+        result = await connector.store_flags(INBOX, [ONE, TWO], frozenset({SEEN}), NONE)
+        assert {ref: state and state.flags for ref, state in result.done.items()} == {ONE: frozenset({SEEN}), TWO: None}
+        assert not result.missing
