@@ -17,7 +17,7 @@ from gateway.imap.spool import SpooledContent
 from gateway.imap.table import TABLE, CommandRule
 from gateway.mailbox.filters import BadFilter
 from gateway.mailbox.search import UndefinedFilter
-from gateway.mailbox.view import BadSequence
+from gateway.mailbox.snapshot import BadSequence
 from gateway.store.errors import StoreError, is_fault
 from gateway.wire import write, write_code
 from gateway.wire.codes import Code, Status
