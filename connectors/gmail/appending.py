@@ -109,8 +109,10 @@ async def _store(
         )
     except Rejected as error:
         raise await mail.refused(error, mailbox) from error
+    is_new = mailbox != SENT and message.labels & tree.shown <= labels and mail.known.labels(message.id) is None
     mail.known.learn(message.id, message.labels, since)
-    if not sight.has_bare_ends:
+    if is_new and not sight.has_bare_ends:
+        # One that was there keeps its octets, as what Gmail's own SMTP server has put among those sent.
         mail.known.learn_size(message.id, content.size)
     state = await _landed(mail, tree, mailbox, message)
     if state.internal_date is not None or dated is not None:

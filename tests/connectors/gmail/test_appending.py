@@ -8,7 +8,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from connectors.api.errors import NotFound, OverQuota, TooLarge
-from connectors.api.types import FLAGGED, SEEN, BytesContent
+from connectors.api.types import FLAGGED, SEEN, BytesContent, MailboxRef, MessageRef
+from connectors.gmail import appending
 from connectors.gmail.appending import _date, _has_bare_ends, _look
 from tests.conformance.rig import DATE, mail, octets
 from tests.connectors.gmail.stage import Stage, staged, told
@@ -124,6 +125,30 @@ async def test_a_message_that_gmail_finds_to_be_there_is_answered_with_that_one(
     state = await stage.append("SENT", mail(1), frozenset({SEEN}))
     assert state.ref == ref
     assert stage.has(ref) == {"Label_1", "SENT"}
+
+
+async def test_the_size_is_not_claimed_of_what_was_sent_already(stage: Stage) -> None:
+    """Gmail keeps a copy of its own of what is sent by SMTP, with fields of its own; the client saves another."""
+    ref = stage.deliver(1, "SENT")
+    state = await stage.append("SENT", mail(1, b"the same, and yet not\r\n"), frozenset({SEEN}))
+    assert state.ref == ref
+    assert state.size is None
+    [present] = await stage.probe("SENT").connector.states(MailboxRef("SENT"), [state.ref])
+    assert present.size is None
+
+
+async def test_the_size_is_not_claimed_of_a_message_that_the_search_did_not_show_yet(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def nothing(*_: object, **__: object) -> list[MessageRef]:
+        return []
+
+    monkeypatch.setattr(appending, "find", nothing)
+    ref = stage.deliver(1, "Label_1")
+    state = await stage.append("INBOX", mail(1, b"the same, and yet not\r\n"), frozenset({SEEN}))
+    assert state.ref == ref
+    assert stage.has(ref) == {"Label_1", "INBOX"}
+    assert state.size is None
 
 
 async def test_a_draft_is_not_taken_for_the_message(stage: Stage) -> None:
