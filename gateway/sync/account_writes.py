@@ -12,6 +12,7 @@ from connectors.api import errors
 from connectors.api.types import MessageRef, Role
 from gateway.store import messages, placements
 from gateway.store.database import Transaction
+from gateway.store.errors import StoreError
 from gateway.store.flags import FlagSet
 from gateway.store.mailboxes import MailboxRow
 from gateway.sync import tree_writer
@@ -219,31 +220,46 @@ class AccountWrites:
 
     async def create_mailbox(self, path: tuple[str, ...], role: Role | None) -> MailboxRow:
         """Create a mailbox and have it read; see `tree_writer.create_mailbox`."""
-        await self.context.store.check_writable()
-        row = await self._to_the_end(tree_writer.create_mailbox(self.context, path, role))
+        row, is_listed = await self._change_tree(tree_writer.create_mailbox(self.context, path, role))
         self.demand.request(row.id, Urgency.OPEN)
+        if not is_listed:
+            self.demand.request_tree()
         return row
 
     async def delete_mailbox(self, row: MailboxRow, *, keeps_name: bool = True) -> None:
         """Delete a mailbox with its messages; see `tree_writer.delete_mailbox`."""
-        await self.context.store.check_writable()
-        await self._to_the_end(tree_writer.delete_mailbox(self.context, row, keeps_name=keeps_name))
+        await self._change_tree(tree_writer.delete_mailbox(self.context, row, keeps_name=keeps_name))
 
     async def rename_mailbox(self, row: MailboxRow, path: tuple[str, ...]) -> None:
         """Rename a mailbox with its children; see `tree_writer.rename_mailbox`."""
-        await self.context.store.check_writable()
-        await self._to_the_end(tree_writer.rename_mailbox(self.context, row, path))
+        await self._change_tree(tree_writer.rename_mailbox(self.context, row, path))
         self.demand.request_tree()
 
     async def subscribe(self, row: MailboxRow, *, is_subscribed: bool) -> None:
         """Subscribe to a mailbox or unsubscribe; see `tree_writer.subscribe`."""
-        await self.context.store.check_writable()
-        await self._to_the_end(tree_writer.subscribe(self.context, row, is_subscribed=is_subscribed))
+        await self._change_tree(tree_writer.subscribe(self.context, row, is_subscribed=is_subscribed))
 
     async def unsubscribe_name(self, path: tuple[str, ...]) -> None:
         """Unsubscribe from a name that has no mailbox; see `tree_writer.unsubscribe_name`."""
-        await self.context.store.check_writable()
-        await self._to_the_end(tree_writer.unsubscribe_name(self.context, path))
+        await self._change_tree(tree_writer.unsubscribe_name(self.context, path))
+
+    async def _change_tree(self, change: Coroutine[Any, Any, T]) -> T:
+        try:
+            await self.context.store.check_writable()
+        except BaseException:
+            change.close()
+            raise
+        return await self._to_the_end(self._list_if_unsure(change))
+
+    async def _list_if_unsure(self, change: Coroutine[Any, Any, T]) -> T:
+        """Change the tree, and have it listed if the backend may have done what the store does not know of."""
+        try:
+            return await change
+        except (errors.Denied, errors.Rejected, errors.Unsupported):
+            raise
+        except (errors.ConnectorError, StoreError):
+            self.demand.request_tree()
+            raise
 
     async def _settle(self) -> None:
         await self.appender.settle_all(self.context.row)

@@ -4,25 +4,25 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Sequence
 
 from connectors.api import errors
 from connectors.api.abilities import MailboxAdmin, Subscriptions
 from connectors.api.types import MailboxInfo, MailboxRef, Role
 from gateway.store import mailboxes, subscribed_names
 from gateway.store.database import Transaction
-from gateway.store.mailboxes import MailboxChanges, MailboxRow
+from gateway.store.mailboxes import MailboxRow
 from gateway.sync.context import AccountContext, ref_of
-from gateway.sync.subscribed_names import follow, keep_name
-from gateway.sync.tree import sync_tree_locked
+from gateway.sync.renaming import Rename
+from gateway.sync.subscribed_names import keep_name
+from gateway.sync.tree import insert_info, sync_tree_locked
 
 log = logging.getLogger(__name__)
 
 INBOX = ("INBOX",)
 
 
-async def create_mailbox(context: AccountContext, path: tuple[str, ...], role: Role | None) -> MailboxRow:
-    """Create a mailbox and return it.
+async def create_mailbox(context: AccountContext, path: tuple[str, ...], role: Role | None) -> tuple[MailboxRow, bool]:
+    """Create a mailbox and return it, and whether the others were listed: some may have been made above it.
 
     Raises:
         ConnectorError: it was not created.
@@ -31,10 +31,28 @@ async def create_mailbox(context: AccountContext, path: tuple[str, ...], role: R
     async with context.tree_lock:
         info = await admin.create_mailbox(path, role)
         await _subscribe_again(context, info)
-        rows = await sync_tree_locked(context)
+        try:
+            rows = await sync_tree_locked(context)
+        except errors.ConnectorError as error:
+            # It is there all the same, and what others have changed can wait.
+            log.warning("account %s: not listed after CREATE: %s", context.account.name, error.operator_text)
+            return await _add(context, info), False
     row = next((row for row in rows if row.ref == info.ref), None)
     if row is None:
         raise errors.OutcomeUnknown(f"the new mailbox {info.ref!r} is not in the backend's list")
+    return row, True
+
+
+async def _add(context: AccountContext, info: MailboxInfo) -> MailboxRow:
+    """Store a mailbox that the backend has made, without knowing of any other."""
+    account_id = context.account_id
+
+    async def body(tx: Transaction) -> MailboxRow:
+        known = await mailboxes.mailbox_by_ref(tx, account_id, info.ref)
+        return known or await insert_info(tx, account_id, info)
+
+    row = await context.store.write(body)
+    context.bus.publish_tree(account_id)
     return row
 
 
@@ -63,60 +81,27 @@ async def rename_mailbox(context: AccountContext, row: MailboxRow, path: tuple[s
     """Rename a mailbox other than INBOX and what is below it; their UIDs stay.
 
     Raises:
+        OutcomeUnknown: it may have been renamed, or was, but cannot be listed now. The next listing will tell.
         ConnectorError: it was not renamed.
     """
     connector = await _admin(context)
     async with context.tree_lock:
-        lost: errors.OutcomeUnknown | None = None
         made: MailboxInfo | None = None
+        lost: errors.OutcomeUnknown | None = None
         try:
             made = await connector.rename_mailbox(ref_of(row), path)
         except errors.OutcomeUnknown as error:
             lost = error
-        infos = await context.account.connector.list_mailboxes()
-        # What keeps its ref is known by it, even if others have given the name to another mailbox meanwhile.
-        is_kept = any(info.ref == row.ref for info in (infos if made is None else [made]))
-        if lost is not None and not any(info.path == path for info in infos):
-            await sync_tree_locked(context)
-            raise errors.Unavailable(lost.operator_text) from lost
+        if made is None or made.ref != row.ref:
+            context.renames.append(Rename(ref_of(row), row.path, path, is_done=made is not None))
         if made is not None:
             await _subscribe_again(context, made)
-        account_id, keeps = context.account_id, isinstance(connector, Subscriptions)
-
-        async def body(tx: Transaction) -> list[int]:
-            # The rows follow the names, so that the listing finds them again and keeps their UIDs.
-            rows = await mailboxes.mailboxes_of(tx, account_id)
-            moved = renamed(rows, infos, row.path, path)
-            for mailbox_id, changes in moved:
-                await mailboxes.update_mailbox(tx, mailbox_id, **changes)
-            # The listing below does not see any more that these names were subscribed.
-            await follow(tx, account_id, rows, None, keeps_subscriptions=keeps)
-            return [mailbox_id for mailbox_id, _ in moved]
-
-        if not is_kept:
-            context.changed(*await context.store.write(body))
-            # The listing below finds nothing left to change.
-            context.bus.publish_tree(account_id)
-        await sync_tree_locked(context)
-
-
-def renamed(
-    rows: Sequence[MailboxRow], infos: Sequence[MailboxInfo], old: tuple[str, ...], new: tuple[str, ...]
-) -> list[tuple[int, MailboxChanges]]:
-    """Return what changes in the rows of a renamed mailbox and of those below it, by the backend's present names."""
-    by_path = {info.path: info for info in infos}
-    held = {row.ref for row in rows}
-    changes: list[tuple[int, MailboxChanges]] = []
-    for row in rows:
-        if row.path[: len(old)] != old:
-            continue
-        info = by_path.get(new + row.path[len(old) :])
-        if info is not None:
-            change = MailboxChanges(path=info.path)
-            if info.ref != row.ref and info.ref not in held:
-                change["ref"] = info.ref
-            changes.append((row.id, change))
-    return changes
+        try:
+            rows = await sync_tree_locked(context)
+        except errors.ConnectorError as error:
+            raise errors.OutcomeUnknown(f"renamed, but not listed: {error.operator_text}") from error
+        if lost is not None and not any(other.path == path for other in rows):
+            raise errors.Unavailable(lost.operator_text) from lost
 
 
 async def subscribe(context: AccountContext, row: MailboxRow, *, is_subscribed: bool) -> None:

@@ -1,4 +1,7 @@
-"""RENAME where mailboxes keep their refs: they are told apart by those, whatever is called how meanwhile."""
+"""RENAME where mailboxes keep their refs: they are told apart by those, whatever is called how meanwhile.
+
+And changes of the tree that the backend makes, but cannot list.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from connectors.api import errors
+from connectors.memory.faults import Operation
+from gateway.errors import ErrorKind, MailError
 from tests.fakes.jmap.server import FakeJmap, running_fake
 from tests.gateway.sync.over_jmap import jmap_stack
-from tests.stack import PATIENT_S, Stack, message, subjects, until_held
+from tests.stack import PATIENT_S, Stack, message, running_stack, subjects, until_held
 
 
 @pytest.fixture
@@ -56,3 +62,48 @@ async def test_a_mailbox_that_others_rename_and_replace_at_once_keeps_its_messag
     assert await subjects(third) == {1: message(1)}
     await until_held(other, 1)
     assert await subjects(other) == {1: message(2)}
+
+
+async def test_a_mailbox_made_is_there_although_the_mailboxes_cannot_be_listed(tmp_path: Path) -> None:
+    async with running_stack(tmp_path) as stack:
+        backend = await stack.add_account("work", layout="folders")
+        await stack.open()
+        user, context, told = await stack.user(), stack.engine().context, asyncio.Event()
+        # Nothing but the command itself makes them be listed.
+        backend.watchers.clear()
+        backend.faults.fail_next(Operation.LIST_MAILBOXES, errors.RateLimited("later", retry_after_s=0.0))
+        context.bus.subscribe_tree(context.account_id, lambda _: told.set())
+        made = await user.create("One/Two")
+        assert (await user.row("One/Two")).object_id == made
+        async with asyncio.timeout(PATIENT_S):
+            while ("One",) not in {row.path for row in await context.rows()}:
+                told.clear()
+                await told.wait()
+
+
+@pytest.mark.parametrize("operation", [Operation.CREATE_MAILBOX, Operation.DELETE_MAILBOX, Operation.RENAME_MAILBOX])
+async def test_a_change_whose_answer_is_lost_has_the_mailboxes_listed(tmp_path: Path, operation: Operation) -> None:
+    async with running_stack(tmp_path) as stack:
+        backend = await stack.add_account("work", layout="folders")
+        await stack.open()
+        user, context, told = await stack.user(), stack.engine().context, asyncio.Event()
+        await user.create("Box")
+        backend.watchers.clear()
+        before = await context.rows()
+        backend.faults.fail_after_doing(operation)
+        if operation is Operation.RENAME_MAILBOX:
+            # It looks by itself.
+            backend.faults.fail_next(Operation.LIST_MAILBOXES, errors.RateLimited("later", retry_after_s=0.0))
+        context.bus.subscribe_tree(context.account_id, lambda _: told.set())
+        change = {
+            Operation.CREATE_MAILBOX: lambda: user.create("New"),
+            Operation.DELETE_MAILBOX: lambda: user.delete("Box"),
+            Operation.RENAME_MAILBOX: lambda: user.rename("Box", "New"),
+        }[operation]
+        with pytest.raises(MailError) as unknown:
+            await change()
+        assert unknown.value.kind is ErrorKind.OUTCOME_UNKNOWN
+        async with asyncio.timeout(PATIENT_S):
+            while {row.path for row in await context.rows()} == {row.path for row in before}:
+                told.clear()
+                await told.wait()
