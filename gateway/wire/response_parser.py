@@ -47,8 +47,8 @@ T = TypeVar("T")
 _STATUS_WORDS = {status.value: status for status in Status}
 _TAGGED_WORDS = {b"OK": Status.OK, b"NO": Status.NO, b"BAD": Status.BAD}
 _CODES = {code.value: code for code in Code}
-_NUMBERED = re.compile(rb"\* ([0-9]{1,10}) ([A-Za-z]+)")
-_NAMED = re.compile(rb"\* ([A-Za-z][A-Za-z0-9.\-]*)")
+_NUMBERED = re.compile(rb"\* +([0-9]{1,10}) +([A-Za-z]+)")
+_NAMED = re.compile(rb"\* +([A-Za-z][A-Za-z0-9.\-]*)")
 _TAGGED = re.compile(rb'([^ +*(){"\\\x00-\x1f\x7f][^ (){"\\\x00-\x1f\x7f]{0,199}) (OK|NO|BAD)(?: |\Z)', re.IGNORECASE)
 # A code ends at the first "]" outside quoted strings: the tag in an INPROGRESS may hold one.
 _CODE = re.compile(rb'\[([^\]\[ ]+)(?: +((?:[^"\]]|"[^"\\]*(?:\\.[^"\\]*)*")*))?\] ?')

@@ -62,6 +62,10 @@ def ok(code: ResponseCode | None, text: str = "done") -> StatusResponse:
 
 
 CASES: list[tuple[bytes, Event]] = [
+    # DavMail pads lines like this while it is at work.
+    (b"*  1688 EXISTS\r\n", ExistsData(1688)),
+    (b"* 1688  EXISTS\r\n", ExistsData(1688)),
+    (b"*   OK [UIDNEXT 4]  done {12}\r\n", ok(ResponseCode(Code.UIDNEXT, b"UIDNEXT", 4), "done {12}")),
     # continuation
     (b"+ idling\r\n", ContinuationRequest(b"idling")),
     (b"+ \r\n", ContinuationRequest(b"")),
