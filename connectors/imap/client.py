@@ -11,15 +11,15 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
 from concurrent.futures import Future
 
-from connectors.api.errors import ConnectorError, OutcomeUnknown, Rejected
+from connectors.api.errors import ConnectorError, OutcomeUnknown
 from connectors.api.types import MailboxRef, MessageContent
 from connectors.imap import names
-from connectors.imap.errors import ConnectionLost, MalformedReply, SilentServer, from_status
+from connectors.imap.errors import ConnectionLost, MalformedReply, from_status
 from connectors.imap.exchange import Exchange, Listed, LiteralSink, Reply
-from connectors.imap.mailbox_state import SelectedMailbox
+from connectors.imap.mailbox_state import SelectedMailbox, after_closed
 from connectors.imap.sheaf import Sheaf
 from connectors.imap.transport import Transport
-from gateway.wire.codes import Code, Status
+from gateway.wire.codes import Status
 from gateway.wire.command_writer import Argument, CommandWriter, LiteralMode, Segment, Text, UnsafeArgument
 from gateway.wire.response_reader import ResponseReader, ResponseStreamError
 from gateway.wire.responses import (
@@ -154,7 +154,7 @@ class Connection:
         except ConnectionLost as exc:
             self.abort()
             if is_write and exchange.is_sent:
-                raise OutcomeUnknown(f"{self._what(name)}: {exc.operator_text}") from exc
+                raise OutcomeUnknown(f"{self.what(name)}: {exc.operator_text}") from exc
             raise
         except BaseException:
             self.abort()
@@ -217,7 +217,7 @@ class Connection:
 
     def error(self, name: bytes, reply: Reply) -> ConnectorError:
         """Return the error for a reply that is NO or BAD; one that says the session is lost ends the connection."""
-        error = from_status(self._what(name), reply.status, reply.code, reply.text)
+        error = from_status(self.what(name), reply.status, reply.code, reply.text)
         if isinstance(error, ConnectionLost):
             self.abort()
         return error
@@ -239,106 +239,77 @@ class Connection:
             self.mailbox = None
             raise
         if old is not None:
-            self._replay_after_closed(new, reply)
+            end = TaggedResponse(b"", reply.status, reply.code, reply.text)
+            self.mailbox = after_closed(new, reply.responses, end)
         return new
 
-    def _replay_after_closed(self, new: SelectedMailbox, reply: Reply) -> None:
-        """Take from `new` what belonged to the mailbox before it (CLOSED, RFC 7162 section 3.2.11)."""
-        positions = [
-            position
-            for position, response in enumerate(reply.responses)
-            if isinstance(response, StatusResponse) and response.code is not None and response.code.code is Code.CLOSED
-        ]
-        if not positions:
-            return
-        clean = SelectedMailbox(new.ref)
-        for response in reply.responses[positions[-1] + 1 :]:
-            clean.apply(response)
-        clean.apply(TaggedResponse(b"", reply.status, reply.code, reply.text))
-        self.mailbox = clean
+    # -- what is said outside commands (see connectors.imap.login and connectors.imap.idle) ----------------------------
 
-    # -- waiting for news (RFC 2177) ----------------------------------------------------------------------------------
-
-    async def idle_begin(self) -> bytes:
-        """Start IDLE; return its tag.
+    def next_tag(self) -> bytes:
+        """Return the tag for the next command.
 
         Raises:
-            ConnectionLost, ConnectorError: the server closed, or does not do it.
+            ConnectionLost: none may be sent any more.
         """
-        tag = self._next_tag()
-        try:
-            self._transport.send(tag + b" IDLE\r\n")
-            await self._transport.drain()
-            while True:
-                event = await self._next_event()
-                if isinstance(event, ContinuationRequest):
-                    return tag
-                if isinstance(event, TaggedResponse):
-                    raise from_status(self._what(b"IDLE"), event.status, event.code, event.text)
-                self._note(event)
-        except ConnectionLost:
-            self.abort()
-            raise
-        except asyncio.CancelledError:
-            self.abort()
-            raise
+        if not self.is_usable:
+            raise ConnectionLost(f"the connection to {self.where} is closed")
+        self._tag_number += 1
+        return b"G%d" % self._tag_number
 
-    async def idle_wait(self, duration_s: float) -> bool:
-        """Wait until the mailbox changes; False if it does not within `duration_s` seconds."""
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + duration_s
-        try:
-            while (left_s := deadline - loop.time()) > 0:
-                try:
-                    event = await self._next_event(left_s)
-                except SilentServer:
-                    return False
-                if isinstance(event, TaggedResponse):
-                    raise ConnectionLost(f"{self._what(b'IDLE')} ended by the server: {event.text}")
-                if self._note(event):
-                    return True
-            return False
-        except ConnectionLost:
-            self.abort()
-            raise
-        except asyncio.CancelledError:
-            self.abort()
-            raise
-
-    async def idle_end(self, tag: bytes) -> bool:
-        """End IDLE; return whether something came meanwhile."""
-        has_changed = False
-        try:
-            self._transport.send(b"DONE\r\n")
-            while True:
-                event = await self._next_event()
-                if isinstance(event, TaggedResponse) and event.tag == tag:
-                    return has_changed
-                has_changed |= self._note(event)
-        except ConnectionLost:
-            self.abort()
-            raise
-        except asyncio.CancelledError:
-            self.abort()
-            raise
-
-    # -- logging in (see connectors.imap.login) -----------------------------------------------------------------------
-
-    async def greeting(self) -> StatusResponse:
-        """Return the server's first line: OK or PREAUTH.
+    async def next_event(self, timeout_s: float | None = None) -> Event:
+        """Return what the server says next, in small pieces where it is long; pass it to `note`.
 
         Raises:
-            ConnectionLost: BYE, silence, or no IMAP.
+            SilentServer: nothing came for `timeout_s` seconds, or for as long as the settings say.
+            ConnectionLost: BYE, the end of the stream, or what is no IMAP.
         """
-        event = await self._next_event()
-        if not isinstance(event, StatusResponse) or event.status not in (Status.OK, Status.PREAUTH):
-            raise MalformedReply(f"{self.where} does not greet like an IMAP server")
-        self._note(event)
-        return event
+        while True:
+            try:
+                event = self._reader.next_event()
+            except ResponseStreamError as exc:
+                raise MalformedReply(f"{self.where}: {exc}") from exc
+            if event is not None:
+                if isinstance(event, StatusResponse) and event.status is Status.BYE and not self._is_logging_out:
+                    raise ConnectionLost(f"{self.where} said BYE: {event.text}")
+                return event
+            if self._pending:
+                # Let others run while a long reply is read.
+                await asyncio.sleep(0)
+            else:
+                self._pending = await self._transport.read(timeout_s)
+                if not self._pending:
+                    torn = "" if self._reader.is_between_responses else " in the middle of a response"
+                    raise ConnectionLost(f"{self.where} closed the connection{torn}")
+            self._reader.feed(self._pending[:_SLICE_OCTETS])
+            self._pending = self._pending[_SLICE_OCTETS:]
+
+    def note(self, event: Event) -> bool:
+        """Take note of what concerns the connection or the mailbox; return whether the mailbox has changed.
+
+        Raises:
+            MalformedReply: it is against the grammar.
+        """
+        match event:
+            case MalformedData(reason, line):
+                raise MalformedReply(f"{self.where} sent what is no IMAP ({reason}): {line[:80]!r}")
+            case CapabilityData(capabilities):
+                self.set_capabilities(capabilities)
+            case EnabledData(capabilities):
+                self.enabled |= capabilities
+            case LiteralStart() | LiteralChunk() | ContinuationRequest():
+                pass
+            case _:
+                return self.mailbox is not None and self.mailbox.apply(event)
+        return False
+
+    def what(self, name: bytes) -> str:
+        """Return how texts for the operator call a command that is run now."""
+        mailbox = f" ({names.readable(self.mailbox.ref)})" if self.mailbox is not None else ""
+        return f"{name.decode('ascii')} at {self.where}{mailbox}"
 
     async def converse(self, name: bytes, first: bytes | None, answer: Callable[[bytes], bytes]) -> Reply:
         """Run AUTHENTICATE `name`: send `first` at once if it is given, and answer each challenge. All in base64."""
-        tag = self._next_tag()
+        tag = self.next_tag()
         exchange = Exchange(tag, None)
         line = tag + b" AUTHENTICATE " + name + (b"" if first is None else b" " + (first or b"=")) + b"\r\n"
         try:
@@ -368,11 +339,11 @@ class Connection:
     def _begin(
         self, name: bytes, arguments: Sequence[Argument], on_literal: Callable[[LiteralStart], LiteralSink] | None
     ) -> tuple[Exchange, Sequence[Segment]]:
-        tag = self._next_tag()
+        tag = self.next_tag()
         try:
             segments = self._writer.encode(tag, name, arguments)
         except UnsafeArgument as exc:
-            raise from_status(f"{self._what(name)} not sent", Status.NO, None, str(exc)) from exc
+            raise from_status(f"{self.what(name)} not sent", Status.NO, None, str(exc)) from exc
         return Exchange(tag, on_literal), segments
 
     async def _send(
@@ -399,24 +370,8 @@ class Connection:
                 if reply is not None:
                     return reply
             if segment.message_octets is not None:
-                await self._send_content(segment.message_octets, next(rest), sheaf)
+                await sheaf.add_content(next(rest), segment.message_octets)
         return None
-
-    async def _send_content(self, size: int, content: MessageContent, sheaf: Sheaf) -> None:
-        sent = 0
-        if size:
-            async for chunk in content.chunks():
-                sent += len(chunk)
-                if sent > size:
-                    break
-                if sheaf.is_large:
-                    sheaf.send()
-                    await self._transport.drain()
-                # The last one stays in the sheaf: leave may be needed for it.
-                sheaf.add(chunk)
-        if sent != size:
-            # A literal cannot be ended early: only closing keeps the server from storing a torn message.
-            raise Rejected(f"message content has not the {size} octets it claims")
 
     async def _until_asked(self, exchange: Exchange) -> Reply | None:
         """Read until the server says `+`, and return None; or the reply, if it ends the command instead."""
@@ -429,7 +384,7 @@ class Connection:
 
     async def _advance(self, exchange: Exchange, *, may_ask: bool = False) -> Reply | None:
         """Read one event of the exchange; return the reply if the command ends with it."""
-        event = await self._next_event()
+        event = await self.next_event()
         match event:
             case ContinuationRequest(text):
                 if not may_ask:
@@ -441,57 +396,11 @@ class Connection:
             case LiteralChunk(data):
                 await exchange.write(data)
             case TaggedResponse():
-                self._note(event)
+                self.note(event)
                 if event.tag != exchange.tag:
                     raise MalformedReply(f"{self.where} ends a command that was not sent")
                 return Reply(event.status, event.code, event.text, exchange.responses)
             case _:
-                self._note(event)
+                self.note(event)
                 exchange.add(event)
         return None
-
-    def _note(self, event: Event) -> bool:
-        """Take note of what concerns the connection or the mailbox; return whether the mailbox has changed."""
-        match event:
-            case MalformedData(reason, line):
-                raise MalformedReply(f"{self.where} sent what is no IMAP ({reason}): {line[:80]!r}")
-            case CapabilityData(capabilities):
-                self.set_capabilities(capabilities)
-            case EnabledData(capabilities):
-                self.enabled |= capabilities
-            case LiteralStart() | LiteralChunk() | ContinuationRequest():
-                pass
-            case _:
-                return self.mailbox is not None and self.mailbox.apply(event)
-        return False
-
-    async def _next_event(self, timeout_s: float | None = None) -> Event:
-        while True:
-            try:
-                event = self._reader.next_event()
-            except ResponseStreamError as exc:
-                raise MalformedReply(f"{self.where}: {exc}") from exc
-            if event is not None:
-                if isinstance(event, StatusResponse) and event.status is Status.BYE and not self._is_logging_out:
-                    raise ConnectionLost(f"{self.where} said BYE: {event.text}")
-                return event
-            if self._pending:
-                # Let others run while a long reply is read.
-                await asyncio.sleep(0)
-            else:
-                self._pending = await self._transport.read(timeout_s)
-                if not self._pending:
-                    torn = "" if self._reader.is_between_responses else " in the middle of a response"
-                    raise ConnectionLost(f"{self.where} closed the connection{torn}")
-            self._reader.feed(self._pending[:_SLICE_OCTETS])
-            self._pending = self._pending[_SLICE_OCTETS:]
-
-    def _next_tag(self) -> bytes:
-        if not self.is_usable:
-            raise ConnectionLost(f"the connection to {self.where} is closed")
-        self._tag_number += 1
-        return b"G%d" % self._tag_number
-
-    def _what(self, name: bytes) -> str:
-        mailbox = f" ({names.readable(self.mailbox.ref)})" if self.mailbox is not None else ""
-        return f"{name.decode('ascii')} at {self.where}{mailbox}"

@@ -10,13 +10,14 @@ from connectors.api.credentials import BearerCredential, Credential, CredentialS
 from connectors.api.errors import AuthExpired, Unsupported
 from connectors.imap import sasl
 from connectors.imap.client import Connection
-from connectors.imap.errors import ConnectionLost, from_login
+from connectors.imap.errors import ConnectionLost, MalformedReply, from_login
 from connectors.imap.exchange import Reply
 from connectors.imap.sasl import Mechanism
 from connectors.imap.settings import ImapSettings, Tls
 from connectors.imap.transport import Transport
 from gateway.wire.codes import Code, Status
 from gateway.wire.command_writer import Text
+from gateway.wire.responses import StatusResponse
 
 _ID = b'("name" "imap-gateway")'
 
@@ -52,7 +53,7 @@ async def _connect(settings: ImapSettings, credential: Credential | None) -> Con
     transport = await Transport.connect(settings.host, settings.port, context, settings.timeout_s)
     connection = Connection(transport, settings.endpoint)
     try:
-        greeting = await connection.greeting()
+        greeting = await _greeting(connection)
         is_known = _take_capabilities(connection, Reply(greeting.status, greeting.code, greeting.text))
         if settings.tls is Tls.STARTTLS and settings.ssl_context is not None:
             await _start_tls(connection, settings, settings.ssl_context, greeting.status)
@@ -67,6 +68,15 @@ async def _connect(settings: ImapSettings, credential: Credential | None) -> Con
         await asyncio.shield(transport.close())
         raise
     return connection
+
+
+async def _greeting(connection: Connection) -> StatusResponse:
+    """Return the server's first line: OK or PREAUTH."""
+    event = await connection.next_event()
+    if not isinstance(event, StatusResponse) or event.status not in (Status.OK, Status.PREAUTH):
+        raise MalformedReply(f"{connection.where} does not greet like an IMAP server")
+    connection.note(event)
+    return event
 
 
 async def _start_tls(connection: Connection, settings: ImapSettings, context: ssl.SSLContext, greeted: Status) -> None:

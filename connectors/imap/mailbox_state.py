@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from connectors.api.types import MailboxRef
@@ -83,3 +84,21 @@ class SelectedMailbox:
                 self.is_read_only = False
             case _:
                 pass
+
+
+def after_closed(selected: SelectedMailbox, responses: Sequence[Response], end: TaggedResponse) -> SelectedMailbox:
+    """Return the mailbox without what belonged to the one before it (CLOSED, RFC 7162 section 3.2.11).
+
+    `responses` are all that came in answer to its SELECT, before the `end`; without CLOSED it is returned as it is.
+    """
+    closed = [
+        position
+        for position, response in enumerate(responses)
+        if isinstance(response, StatusResponse) and response.code is not None and response.code.code is Code.CLOSED
+    ]
+    if not closed:
+        return selected
+    clean = SelectedMailbox(selected.ref)
+    for response in (*responses[closed[-1] + 1 :], end):
+        clean.apply(response)
+    return clean

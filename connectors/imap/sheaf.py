@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from concurrent.futures import Future
 
+from connectors.api.errors import Rejected
+from connectors.api.types import MessageContent
 from connectors.imap.transport import Transport
 
 LARGE_OCTETS = 1 << 16
@@ -39,6 +41,28 @@ class Sheaf:
             self._pieces.clear()
             self._octets = 0
             self._transport.send(data)
+
+    async def add_content(self, content: MessageContent, size: int) -> None:
+        """Take the octets of a message, of which there are to be `size`, and send as many as need not wait.
+
+        Raises:
+            Rejected: there are more or fewer, so that the connection has to be closed: a literal cannot be ended early,
+                and only closing keeps the server from storing a torn message.
+            ConnectionLost: the connection is gone.
+        """
+        sent = 0
+        if size:
+            async for chunk in content.chunks():
+                sent += len(chunk)
+                if sent > size:
+                    break
+                if self.is_large:
+                    self.send()
+                    await self._transport.drain()
+                # The last one stays here: leave may be needed for it.
+                self.add(chunk)
+        if sent != size:
+            raise Rejected(f"message content has not the {size} octets it claims")
 
     async def wait_for(self, leave: Future[None]) -> None:
         """Wait until there is leave to go on, and raise what it holds. Meanwhile all but the last octet goes out.

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Iterable
 from connectors.api.errors import Denied, NotFound, Rejected
 from connectors.api.types import MailboxRef, PushEvent
 from connectors.imap.errors import ConnectionLost
+from connectors.imap.idle import Idle
 from connectors.imap.names import INBOX
 from connectors.imap.session import Session
 
@@ -120,18 +121,19 @@ class Watcher:
             was_waiting = False
             try:
                 async with self._session.pool.connection(mailbox) as connection:
+                    idle = Idle(connection)
                     while True:
-                        tag = await connection.idle_begin()
+                        await idle.begin()
                         was_waiting = True
                         # What happened before IDLE was on may have gone unnoticed, so the mailbox is reported.
                         self._report(mailbox)
                         self._waiting.add(mailbox)
                         deadline = asyncio.get_running_loop().time() + IDLE_RENEW_S
                         while (left_s := deadline - asyncio.get_running_loop().time()) > 0:
-                            if await connection.idle_wait(left_s):
+                            if await idle.wait(left_s):
                                 self._report(mailbox)
                         self._waiting.discard(mailbox)
-                        if await connection.idle_end(tag):
+                        if await idle.end():
                             self._report(mailbox)
             except (NotFound, Denied, Rejected):
                 self._unwatchable.add(mailbox)

@@ -1,8 +1,10 @@
 """What is known of the selected mailbox."""
 
-from connectors.imap.mailbox_state import SelectedMailbox
+from connectors.imap.mailbox_state import SelectedMailbox, after_closed
 from connectors.imap.names import INBOX
+from gateway.wire.codes import Code, Status
 from gateway.wire.response_reader import ResponseReader
+from gateway.wire.responses import ExistsData, Response, ResponseCode, StatusResponse, TaggedResponse
 
 
 def fed(data: bytes) -> tuple[SelectedMailbox, list[bool]]:
@@ -39,3 +41,18 @@ def test_words_are_no_news() -> None:
 
 def test_flag_news_raises_the_modseq() -> None:
     assert fed(b"* OK [HIGHESTMODSEQ 3] a\r\n* 1 FETCH (MODSEQ (9))\r\n")[0].highestmodseq == 9
+
+
+END = TaggedResponse(b"", Status.OK, ResponseCode(Code.READ_ONLY, b"READ-ONLY"), "selected")
+
+
+def test_what_came_before_closed_was_of_another_mailbox() -> None:
+    selected = SelectedMailbox(INBOX, exists=2, uidvalidity=7, highestmodseq=5)
+    closed = StatusResponse(Status.OK, ResponseCode(Code.CLOSED, b"CLOSED"), "")
+    responses: list[Response] = [ExistsData(77), closed, ExistsData(2)]
+    assert after_closed(selected, responses, END) == SelectedMailbox(INBOX, exists=2, is_read_only=True)
+
+
+def test_without_closed_all_that_came_is_of_the_mailbox() -> None:
+    selected = SelectedMailbox(INBOX, exists=2, uidvalidity=7)
+    assert after_closed(selected, [ExistsData(2)], END) is selected

@@ -7,6 +7,8 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from connectors.api.errors import Rejected
+from connectors.api.types import BytesContent
 from connectors.imap.sheaf import LARGE_OCTETS, Sheaf
 from connectors.imap.transport import Transport
 
@@ -90,3 +92,19 @@ async def test_a_refusal_is_raised(is_known: bool) -> None:
             leave.set_exception(ValueError("refused"))
         with pytest.raises(ValueError, match="refused"):
             await task
+
+
+async def test_the_last_of_a_message_waits_for_what_comes_behind_it() -> None:
+    wire = Wire()
+    sheaf = Sheaf(wire)
+    await sheaf.add_content(BytesContent(b"y" * 10), 10)
+    assert wire.sent == []
+    sheaf.add(b"\r\n")
+    sheaf.send()
+    assert wire.sent == [b"y" * 10 + b"\r\n"]
+
+
+@pytest.mark.parametrize("claimed", [4, 6])
+async def test_a_message_that_has_not_the_size_it_claims_is_refused(claimed: int) -> None:
+    with pytest.raises(Rejected, match=f"{claimed} octets"):
+        await Sheaf(Wire()).add_content(BytesContent(b"hello"), claimed)
