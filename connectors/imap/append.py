@@ -68,8 +68,10 @@ async def append(
             raise
     code = reply.find_code(Code.APPENDUID)
     uid = None
-    if code is not None and isinstance(code.argument, AppendUid) and len(code.argument.uids.ranges) == 1:
-        uid = code.argument.uids.ranges[0][0]
+    told = code.argument if code is not None else None
+    # UIDs of a mailbox made anew, or of a server that mixes the numbers up, would be those of other messages.
+    if isinstance(told, AppendUid) and len(told.uids.ranges) == 1 and session.believes(mailbox, told.uidvalidity):
+        uid = told.uids.ranges[0][0]
     if uid is None:
         uid = await _find(session, mailbox, before.uidnext if before is not None else None, noting)
     return MessageState(ref=ref_of(uid), flags=flags, uid=uid, internal_date=date, size=content.size)
@@ -108,7 +110,8 @@ async def append_many(
             raise
     code = reply.find_code(Code.APPENDUID)
     told = code.argument if code is not None else None
-    uids = expand(told.uids, len(messages)) if isinstance(told, AppendUid) else None
+    is_believed = isinstance(told, AppendUid) and session.believes(mailbox, told.uidvalidity)
+    uids = expand(told.uids, len(messages)) if isinstance(told, AppendUid) and is_believed else None
     if uids is None or len(uids) != len(messages):
         raise OutcomeUnknown(f"{len(messages)} messages were stored, and their UIDs not told")
     return [
@@ -157,6 +160,7 @@ async def _find(session: Session, mailbox: MailboxRef, uidnext: int | None, cont
     message_id = content.message_id()
 
     async def look(connection: Connection) -> int | None:
+        session.check_uidvalidity(connection)
         low = uidnext
         if low is None:
             # UIDPLUS without an answer: the message is among the last ones.

@@ -58,8 +58,8 @@ async def _transfer(
             name, uid_set(list(present)), Text(names.ref_to_wire(destination)), is_write=True
         )
         if reply.status is not Status.OK:
-            return await _refused(connection, refs, present, reply, name, is_atomic=is_atomic)
-        copies = _copies(reply, present)
+            return await _refused(session, connection, refs, present, reply, name, destination, is_atomic=is_atomic)
+        copies = _copies(session, reply, present, destination)
         failed: dict[int, ConnectorError] = {}
         if is_move and not is_atomic:
             failed = await _remove_originals(session, connection, list(present))
@@ -80,11 +80,13 @@ async def _remove_originals(session: Session, connection: Connection, uids: Sequ
 
 
 async def _refused(
+    session: Session,
     connection: Connection,
     refs: Sequence[MessageRef],
     present: dict[int, MessageState],
     reply: Reply,
     name: bytes,
+    destination: MailboxRef,
     *,
     is_atomic: bool,
 ) -> BatchResult:
@@ -94,7 +96,7 @@ async def _refused(
         raise error
     if not is_atomic:
         raise error
-    copies = _copies(reply, present)
+    copies = _copies(session, reply, present, destination)
     if not copies:
         raise error
     done = {uid: _copy_state(present[uid], copy_uid) for uid, copy_uid in copies.items()}
@@ -102,15 +104,21 @@ async def _refused(
     return outcome(refs, done, dict.fromkeys(left, error))
 
 
-def _copies(reply: Reply, present: dict[int, MessageState]) -> dict[int, int | None] | None:
-    """Return source UID to destination UID by COPYUID; None if the server has not told, or not in a way to rely on."""
+def _copies(
+    session: Session, reply: Reply, present: dict[int, MessageState], destination: MailboxRef
+) -> dict[int, int | None] | None:
+    """Return source UID to destination UID by COPYUID; None if the server has not told, or not in a way to rely on.
+
+    The latter is None where the destination was made anew: of it the gateway knows no UIDs.
+    """
     code = reply.find_code(Code.COPYUID)
     if code is None or not isinstance(code.argument, CopyUid):
         return None
     pairs = code.argument.pairs()
     if pairs is None:
         return None
-    return {source: destination for source, destination in pairs if source in present}
+    is_believed = session.believes(destination, code.argument.uidvalidity)
+    return {uid: copy_uid if is_believed else None for uid, copy_uid in pairs if uid in present}
 
 
 def _copy_state(state: MessageState, uid: int | None) -> MessageState | None:

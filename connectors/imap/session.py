@@ -48,6 +48,10 @@ class Session:
         """Tell whether UIDs mean in the selected mailbox what the gateway thinks."""
         return selected.uidvalidity in (None, self.believed.get(selected.ref, selected.uidvalidity))
 
+    def believes(self, mailbox: MailboxRef, uidvalidity: int) -> bool:
+        """Tell whether UIDs of that UIDVALIDITY mean in the mailbox what the gateway thinks, as far as is known."""
+        return self.believed.get(mailbox, uidvalidity) == uidvalidity
+
     def check_uidvalidity(self, connection: Connection) -> None:
         """Make sure that UIDs mean what the gateway thinks.
 

@@ -99,6 +99,56 @@ async def test_a_stored_message_that_is_not_found_has_an_unknown_outcome() -> No
             await connector.append(INBOX, BytesContent(MESSAGE), NONE, DATE)
 
 
+STATUS = b"* STATUS INBOX (MESSAGES 3 UIDNEXT 10 UIDVALIDITY 1)\r\n"
+
+
+async def test_a_uid_of_another_uidvalidity_is_not_believed() -> None:
+    """DavMail has had the two numbers of APPENDUID the wrong way round."""
+
+    async def script(peer: Peer) -> None:
+        await peer.welcome(b"UIDPLUS")
+        await peer.answer(b"STATUS INBOX", STATUS)
+        await take(peer, b"OK [APPENDUID 10 1] done")
+        await peer.select()
+        await peer.answer(b"STATUS INBOX", STATUS.replace(b"UIDNEXT 10", b"UIDNEXT 11"))
+        await peer.answer(b"UID SEARCH UID 1:*", b"* SEARCH 1 10\r\n")
+        await peer.answer(b"UID FETCH 1,10 ", look(1, 5, b"<a@b>") + look(10, len(MESSAGE), b"<a@b>"))
+
+    async with scripted(script) as server, opened(server) as connector:
+        await connector.position(INBOX)
+        assert (await connector.append(INBOX, BytesContent(MESSAGE), NONE, DATE)).uid == 10
+
+
+async def test_a_message_in_a_mailbox_that_was_made_anew_has_no_uid_that_the_gateway_knows() -> None:
+    async def script(peer: Peer) -> None:
+        await peer.welcome(b"UIDPLUS")
+        await peer.answer(b"STATUS INBOX", STATUS)
+        await take(peer, b"OK [APPENDUID 2 1] done")
+        await peer.select(uidvalidity=2)
+
+    async with scripted(script) as server, opened(server) as connector:
+        await connector.position(INBOX)
+        with pytest.raises(OutcomeUnknown):
+            await connector.append(INBOX, BytesContent(MESSAGE), NONE, DATE)
+
+
+async def test_messages_in_a_mailbox_that_was_made_anew_have_no_uids_that_the_gateway_knows() -> None:
+    async def script(peer: Peer) -> None:
+        await peer.welcome(b"UIDPLUS LITERAL+ MULTIAPPEND")
+        await peer.answer(b"STATUS INBOX", STATUS)
+        tag = await peer.expect(b"APPEND INBOX ")
+        assert await peer.exactly(len(MESSAGE))
+        assert await peer.line()
+        assert await peer.exactly(len(MESSAGE) + 2)
+        await peer.send(tag + b" OK [APPENDUID 2 1:2] done\r\n")
+
+    async with scripted(script) as server, opened(server) as connector:
+        await connector.position(INBOX)
+        new = NewMessage(BytesContent(MESSAGE), NONE, DATE)
+        with pytest.raises(OutcomeUnknown):
+            await connector.append_many(INBOX, [new, new])
+
+
 async def test_a_message_above_the_servers_limit_is_not_sent() -> None:
     async def script(peer: Peer) -> None:
         await peer.welcome(b"UIDPLUS APPENDLIMIT=10")

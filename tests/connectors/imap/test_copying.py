@@ -52,6 +52,19 @@ async def test_copies_whose_uids_are_not_told_reliably_are_done_without(code: by
         assert uids(await connector.copy(INBOX, REFS, OTHER)) == {"1": None, "2": None}
 
 
+async def test_copies_in_a_mailbox_that_was_made_anew_have_no_uids_that_the_gateway_knows() -> None:
+    async def script(peer: Peer) -> None:
+        await peer.welcome(b"UIDPLUS")
+        await peer.answer(b"STATUS Other", b"* STATUS Other (MESSAGES 3 UIDNEXT 50 UIDVALIDITY 9)\r\n")
+        await peer.select()
+        await peer.answer(b"UID FETCH 1:3 ", PRESENT)
+        await peer.answer(b"UID COPY 1:2 Other", ending=b"OK [COPYUID 10 1:2 1:2] done")
+
+    async with scripted(script) as server, opened(server) as connector:
+        await connector.position(OTHER)
+        assert uids(await connector.copy(INBOX, REFS, OTHER)) == {"1": None, "2": None}
+
+
 async def test_without_uidplus_copies_are_recognised_by_their_looks() -> None:
     item = b"BODY[HEADER.FIELDS (MESSAGE-ID DATE)]"
 
