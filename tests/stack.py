@@ -14,8 +14,9 @@ import pytest
 from connectors.api.connector import Connector
 from connectors.api.credentials import FixedCredential
 from connectors.api.types import SEEN, MailboxInfo
-from connectors.memory.backend import Mailbox, MemoryBackend
+from connectors.memory.backend import MemoryBackend
 from connectors.memory.connector import shared_spec
+from connectors.memory.mail import Mailbox
 from gateway.clock import Clock, SystemClock
 from gateway.mailbox.fetch import Needs
 from gateway.mailbox.service import MailService, MailSettings

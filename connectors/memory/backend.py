@@ -1,4 +1,4 @@
-"""The mail itself: mailboxes, messages and the journal of what happened to them.
+"""The mail of an account, and all that can be done to it.
 
 The methods of `MemoryBackend` are what happens "from outside", as another program at the same account would do it; the
 connector uses the same methods, so both leave the same traces in the journal. Nothing here waits.
@@ -6,7 +6,6 @@ connector uses the same methods, so both leave the same traces in the journal. N
 
 from __future__ import annotations
 
-import asyncio
 import enum
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -15,7 +14,6 @@ from itertools import count
 
 from connectors.api.errors import (
     AlreadyExists,
-    CursorExpired,
     Denied,
     NotFound,
     OverQuota,
@@ -29,18 +27,16 @@ from connectors.api.types import (
     FLAGGED,
     SEEN,
     SYSTEM_FLAGS,
-    Cursor,
     MailboxInfo,
     MailboxRef,
     MessageRef,
     MessageState,
-    PushEvent,
     Role,
 )
 from connectors.memory import search
 from connectors.memory.faults import Faults
-
-Path = tuple[str, ...]
+from connectors.memory.journal import Journal
+from connectors.memory.mail import Mailbox, Message, Path
 
 INBOX: Path = ("INBOX",)
 USUAL_ROLES = (Role.DRAFTS, Role.SENT, Role.TRASH, Role.ARCHIVE, Role.JUNK)
@@ -63,62 +59,6 @@ class Layout(enum.Enum):
     FOLDERS = "folders"
     ITEMS = "items"
     LABELS = "labels"
-
-
-@dataclass(slots=True)
-class Message:
-    """A stored message. `refs` gives the id it has in each mailbox; `thread` is the id of its thread's first."""
-
-    ident: MessageRef
-    data: bytes
-    flags: frozenset[str]
-    internal_date: datetime
-    refs: dict[MailboxRef, MessageRef] = field(default_factory=dict)
-    thread: MessageRef | None = None
-    born: int = 0
-    altered: int = 0
-
-
-@dataclass(slots=True)
-class Mailbox:
-    """A mailbox; `messages` are in the order of arrival."""
-
-    ref: MailboxRef
-    path: Path
-    role: Role | None
-    uidvalidity: int
-    uidnext: int = 1
-    is_subscribed: bool = True
-    is_read_only: bool = False
-    messages: dict[MessageRef, Message] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One line of the journal: something happened to `ref` in `mailbox`; without a ref, to the mailbox tree."""
-
-    serial: int
-    mailbox: MailboxRef | None
-    ref: MessageRef | None
-
-
-class Watcher:
-    """What happened since it was last asked; the mailboxes are merged."""
-
-    def __init__(self) -> None:
-        self._mailboxes: dict[MailboxRef | None, None] = {}
-        self._bell = asyncio.Event()
-
-    def ring(self, mailbox: MailboxRef | None) -> None:
-        self._mailboxes[mailbox] = None
-        self._bell.set()
-
-    async def next_events(self) -> list[PushEvent]:
-        await self._bell.wait()
-        self._bell.clear()
-        events = [PushEvent(mailbox) for mailbox in self._mailboxes]
-        self._mailboxes.clear()
-        return events
 
 
 def utc_now() -> datetime:
@@ -158,10 +98,7 @@ class MemoryBackend:
     clock: Callable[[], datetime] = utc_now
     faults: Faults = field(default_factory=Faults)
     mailboxes: dict[MailboxRef, Mailbox] = field(default_factory=dict)
-    journal: list[Entry] = field(default_factory=list)
-    watchers: set[Watcher] = field(default_factory=set)
-    _serial: int = 0
-    _floor: int = 0
+    journal: Journal = field(default_factory=Journal)
 
     def __post_init__(self) -> None:
         if self.has_uids and self.layout is not Layout.FOLDERS:
@@ -184,8 +121,7 @@ class MemoryBackend:
     def set_offline(self, is_offline: bool) -> None:
         """Cut the backend off, or bring it back. Cutting it off ends every watch."""
         self.faults.is_offline = is_offline
-        for watcher in self.watchers:
-            watcher.ring(None)
+        self.journal.ring(None)
 
     # -- the mailbox tree ---------------------------------------------------------------------------------------------
 
@@ -239,7 +175,7 @@ class MemoryBackend:
             raise Unsupported(f"another mailbox has the role {role.value} already")
         if self.layout is not Layout.LABELS and len(path) > 1 and self._at(path[:-1]) is None:
             self.create_mailbox(path[:-1])
-        serial = self._note(None)
+        serial = self.journal.note(None)
         ref = self._path_ref(path) if self.has_uids else MailboxRef(f"b{serial}")
         self.mailboxes[ref] = created = Mailbox(ref, path, role, uidvalidity=serial)
         return created
@@ -259,7 +195,7 @@ class MemoryBackend:
             other.path = targets[id(other)]
             if self.has_uids:
                 self._give_ref(other, self._path_ref(other.path))
-        self._note(None)
+        self.journal.note(None)
         return mailbox
 
     def delete_mailbox(self, path: Path) -> None:
@@ -270,13 +206,22 @@ class MemoryBackend:
         for ref in list(mailbox.messages):
             self._take_out(mailbox, ref)
         del self.mailboxes[mailbox.ref]
-        self._note(None)
+        self.journal.note(None)
 
     def subscribe(self, path: Path, is_subscribed: bool) -> None:
         mailbox = self.mailbox(path)
         if mailbox.is_subscribed != is_subscribed:
             mailbox.is_subscribed = is_subscribed
-            self._note(None)
+            self.journal.note(None)
+
+    def invalidate_uidvalidity(self, path: Path) -> None:
+        """Give a mailbox a new UIDVALIDITY and its messages new UIDs."""
+        mailbox = self.mailbox(path)
+        messages = list(mailbox.messages.values())
+        mailbox.uidvalidity = self.journal.note(mailbox.ref)
+        mailbox.messages.clear()
+        for message in messages:
+            self._put_in(mailbox, message)
 
     # -- messages -----------------------------------------------------------------------------------------------------
 
@@ -388,51 +333,6 @@ class MemoryBackend:
     def used_octets(self) -> int:
         return sum(len(message.data) for message in self.every_message().values())
 
-    # -- the journal --------------------------------------------------------------------------------------------------
-
-    def position(self, mailbox: Mailbox | None) -> Cursor:
-        """Return the cursor of now; a mailbox with UIDs has its UIDVALIDITY in it."""
-        return self.cursor_at(self._serial, mailbox)
-
-    def cursor_at(self, serial: int, mailbox: Mailbox | None) -> Cursor:
-        return Cursor(f"{serial}" if mailbox is None else f"{serial}.{mailbox.uidvalidity}")
-
-    def entries_after(self, cursor: Cursor, mailbox: Mailbox | None) -> Iterator[Entry]:
-        """Iterate over what happened after the cursor, oldest first.
-
-        Raises:
-            CursorExpired: it is below the floor, of another UIDVALIDITY, or none of ours.
-        """
-        serial = self.serial_of(cursor, mailbox)
-        for entry in self.journal:
-            if entry.serial > serial and (mailbox is None or entry.mailbox == mailbox.ref):
-                yield entry
-
-    def serial_of(self, cursor: Cursor, mailbox: Mailbox | None) -> int:
-        """Return the serial number in a cursor.
-
-        Raises:
-            CursorExpired: see `entries_after`.
-        """
-        serial, _, uidvalidity = cursor.partition(".")
-        is_ours = serial.isdecimal() and uidvalidity == ("" if mailbox is None else str(mailbox.uidvalidity))
-        if not is_ours or int(serial) < self._floor:
-            raise CursorExpired(f"cursor {cursor!r} is too old")
-        return int(serial)
-
-    def expire_cursors(self) -> None:
-        """Make every cursor handed out so far too old."""
-        self._floor = self._note(None)
-
-    def invalidate_uidvalidity(self, path: Path) -> None:
-        """Give a mailbox a new UIDVALIDITY and its messages new UIDs."""
-        mailbox = self.mailbox(path)
-        messages = list(mailbox.messages.values())
-        mailbox.uidvalidity = self._note(mailbox.ref)
-        mailbox.messages.clear()
-        for message in messages:
-            self._put_in(mailbox, message)
-
     # -- inside -------------------------------------------------------------------------------------------------------
 
     def _at(self, path: Path) -> Mailbox | None:
@@ -451,7 +351,7 @@ class MemoryBackend:
             raise Rejected(f"not a system flag among {sorted(flags)}")
 
     def _new_ident(self) -> MessageRef:
-        serial = self._serial + 1
+        serial = self.journal.serial + 1
         return MessageRef(f"{GMAIL_EPOCH + serial:x}" if self.has_gmail_ids else f"m{serial}")
 
     def _thread_of(self, message: Message) -> MessageRef:
@@ -477,22 +377,15 @@ class MemoryBackend:
         mailbox.uidnext += 1
         message.refs[mailbox.ref] = ref
         mailbox.messages[ref] = message
-        serial = self._note(mailbox.ref, ref)
+        serial = self.journal.note(mailbox.ref, ref)
         message.born = message.born or serial
         return ref
 
     def _take_out(self, mailbox: Mailbox, ref: MessageRef) -> None:
         del mailbox.messages.pop(ref).refs[mailbox.ref]
-        self._note(mailbox.ref, ref)
+        self.journal.note(mailbox.ref, ref)
 
     def _note_message(self, message: Message) -> int:
         for mailbox, ref in message.refs.items():
-            self._note(mailbox, ref)
-        return self._serial
-
-    def _note(self, mailbox: MailboxRef | None, ref: MessageRef | None = None) -> int:
-        self._serial += 1
-        self.journal.append(Entry(self._serial, mailbox, ref))
-        for watcher in self.watchers:
-            watcher.ring(mailbox)
-        return self._serial
+            self.journal.note(mailbox, ref)
+        return self.journal.serial

@@ -44,9 +44,11 @@ from connectors.api.types import (
     Role,
 )
 from connectors.memory import SPEC, search
-from connectors.memory.backend import Entry, Layout, Mailbox, MemoryBackend, Message, Watcher
+from connectors.memory.backend import Layout, MemoryBackend
 from connectors.memory.composing import composed, header_block, retold_header
 from connectors.memory.faults import Operation
+from connectors.memory.journal import Entry, Watcher
+from connectors.memory.mail import Mailbox, Message
 
 T = TypeVar("T")
 
@@ -155,7 +157,7 @@ class MemoryConnector(Connector, MailboxAdmin, Subscriptions, Push, BatchFetch, 
 
     async def position(self, mailbox: MailboxRef | None) -> Cursor:
         async with self._call(Operation.POSITION):
-            return self.backend.position(self._scope(mailbox))
+            return self.backend.journal.position(self._scope(mailbox))
 
     async def listing(self, mailbox: MailboxRef) -> AsyncIterator[Sequence[MessageState]]:
         async with self._call(Operation.LISTING):
@@ -167,8 +169,8 @@ class MemoryConnector(Connector, MailboxAdmin, Subscriptions, Push, BatchFetch, 
     async def changes(self, mailbox: MailboxRef | None, cursor: Cursor) -> AsyncIterator[ChangePage]:
         async with self._call(Operation.CHANGES):
             box = self._scope(mailbox)
-            since = self.backend.serial_of(cursor, box)
-            entries = list(self.backend.entries_after(cursor, box))
+            since = self.backend.journal.serial_of(cursor, box)
+            entries = list(self.backend.journal.entries_after(cursor, box))
         for page in _pages(entries, self.backend.page_size):
             self._check_usable(Operation.CHANGES)
             yield self._page(box, page, since)
@@ -188,7 +190,7 @@ class MemoryConnector(Connector, MailboxAdmin, Subscriptions, Push, BatchFetch, 
         return ChangePage(
             changed=tuple(changed),
             removed=tuple(ref for ref in refs if ref not in known),
-            cursor=backend.cursor_at(entries[-1].serial, mailbox),
+            cursor=backend.journal.cursor_at(entries[-1].serial, mailbox),
             mailboxes_changed=backend.reports_tree and any(entry.mailbox is None for entry in entries),
         )
 
@@ -306,7 +308,7 @@ class MemoryConnector(Connector, MailboxAdmin, Subscriptions, Push, BatchFetch, 
 
     async def watch(self) -> AsyncIterator[PushEvent]:
         watcher = Watcher()
-        self.backend.watchers.add(watcher)
+        self.backend.journal.watchers.add(watcher)
         self._watchers.add(watcher)
         try:
             async with self._call(Operation.WATCH):
@@ -317,7 +319,7 @@ class MemoryConnector(Connector, MailboxAdmin, Subscriptions, Push, BatchFetch, 
                 for event in events:
                     yield event
         finally:
-            self.backend.watchers.discard(watcher)
+            self.backend.journal.watchers.discard(watcher)
             self._watchers.discard(watcher)
 
     async def set_interest(self, mailboxes: frozenset[MailboxRef]) -> None:

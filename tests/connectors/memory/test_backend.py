@@ -92,13 +92,13 @@ def test_invalidation_gives_new_uids_under_a_larger_uidvalidity() -> None:
     for _ in range(2):
         backend.deliver(INBOX, MAIL)
     before = backend.mailbox(INBOX).uidvalidity
-    cursor = backend.position(backend.mailbox(INBOX))
+    cursor = backend.journal.position(backend.mailbox(INBOX))
     backend.invalidate_uidvalidity(INBOX)
     box = backend.mailbox(INBOX)
     assert box.uidvalidity > before
     assert list(box.messages) == ["3", "4"]
     with pytest.raises(CursorExpired):
-        list(backend.entries_after(cursor, box))
+        list(backend.journal.entries_after(cursor, box))
 
 
 def test_a_mailbox_made_again_has_a_larger_uidvalidity() -> None:
@@ -119,24 +119,6 @@ def test_refs_are_names_only_where_there_are_uids() -> None:
         assert (backend.mailbox(("C",)).ref, backend.mailbox(("C", "B")).ref) == (("C", "C/B") if has_uids else refs)
         backend.set_flags(("C", "B"), message, frozenset({SEEN}))
         assert backend.messages(("C", "B"))[0].flags == {SEEN}
-
-
-def test_only_expired_cursors_are_refused() -> None:
-    backend = MemoryBackend()
-    box = backend.mailbox(INBOX)
-    old = backend.position(box)
-    backend.expire_cursors()
-    new = backend.position(box)
-    with pytest.raises(CursorExpired):
-        backend.serial_of(old, box)
-    assert list(backend.entries_after(new, box)) == []
-
-
-@pytest.mark.parametrize("cursor", ["", "x", "1.1.1", "1.999", "-1.1"])
-def test_a_cursor_of_unknown_origin_is_refused(cursor: str) -> None:
-    backend = MemoryBackend()
-    with pytest.raises(CursorExpired):
-        backend.serial_of(cursor, backend.mailbox(INBOX))  # type: ignore[arg-type]
 
 
 def test_limits_are_kept() -> None:

@@ -62,7 +62,7 @@ class MemoryRig(Rig):
         if self.backend.has_uids:
             self.backend.invalidate_uidvalidity(path)
         else:
-            self.backend.expire_cursors()
+            self.backend.journal.expire_cursors()
 
     def _ref(self, path: Path, message_id: str) -> MessageRef:
         messages = self.backend.mailbox(path).messages

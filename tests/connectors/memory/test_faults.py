@@ -108,7 +108,7 @@ async def test_offline_fails_every_call_and_ends_the_watch(backend: MemoryBacken
         await connector.list_mailboxes()
     with pytest.raises(Unavailable):
         await connector.open()
-    assert backend.watchers == set()
+    assert backend.journal.watchers == set()
     backend.set_offline(False)
     assert len(await connector.list_mailboxes()) == 6
 

@@ -77,7 +77,7 @@ class OutsideMemory(Outside):
                 faults.fail_next(Operation.CHANGES, errors.Unavailable("down"))
 
     def expire(self) -> None:
-        self.backend.expire_cursors()
+        self.backend.journal.expire_cursors()
 
     def calm(self) -> None:
         faults = self.backend.faults

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from connectors.api.types import BytesContent
-from connectors.memory.backend import Watcher
 from connectors.memory.faults import Operation
+from connectors.memory.journal import Watcher
 from gateway.errors import MailError
 from gateway.mailbox.service import MailSettings
 from gateway.mailbox.user_mail import UserMail

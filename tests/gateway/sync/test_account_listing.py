@@ -132,11 +132,11 @@ async def test_an_expired_cursor_lists_the_account_once_and_keeps_every_uid(stac
     whole = calls[Operation.LIST_ACCOUNT]
     with pytest.MonkeyPatch.context() as patch:
         # Not a word about it by push either.
-        patch.setattr(backend, "watchers", set())
+        patch.setattr(backend.journal, "watchers", set())
         backend.remove(INBOX, refs[0])
         backend.remove(INBOX, refs[1])
         backend.deliver(INBOX, message(6))
-        backend.expire_cursors()
+        backend.journal.expire_cursors()
     await read(stack)
     await read(stack)
     await until_held(view, 5)
@@ -161,9 +161,9 @@ async def test_what_a_listing_leaves_out_keeps_its_uid_if_it_is_there(
 
     monkeypatch.setattr(AccountListingConnector, "list_account", lagging)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(backend, "watchers", set())
+        patch.setattr(backend.journal, "watchers", set())
         backend.remove(INBOX, refs[3])
-        backend.expire_cursors()
+        backend.journal.expire_cursors()
     await read(stack)
     await read(stack)
     await until_held(view, 4)
@@ -180,7 +180,7 @@ async def test_a_write_during_the_listing_is_not_undone_and_its_message_asked_fo
     view = await stack.open()
     halt = Halt(monkeypatch, 1)
     backend.set_flags(INBOX, refs[3], frozenset({"\\Answered"}))
-    backend.expire_cursors()
+    backend.journal.expire_cursors()
     await halt.reached.wait()
     states = backend.faults.calls[Operation.STATES]
     # Both are on the page that has been read and is handed over after this.
@@ -207,7 +207,7 @@ async def test_a_message_made_during_the_listing_is_not_taken_for_gone(
     await stack.add_account("work", **WHOLE)
     view = await stack.open()
     halt = Halt(monkeypatch, 1)
-    backend.expire_cursors()
+    backend.journal.expire_cursors()
     await halt.reached.wait()
     user = await stack.user()
     appended = await user.append("INBOX", BytesContent(message(4)), (), None)
@@ -236,7 +236,7 @@ async def test_transactions_are_short_however_long_the_pages(stack: Stack, monke
     gate = backend.faults.hold(Operation.CHANGES)
     for ref in refs[:7]:
         backend.remove(INBOX, ref)
-    backend.expire_cursors()
+    backend.journal.expire_cursors()
     await gate.reached()
     backend.faults.release(Operation.CHANGES)
     await until_held(view, 3)

@@ -123,7 +123,7 @@ async def test_the_date_asked_for_is_kept_for_ever(tmp_path: Path, layout: Layou
         assert await dates(stack) == {1: WANTED}
         view = await stack.open()
         await view.copy([1], "Archive", is_move=False)
-        backends["work"].expire_cursors()
+        backends["work"].journal.expire_cursors()
         backends["work"].set_flags(INBOX, backends["work"].messages(INBOX)[0].ident, frozenset({"\\Seen"}))
         await next_changes(view)
     async with running_stack(tmp_path, backends) as stack:

@@ -34,7 +34,7 @@ async def test_an_expired_cursor_keeps_every_uid(tmp_path: Path, settings: dict[
         uidvalidity = before.uidvalidity
     backend.remove(INBOX, refs[0])
     backend.deliver(INBOX, message(9))
-    backend.expire_cursors()
+    backend.journal.expire_cursors()
     async with running_stack(tmp_path, backends=stack.backends) as stack:
         after = await stack.open()
         assert after.uidvalidity == uidvalidity

@@ -57,7 +57,7 @@ async def test_deleted_does_not_go_along(stack: Stack) -> None:
 async def test_flags_that_the_backend_cannot_hold_survive_its_changes(stack: Stack, is_expired: bool) -> None:
     view = await marked(stack, backend := like_gmail())
     if is_expired:
-        backend.expire_cursors()
+        backend.journal.expire_cursors()
     backend.set_flags(INBOX, backend.messages(INBOX)[0].ident, frozenset({"\\Seen"}))
     await next_changes(view)
     assert flags(view) == [{"\\Seen", *OURS}]
@@ -70,7 +70,7 @@ async def test_they_survive_a_listing_after_a_restart(tmp_path: Path) -> None:
     backends = {"work": like_gmail()}
     async with running_stack(tmp_path, backends) as stack:
         await marked(stack, backends["work"])
-    backends["work"].expire_cursors()
+    backends["work"].journal.expire_cursors()
     async with running_stack(tmp_path, backends) as stack:
         backends["work"].deliver(INBOX, message(2))
         view = await stack.open()

@@ -70,7 +70,7 @@ async def test_a_mailbox_made_is_there_although_the_mailboxes_cannot_be_listed(t
         await stack.open()
         user, context, told = await stack.user(), stack.engine().context, asyncio.Event()
         # Nothing but the command itself makes them be listed.
-        backend.watchers.clear()
+        backend.journal.watchers.clear()
         backend.faults.fail_next(Operation.LIST_MAILBOXES, errors.RateLimited("later", retry_after_s=0.0))
         context.bus.subscribe_tree(context.account_id, lambda _: told.set())
         made = await user.create("One/Two")
@@ -88,7 +88,7 @@ async def test_a_change_whose_answer_is_lost_has_the_mailboxes_listed(tmp_path: 
         await stack.open()
         user, context, told = await stack.user(), stack.engine().context, asyncio.Event()
         await user.create("Box")
-        backend.watchers.clear()
+        backend.journal.watchers.clear()
         before = await context.rows()
         backend.faults.fail_after_doing(operation)
         if operation is Operation.RENAME_MAILBOX:
