@@ -14,7 +14,7 @@ from concurrent.futures import Future
 from connectors.api.errors import ConnectorError, OutcomeUnknown
 from connectors.api.types import MailboxRef, MessageContent
 from connectors.imap import names
-from connectors.imap.errors import ConnectionLost, MalformedReply, from_status
+from connectors.imap.errors import ConnectionLost, MalformedReply, from_session, from_status
 from connectors.imap.exchange import Exchange, Listed, LiteralSink, Reply
 from connectors.imap.mailbox_state import SelectedMailbox, after_closed
 from connectors.imap.sheaf import Sheaf
@@ -217,7 +217,7 @@ class Connection:
 
     def error(self, name: bytes, reply: Reply) -> ConnectorError:
         """Return the error for a reply that is NO or BAD; one that says the session is lost ends the connection."""
-        error = from_status(self.what(name), reply.status, reply.code, reply.text)
+        error = from_session(self.what(name), reply.status, reply.code, reply.text)
         if isinstance(error, ConnectionLost):
             self.abort()
         return error

@@ -59,7 +59,10 @@ _THROTTLED = re.compile(r"request is throttled|exceeded command or bandwidth lim
 _BACKOFF = re.compile(r"backoff time: (\d{1,12}) milliseconds", re.IGNORECASE)
 # Exchange answers so to every command of a session whose login was taken and that has no mailbox behind it (any more).
 _CUT_OFF = "authenticated but not connected"
-_PASSING = re.compile(r"temporary (?:\w+ )?(?:error|failure|problem)|server unavailable|try again later", re.IGNORECASE)
+_PASSING = re.compile(
+    r"temporary (?:\w+ )?(?:error|failure|problem)|temporarily unavailable|server unavailable|try again later",
+    re.IGNORECASE,
+)
 _TOO_MANY = re.compile(r"too many|maximum number of connections", re.IGNORECASE)
 
 
@@ -85,14 +88,27 @@ def from_status(what: str, status: Status, code: ResponseCode | None, text: str)
         return RateLimited(operator_text, retry_after_s=retry_s)
     if _CUT_OFF in text.lower():
         return ConnectionLost(operator_text)
-    if status is Status.BAD:
-        return Unavailable(operator_text) if _PASSING.search(text) else Rejected(operator_text)
     known = _BY_CODE.get(code.code) if code is not None and code.code is not None else None
+    if status is Status.BAD and known is not Unavailable:
+        return Unavailable(operator_text) if _PASSING.search(text) else Rejected(operator_text)
     if known is RateLimited:
         return RateLimited(operator_text, retry_after_s=_LIMIT_RETRY_S)
     if known is None and _PASSING.search(text):
         return Unavailable(operator_text)
     return (known or Rejected)(operator_text)
+
+
+def from_session(what: str, status: Status, code: ResponseCode | None, text: str) -> ConnectorError:
+    """Return the error for a NO or BAD to a command after the login.
+
+    Gmail answers `[AUTHENTICATIONFAILED]` to whatever is asked in a session whose token has expired: the session is
+    lost. Whether the credentials are still good only the next login tells.
+    """
+    error = from_status(what, status, code, text)
+    if not isinstance(error, AuthExpired):
+        return error
+    is_of_mailbox = code is not None and code.code is Code.AUTHORIZATIONFAILED
+    return (Denied if is_of_mailbox else ConnectionLost)(error.operator_text)
 
 
 def from_login(what: str, status: Status, code: ResponseCode | None, text: str) -> ConnectorError:

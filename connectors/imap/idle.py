@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from connectors.imap.client import Connection
-from connectors.imap.errors import ConnectionLost, SilentServer, from_status
+from connectors.imap.errors import ConnectionLost, SilentServer, from_session
 from gateway.wire.responses import ContinuationRequest, TaggedResponse
 
 
@@ -35,7 +35,7 @@ class Idle:
                 if isinstance(event, ContinuationRequest):
                     return
                 if isinstance(event, TaggedResponse):
-                    raise from_status(connection.what(b"IDLE"), event.status, event.code, event.text)
+                    raise from_session(connection.what(b"IDLE"), event.status, event.code, event.text)
                 connection.note(event)
         except (ConnectionLost, asyncio.CancelledError):
             connection.abort()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from connectors.api import errors
-from connectors.imap.errors import ConnectionLost, from_login, from_status
+from connectors.imap.errors import ConnectionLost, from_login, from_session, from_status
 from gateway.wire.codes import Status
 from gateway.wire.response_parser import parse_status_text
 
@@ -79,12 +79,26 @@ def test_a_session_that_exchange_has_cut_from_its_mailbox_is_lost(status: Status
 
 @pytest.mark.parametrize(
     "text",
-    ["Server Unavailable. 15", "Temporary System Error (Failure)", "Temporary problem, please try again later"],
+    [
+        "Server Unavailable. 15",
+        "Service temporarily unavailable",
+        "Temporary System Error (Failure)",
+        "Temporary problem, please try again later",
+        "UID FETCH Temporary failure on server [CODE: WBL]",
+    ],
 )
 def test_a_server_that_is_not_able_now_is_no_refusal(text: str) -> None:
     for status in (Status.NO, Status.BAD):
         assert type(from_status("x", status, None, text)) is errors.Unavailable
         assert type(from_login("x", status, None, text)) is errors.Unavailable
+
+
+@pytest.mark.parametrize("code", ["UNAVAILABLE", "SERVERBUG", "INUSE"])
+def test_a_bad_that_says_that_the_server_is_not_able_is_no_refusal(code: str) -> None:
+    """As iCloud's `BAD [UNAVAILABLE] Service ...` to a login."""
+    parsed, text = parse_status_text(f"[{code}] x".encode())
+    assert type(from_status("x", Status.BAD, parsed, text)) is errors.Unavailable
+    assert type(from_login("x", Status.BAD, parsed, text)) is errors.Unavailable
 
 
 @pytest.mark.parametrize(
@@ -98,3 +112,18 @@ def test_a_server_that_is_not_able_now_is_no_refusal(text: str) -> None:
 def test_a_login_beyond_the_number_of_connections_is_no_wrong_password(line: bytes) -> None:
     parsed, text = parse_status_text(line)
     assert type(from_login("x", Status.NO, parsed, text)) is errors.RateLimited
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [
+        ("AUTHENTICATIONFAILED", ConnectionLost),
+        ("EXPIRED", ConnectionLost),
+        ("AUTHORIZATIONFAILED", errors.Denied),
+        ("NOPERM", errors.Denied),
+        ("OVERQUOTA", errors.OverQuota),
+    ],
+)
+def test_only_a_login_can_tell_that_credentials_are_refused(code: str, kind: type[errors.ConnectorError]) -> None:
+    parsed, text = parse_status_text(f"[{code}] x".encode())
+    assert type(from_session("SELECT at h:1", Status.NO, parsed, text)) is kind

@@ -261,3 +261,23 @@ async def test_a_session_that_never_had_a_mailbox_is_unavailable() -> None:
         with pytest.raises(Unavailable, match="not connected"):
             await pool.read(INBOX, noop)
         await pool.close()
+
+
+@pytest.mark.parametrize("ending", [b"NO [AUTHENTICATIONFAILED] Invalid credentials (Failure)", b"NO [EXPIRED] x"])
+async def test_a_login_that_ends_in_the_middle_of_a_session_is_done_again(ending: bytes) -> None:
+    """Whether the credentials are still good only a login can tell: a session may end with the token it began with."""
+
+    async def ended(peer: Peer) -> None:
+        await peer.welcome()
+        await peer.answer(b"SELECT ", ending=ending)
+        await peer.gone()
+
+    async def whole(peer: Peer) -> None:
+        await peer.welcome()
+        await peer.select()
+
+    async with scripted(ended, whole) as server:
+        pool = pool_for(server)
+        await pool.open()
+        assert (await pool.read(INBOX, noop)).is_usable
+        await pool.close()
