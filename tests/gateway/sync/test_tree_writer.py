@@ -6,7 +6,7 @@ And changes of the tree that the backend makes, but cannot list.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -95,13 +95,13 @@ async def test_a_change_whose_answer_is_lost_has_the_mailboxes_listed(tmp_path: 
             # It looks by itself.
             backend.faults.fail_next(Operation.LIST_MAILBOXES, errors.RateLimited("later", retry_after_s=0.0))
         context.bus.subscribe_tree(context.account_id, lambda _: told.set())
-        change = {
+        changes: dict[Operation, Callable[[], Awaitable[object]]] = {
             Operation.CREATE_MAILBOX: lambda: user.create("New"),
             Operation.DELETE_MAILBOX: lambda: user.delete("Box"),
             Operation.RENAME_MAILBOX: lambda: user.rename("Box", "New"),
-        }[operation]
+        }
         with pytest.raises(MailError) as unknown:
-            await change()
+            await changes[operation]()
         assert unknown.value.kind is ErrorKind.OUTCOME_UNKNOWN
         async with asyncio.timeout(PATIENT_S):
             while {row.path for row in await context.rows()} == {row.path for row in before}:
