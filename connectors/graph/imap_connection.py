@@ -19,6 +19,7 @@ from connectors.api.errors import Unavailable
 from connectors.graph import imap_wire
 from connectors.graph.imap_wire import Malformed, Status, Untagged
 from connectors.graph.mime import Buffer
+from connectors.transport.dialling import dial
 
 MAX_LINE_OCTETS: Final = 64 * 1024
 MAX_LINES: Final = 1000
@@ -80,7 +81,7 @@ class ImapConnection:
         try:
             async with asyncio.timeout(min(timeout_s, _CONNECT_S)):
                 reader, writer = await asyncio.open_connection(
-                    host, port, ssl=context, server_hostname=host, limit=MAX_LINE_OCTETS
+                    sock=await dial(host, port), ssl=context, server_hostname=host, limit=MAX_LINE_OCTETS
                 )
         except TimeoutError as exc:
             raise Lost(f"connecting to {where} took too long") from exc

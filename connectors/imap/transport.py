@@ -10,6 +10,7 @@ import sys
 from typing import cast
 
 from connectors.imap.errors import ConnectionLost, SilentServer
+from connectors.transport.dialling import dial
 
 PAUSE_OCTETS = 256 * 1024
 """The socket is not read while this much waits to be taken."""
@@ -47,8 +48,7 @@ class Transport(asyncio.Protocol):
             async with asyncio.timeout(timeout_s):
                 _, protocol = await loop.create_connection(
                     lambda: cls(timeout_s),
-                    host,
-                    port,
+                    sock=await dial(host, port),
                     ssl=ssl_context,
                     server_hostname=host if ssl_context is not None else None,
                 )

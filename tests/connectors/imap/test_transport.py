@@ -137,3 +137,25 @@ def test_uvloop_carries_it_as_well(dovecot: Dovecot, tls: str) -> None:
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(session())
+
+
+async def test_a_host_is_reached_though_its_first_address_never_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    loop = asyncio.get_running_loop()
+    connect = loop.sock_connect
+    dead = ("192.0.2.1", 143)
+
+    async def sock_connect(sock: socket.socket, address: tuple[str, int]) -> None:
+        if address == dead:
+            await asyncio.Event().wait()
+        await connect(sock, address)
+
+    async with scripted(Peer.gone) as server:
+
+        async def getaddrinfo(*_: object, **__: object) -> list[object]:
+            addresses = (dead, ("127.0.0.1", server.port))
+            return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", each) for each in addresses]
+
+        monkeypatch.setattr(loop, "getaddrinfo", getaddrinfo)
+        monkeypatch.setattr(loop, "sock_connect", sock_connect)
+        transport = await Transport.connect("imap.example.org", 143, None, 2.0)
+        await transport.close()
