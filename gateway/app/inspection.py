@@ -50,9 +50,14 @@ def _tls(config: Config) -> Iterator[OperatorError]:
 
 def _store(config: Config) -> Iterator[OperatorError]:
     database = database_path(config)
-    if database.is_dir():
+    try:
+        is_there, is_directory = database.exists(), database.is_dir()
+    except OSError as exc:
+        yield _not_looked_at(database, exc, "store.url")
+        return
+    if is_directory:
         yield OperatorError(f"{database} is a directory; name a file in it", key="store.url")
-    elif database.exists() and not os.access(database, os.R_OK | os.W_OK):
+    elif is_there and not os.access(database, os.R_OK | os.W_OK):
         yield OperatorError(f"{database} cannot be read and written by this user", key="store.url")
     else:
         yield from _creatable(database.parent, "store.url")
@@ -65,17 +70,32 @@ def _cache(config: Config) -> Iterator[OperatorError]:
 def _creatable(directory: Path, key: str) -> Iterator[OperatorError]:
     """See that the directory can be written to, or made."""
     existing = directory
-    while not existing.exists() and existing != existing.parent:
-        existing = existing.parent
-    if not existing.is_dir():
+    try:
+        while not existing.exists() and existing != existing.parent:
+            existing = existing.parent
+        is_directory = existing.is_dir()
+    except OSError as exc:
+        yield _not_looked_at(existing, exc, key)
+        return
+    if not is_directory:
         yield OperatorError(f"{existing} is not a directory", key=key)
     elif not os.access(existing, os.W_OK | os.X_OK):
         what = "cannot be written to" if existing == directory else f"cannot be made: {existing} cannot be written to"
         yield OperatorError(f"{directory} {what} by this user", key=key)
 
 
+def _not_looked_at(path: Path, error: OSError, key: str) -> OperatorError:
+    """Say that not even whether there is such a file can be told, as below a folder that is another user's alone."""
+    return OperatorError(f"{path} cannot be looked at: {error.strerror or error}", key=key)
+
+
 def _secrets(config: Config) -> Iterator[OperatorError]:
-    if config.secrets.key_env is not None or key_path(config).exists():
+    try:
+        is_there = config.secrets.key_env is not None or key_path(config).exists()
+    except OSError as exc:
+        yield _not_looked_at(key_path(config), exc, "secrets.key_file")
+        return
+    if is_there:
         yield from _caught(lambda: open_vault(config))
     else:
         yield from _creatable(key_path(config).parent, "secrets.key_file")

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from gateway.auth.errors import VaultError
 from gateway.auth.vault import KEY_OCTETS, Vault, create_key_file, read_key_file, vault_from_text
 from gateway.config import Config, read_secret
 from gateway.errors import OperatorError
@@ -41,7 +42,7 @@ def open_vault(config: Config) -> Vault:
         text = read_secret(None, config.secrets.key_env, key="secrets.key").reveal()
         return vault_from_text(text, f"environment variable {config.secrets.key_env}")
     path = key_path(config)
-    return read_key_file(path) if path.exists() else create_key_file(path)
+    return read_key_file(path) if _has_key_file(config) else create_key_file(path)
 
 
 def kept_bodies(config: Config, vault: Vault) -> KeptBodies:
@@ -69,8 +70,8 @@ def stored_bodies(config: Config) -> BodyCache:
     """
     directory = database_path(config).with_suffix(".bodies")
     path, seal = directory / "key", config.cache.seal
-    vault = open_vault(config) if (seal or path.exists()) and has_key(config) else None
     try:
+        vault = open_vault(config) if (seal or path.exists()) and has_key(config) else None
         kept_key = vault.open(path.read_bytes(), _KEPT_KEY_CONTEXT) if vault is not None and path.exists() else None
     except OSError as exc:
         raise OperatorError(f"{directory} cannot be used: {exc.strerror or exc}", key="store.url") from exc
@@ -80,8 +81,20 @@ def stored_bodies(config: Config) -> BodyCache:
 
 
 def has_key(config: Config) -> bool:
-    """Tell whether there is a key, so that `open_vault` does not make one."""
-    return config.secrets.key_env is not None or key_path(config).exists()
+    """Tell whether there is a key, so that `open_vault` does not make one.
+
+    Raises:
+        VaultError: its file cannot be looked for.
+    """
+    return config.secrets.key_env is not None or _has_key_file(config)
+
+
+def _has_key_file(config: Config) -> bool:
+    path = key_path(config)
+    try:
+        return path.exists()
+    except OSError as exc:
+        raise VaultError(f"cannot be read: {exc.strerror or exc}", source=str(path)) from exc
 
 
 def _kept_key(path: Path, vault: Vault, *, is_wanted: bool) -> bytes | None:

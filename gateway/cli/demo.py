@@ -14,6 +14,7 @@ from gateway.app.application import serve_until_stopped
 from gateway.auth.passwords import hash_password
 from gateway.cli.sample_mail import generate, write_maildir
 from gateway.config import Config
+from gateway.errors import OperatorError
 from gateway.tls import write_self_signed
 
 LOGIN = "demo"
@@ -41,7 +42,10 @@ def demo(port: _PortOption = 1143, directory: _DirectoryOption = None) -> None:
         if directory is None:
             directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="imap-gateway-demo-")))
         directory = directory.absolute()
-        _prepare(directory, port)
+        try:
+            _prepare(directory, port)
+        except OSError as exc:
+            raise OperatorError(f"{directory} cannot be used: {exc.strerror or exc}", key="--directory") from exc
         serve_until_stopped(
             configuration(directory, port), "demo", on_ready=lambda: typer.echo(instructions(directory, port))
         )

@@ -43,6 +43,9 @@ def run(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit status: 0, 1 for a failure, 2 for wrong usage, 130 for Ctrl-C."""
     command = typer.main.get_command(build())
     words = list(sys.argv[1:] if arguments is None else arguments)
+    if odd := [word for word in words if not _is_text(word)]:
+        _say(f"{ascii(os.fsencode(odd[0]))[1:]} is not UTF-8 text; see {PROGRAM} --help")
+        return USAGE
     try:
         outcome = command.main(args=words or ["--help"], prog_name=PROGRAM, standalone_mode=False)
     except GatewayError as exc:
@@ -61,6 +64,15 @@ def run(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
     return outcome if isinstance(outcome, int) else 0
+
+
+def _is_text(word: str) -> bool:
+    """Tell whether a word has no octets that could not be decoded, and that neither names nor secrets can have."""
+    try:
+        word.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _say(line: str) -> None:

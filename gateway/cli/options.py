@@ -29,10 +29,15 @@ def read_password(prompt: str, *, from_stdin: bool, key: str) -> Secret[str]:
     """Return a password: one line of standard input, or typed twice at the terminal.
 
     Raises:
-        OperatorError: it is empty, or there is no terminal to ask at.
+        OperatorError: it is empty or no text, or there is no terminal to ask at.
     """
     if from_stdin:
-        text = sys.stdin.readline().removesuffix("\n").removesuffix("\r")
+        try:
+            text = sys.stdin.readline().removesuffix("\n").removesuffix("\r")
+            # Some locales let octets through that they cannot decode.
+            text.encode()
+        except UnicodeError:
+            raise OperatorError("is not UTF-8 text", key=key) from None
     elif sys.stdin.isatty():
         text = str(typer.prompt(prompt, hide_input=True, confirmation_prompt=True, err=True))
     else:

@@ -122,6 +122,10 @@ def _problem(error: ErrorDetails, path: Path, document: Mapping[str, Any]) -> Op
             text = str(error.get("ctx", {}).get("error", error["msg"]))
         case "string_pattern_mismatch":
             text = _PATTERN_TEXTS.get(str(location[-1]), "has a wrong form")
+        case "path_type":
+            text = "must be a path"
+        case "too_short" | "string_too_short" if error.get("ctx", {}).get("min_length") == 1:
+            text = "must not be empty"
         case _:
             text = error["msg"].replace("Input should be", "must be")
     variable = _variable(location)

@@ -36,7 +36,11 @@ class OfflineStore:
         Raises:
             StoreError: there is none, or it cannot be opened.
         """
-        if not path.is_file():
+        try:
+            is_there = path.is_file()
+        except OSError as exc:
+            raise StoreError(f"cannot be opened: {exc.strerror or exc}", source=str(path)) from exc
+        if not is_there:
             raise StoreError(
                 "there is no database; nothing was ever stored, or store.url names another file", source=str(path)
             )

@@ -52,6 +52,22 @@ def test_places_that_cannot_be_written_are_named(configurations: Configurations)
     ]
 
 
+def test_places_that_cannot_be_looked_at_are_named(configurations: Configurations) -> None:
+    # As the folder of another user could not be; the superuser, who may look everywhere, is shown a name too long.
+    odd = configurations.folder / ("x" * 300)
+    lines = found(
+        configurations,
+        store={"url": f"sqlite:///{odd}"},
+        cache={"directory": str(odd / "cache")},
+        secrets={"key_file": str(odd)},
+    )
+    assert lines == [
+        f"gateway.toml: store.url: {odd} cannot be looked at: File name too long",
+        f"gateway.toml: cache.directory: {odd / 'cache'} cannot be looked at: File name too long",
+        f"gateway.toml: secrets.key_file: {odd} cannot be looked at: File name too long",
+    ]
+
+
 def test_secrets_are_read(configurations: Configurations) -> None:
     missing = str(configurations.folder / "none")
     lines = found(

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.app.storage import database_path, kept_bodies, key_path, open_vault, opened_store
+from gateway.app.storage import database_path, has_key, kept_bodies, key_path, open_vault, opened_store
 from gateway.auth.errors import VaultError
 from gateway.errors import OperatorError
 from gateway.store.kept_bodies import KeptBodies
@@ -34,6 +34,13 @@ def test_a_key_comes_from_the_environment(configurations: Configurations, monkey
     monkeypatch.setenv("TEST_GATEWAY_KEY", "short")
     with pytest.raises(VaultError, match=r"environment variable TEST_GATEWAY_KEY: line 1 is no key"):
         open_vault(config)
+
+
+def test_a_key_file_that_cannot_be_looked_for_is_not_made(configurations: Configurations) -> None:
+    config = configurations.make(secrets={"key_file": str(configurations.folder / ("x" * 300))})
+    for attempt in (open_vault, has_key):
+        with pytest.raises(VaultError, match=r"x: cannot be read: File name too long"):
+            attempt(config)
 
 
 async def test_the_store_is_closed_after_use(configurations: Configurations) -> None:

@@ -56,6 +56,12 @@ def test_a_port_without_room_for_the_tls_one_is_refused(command_line: CommandLin
     assert len(outcome.err) == 1
 
 
+def test_a_directory_that_cannot_be_used_is_one_line(command_line: CommandLine) -> None:
+    outcome = command_line.run("demo", "--directory", str(command_line.config))
+    assert outcome.status == 1
+    assert outcome.err == [f"imap-gateway: --directory: {command_line.config} cannot be used: File exists"]
+
+
 def test_without_a_directory_nothing_is_left_behind(start: Start, tmp_path: Path) -> None:
     process = start("demo", "--port", str(free_port(range(25000, 29000, 7))))
     said = "".join(lines_until(process, "Ctrl-C stops"))

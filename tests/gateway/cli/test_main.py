@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+
 import pytest
 
 import gateway
@@ -21,6 +23,12 @@ def test_wrong_usage_is_one_line_with_what_to_do(command_line: CommandLine, word
     assert outcome.status == 2
     assert len(outcome.err) == 1
     assert line in outcome.err[0]
+
+
+def test_words_that_are_no_text_are_one_line(command_line: CommandLine) -> None:
+    outcome = command_line.with_config("user", "add", os.fsdecode(b"al\xffce"), "--password-stdin", stdin="x\n")
+    assert outcome.status == 2
+    assert outcome.err == [r"imap-gateway: 'al\xffce' is not UTF-8 text; see imap-gateway --help"]
 
 
 @pytest.mark.parametrize("words", [(), ("--help",)])

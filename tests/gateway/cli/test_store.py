@@ -64,6 +64,16 @@ def test_no_store_is_one_line_and_status_1(command_line: CommandLine) -> None:
     ]
 
 
+def test_a_store_that_cannot_be_looked_at_is_one_line(command_line: CommandLine) -> None:
+    # As one in the folder of another user; the superuser, who may look everywhere, is shown a name too long.
+    odd = "x" * 300
+    text = command_line.config.read_text(encoding="utf-8")
+    command_line.config.write_text(text.replace("gateway.db", odd), encoding="utf-8")
+    outcome = command_line.with_config("store", "check")
+    assert outcome.status == 1
+    assert outcome.err == [f"imap-gateway: {command_line.folder}/{odd}: cannot be opened: File name too long"]
+
+
 def test_new_uidvalidities_are_given_by_a_repair_only(filled: CommandLine) -> None:
     outcome = filled.with_config("store", "check", "--new-uidvalidity")
     assert (outcome.status, outcome.err) == (1, ["imap-gateway: --new-uidvalidity: goes together with --repair"])

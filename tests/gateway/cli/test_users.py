@@ -46,6 +46,7 @@ def test_an_existing_login_is_refused_whatever_its_case(command_line: CommandLin
     ("words", "stdin", "line"),
     [
         (("user", "add", "bob", "--password-stdin"), "\n", "--password-stdin: is empty; pipe it in as one line"),
+        (("user", "add", "bob", "--password-stdin"), "\udcff\n", "--password-stdin: is not UTF-8 text"),
         (("user", "add", "bob"), "", "--password-stdin: there is no terminal to ask at"),
         (("user", "add", "a\nb", "--password-stdin"), "x\n", "LOGIN: must be a text without control characters"),
         (("user", "passwd", "bob", "--password-stdin"), "x\n", "LOGIN: there is no user 'bob'"),

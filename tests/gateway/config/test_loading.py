@@ -106,6 +106,13 @@ def test_the_environment_overrides_the_file(tmp_path: Path, monkeypatch: pytest.
             "nowhere",
             'listeners[nowhere].bind: must be an address and a port, such as "127.0.0.1:1143"',
         ),
+        ('key = "/etc/imap-gateway/privkey.pem"', "key = 5", "tls.key: must be a path"),
+        (
+            "[tls]",
+            "[[imap.exemptions]]\ndisabled_capabilities = []\n[tls]",
+            "imap.exemptions[1].disabled_capabilities: must not be empty",
+        ),
+        ("[tls]", '[oauth]\nissuer = "https://id"\naudience = ""\n[tls]', "oauth.audience: must not be empty"),
         ('user = "alice"', 'user = "bob"', "accounts[work].user: there is no [[users]] entry with login 'bob'"),
         ("port = 20143", "port = [1]", "accounts[work].settings.port: must be a text, a number, or true or false"),
         ('password_file = "/run/secrets/alice"', "", "users[alice]: give exactly one of password_file, password_env"),
