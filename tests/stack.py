@@ -164,6 +164,15 @@ LAYOUTS = [
 ]
 
 
+async def silence(stack: Stack, backend: MemoryBackend) -> None:
+    """Let the backend of the only account tell of nothing by itself any more, with all read that it has told of."""
+    engine = stack.engine()
+    backend.journal.watchers.clear()
+    engine.demand.retries.drop_all()
+    for row in await engine.context.rows():
+        assert await engine.wait_until_read(row.id, PATIENT_S)
+
+
 async def subjects(view: View) -> dict[int, bytes]:
     """Return the text of each message by UID."""
     found: dict[int, bytes] = {}

@@ -156,7 +156,8 @@ class UserMail(UserTree, Transfer):
             mailbox = await self._service.open_mailbox(row.id, None if has_waited else row)
         except LookupError:
             raise MailError(ErrorKind.NOT_FOUND, "There is no such mailbox.") from None
-        view = View(name, mailbox, engine, self, is_read_only=is_read_only or row.is_read_only)
+        # Not the one from above: the account may have been started anew while it was waited for.
+        view = View(name, mailbox, self._engine(row.account_id), self, is_read_only=is_read_only or row.is_read_only)
         try:
             await self._service.view_opened(row.account_id, row.id)
         except BaseException:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Iterator, Sequence
 from typing import Any, TypeVar
 
 from connectors.api import errors
@@ -80,6 +80,16 @@ class AccountWrites:
         task.add_done_callback(self._writes.discard)
         return task
 
+    @contextlib.contextmanager
+    def _read_if_unrecorded(self, *rows: MailboxRow) -> Iterator[None]:
+        """Have mailboxes read if the store does not take the outcome of a write: the backend has perhaps done it."""
+        try:
+            yield
+        except StoreError:
+            for row in rows:
+                self.demand.request(row.id, Urgency.PUSHED)
+            raise
+
     async def append(self, row: MailboxRow, uploads: Sequence[Upload]) -> list[int]:
         """Append messages, all of them or none, and return their UIDs in order; see `Appender.append`.
 
@@ -89,7 +99,7 @@ class AccountWrites:
         group = AppendGroup() if len(uploads) > 1 else None
         uids: list[int] = []
         try:
-            with self.context.lull.writing():
+            with self._read_if_unrecorded(row), self.context.lull.writing():
                 for part in parts_of(uploads, self.context.account.capabilities.batch_limit):
                     await self._append_part(row, part, group, uids, is_whole=len(part) == len(uploads))
         except asyncio.CancelledError:
@@ -151,7 +161,8 @@ class AccountWrites:
         flags: Sequence[str],
         unchanged_since: int | None,
     ) -> FlagOutcome:
-        outcome = await store_flags(self.context, row, uids, action, flags, unchanged_since)
+        with self._read_if_unrecorded(row):
+            outcome = await store_flags(self.context, row, uids, action, flags, unchanged_since)
         if outcome.is_unknown:
             self.demand.request(row.id, Urgency.WAITED_FOR)
         for mailbox_id in outcome.unread:
@@ -169,9 +180,10 @@ class AccountWrites:
     async def _copy(
         self, source: MailboxRow, uids: Sequence[int], destination: MailboxRow, *, is_move: bool
     ) -> MoveOutcome:
-        outcome = await copy(self.context, source, uids, destination, is_move=is_move)
-        if outcome.unplaced:
-            await self._find_unplaced(destination, outcome)
+        with self._read_if_unrecorded(destination, source):
+            outcome = await copy(self.context, source, uids, destination, is_move=is_move)
+            if outcome.unplaced:
+                await self._find_unplaced(destination, outcome)
         if outcome.is_unknown:
             self.demand.request(destination.id, Urgency.WAITED_FOR)
             self.demand.request(source.id, Urgency.WAITED_FOR)
@@ -209,7 +221,8 @@ class AccountWrites:
         return await self._to_the_end(self._expunge(row, uids, only_deleted=only_deleted))
 
     async def _expunge(self, row: MailboxRow, uids: Sequence[int], *, only_deleted: bool = False) -> ExpungeOutcome:
-        outcome = await expunge(self.context, row, uids, only_deleted=only_deleted)
+        with self._read_if_unrecorded(row):
+            outcome = await expunge(self.context, row, uids, only_deleted=only_deleted)
         if outcome.is_unknown:
             self.demand.request(row.id, Urgency.WAITED_FOR)
         if outcome.is_contested:

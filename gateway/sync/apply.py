@@ -30,11 +30,20 @@ def _known(rows: Sequence[tuple[str, int, int, int, str]]) -> dict[MessageRef, K
 
 
 async def apply_plan(
-    tx: Transaction, account_id: int, scope: int, row: MailboxRow, plan: Plan, policy: FlagPolicy, now: datetime
+    tx: Transaction,
+    account_id: int,
+    scope: int,
+    row: MailboxRow,
+    plan: Plan,
+    policy: FlagPolicy,
+    now: datetime,
+    renewed: set[MessageRef] | None = None,
 ) -> dict[MessageRef, int]:
     """Bring one mailbox in line with the plan; return the UIDs of what was inserted.
 
     `scope` is what refs are unique in (see `AccountContext.scope_of`); `now` becomes the save date of new placements.
+    Of states of one moment that are applied to several mailboxes, `renewed` are those messages whose new octets were
+    placed in one of them already.
     """
     if plan.replaced:
         await messages.retire(tx, [known.message_id for known in plan.replaced.values()])
@@ -45,7 +54,7 @@ async def apply_plan(
         await placements.set_flags(tx, row.id, changes)
     if plan.details:
         await messages.upsert_messages(tx, account_id, scope, [values_of(state) for state in plan.details.values()])
-    return await insert(tx, account_id, scope, row, list(plan.inserts.values()), policy, now)
+    return await insert(tx, account_id, scope, row, list(plan.inserts.values()), policy, now, renewed=renewed)
 
 
 async def insert(
@@ -57,21 +66,24 @@ async def insert(
     policy: FlagPolicy,
     now: datetime,
     local_flags: Mapping[MessageRef, FlagSet] | None = None,
+    renewed: set[MessageRef] | None = None,
 ) -> dict[MessageRef, int]:
     """Insert messages that the mailbox does not hold yet, in the order given; return their UIDs.
 
     `local_flags` are flags that the backend could not take over, by ref. A mailbox that was deleted meanwhile, while
-    the backend was asked or read, takes nothing.
+    the backend was asked or read, takes nothing. `renewed` see `apply_plan`.
     """
     if not states or await mailboxes.mailbox_by_id(tx, row.id) is None:
         return {}
     if any(state.uid is not None for state in states):
         # Clients learn of new messages in the order of UIDs, whatever order the backend tells them in.
         states = sorted(states, key=lambda state: state.uid or 0)
-    altered = [state.ref for state in states if state.content_changed]
+    renewed = set() if renewed is None else renewed
+    altered = {state.ref for state in states if state.content_changed} - renewed
     if altered:
         # The message may be known from another mailbox, with the octets it had there.
         await messages.retire(tx, (await messages.ids_by_refs(tx, account_id, scope, altered)).values())
+        renewed |= altered
     ids = await messages.upsert_messages(tx, account_id, scope, [values_of(state) for state in states])
     saved = int(now.timestamp())
     new: list[NewPlacement] = []

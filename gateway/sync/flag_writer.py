@@ -318,7 +318,7 @@ async def _unread(
     A mailbox of what is \\Flagged (RFC 6154 section 2) has changed with that flag. It is read for those who have it
     open; the others look when they open it.
     """
-    unread = {row.id} if told.is_contested else set()
+    unread = {row.id} if told.is_contested or results.missing else set()
     has_flagged = any(FLAGGED in delta.add | delta.remove for delta in deltas)
     if has_flagged and any(state is None or state.mailboxes is None for state in results.done.values()):
         rows = await context.store.read(lambda tx: mailboxes.mailboxes_of(tx, context.account_id))

@@ -64,13 +64,14 @@ async def apply_account_page(
         for mailbox_id in placed[ref]:
             removed[mailbox_id].append(ref)
     applied = Applied()
+    renewed: set[MessageRef] = set()
     for row in rows.values():
         if row.id not in states and row.id not in removed:
             continue
         policy = policy_of(row)
         plan = reconcile(known.get(row.id, {}), states[row.id], policy, removed=removed[row.id], is_stale=is_stale)
         applied.stale |= plan.stale
-        await apply_plan(tx, account_id, 0, row, plan, policy, now)
+        await apply_plan(tx, account_id, 0, row, plan, policy, now, renewed)
         if not plan.is_empty:
             applied.touched.add(row.id)
     return applied

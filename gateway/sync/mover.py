@@ -120,7 +120,7 @@ async def _copy(
             context, source, targets, destination, outcome, present, mark, is_move=is_move
         )
     result = MoveOutcome(error=outcome.error, is_unknown=outcome.is_unknown)
-    result.touched, result.is_contested = told.touched, told.is_contested
+    result.touched, result.is_contested = told.touched, told.is_contested or _may_be_gone(context, outcome)
     for target in targets:
         if target.ref in outcome.failed:
             result.failed.append(target.uid)
@@ -318,9 +318,15 @@ async def expunge(
             told = await _commit_expunge(context, row, gone, outcome, mark)
     removed = [target.uid for target in gone]
     failed = [target.uid for target in targets if target.ref in outcome.failed]
+    is_contested = told.is_contested or _may_be_gone(context, outcome)
     return ExpungeOutcome(
-        removed, failed, outcome.error, outcome.is_unknown, touched=told.touched, is_contested=told.is_contested
+        removed, failed, outcome.error, outcome.is_unknown, touched=told.touched, is_contested=is_contested
     )
+
+
+def _may_be_gone(context: AccountContext, outcome: Outcome) -> bool:
+    """Whether messages that the backend has not found in one mailbox are perhaps in none of several any more."""
+    return bool(outcome.missing) and context.account.capabilities.many_mailboxes
 
 
 async def _commit_expunge(

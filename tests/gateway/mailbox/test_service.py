@@ -5,14 +5,17 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
-from gateway.mailbox.service import ENGINES_AT_ONCE
+from connectors.memory.faults import Operation
+from gateway.mailbox.service import ENGINES_AT_ONCE, MailSettings
 from gateway.store import accounts, users
 from gateway.store.accounts import AccountRow
 from gateway.store.database import Transaction
-from tests.stack import Stack
+from gateway.wire.commands import StoreAction
+from tests.stack import INBOX, Stack, message, running_stack, until_held
 
 MANY = 3 * ENGINES_AT_ONCE
 
@@ -87,3 +90,20 @@ async def test_an_account_that_is_removed_while_many_start_is_not_started(
         await stack.store.write(lambda tx: accounts.remove_account(tx, last.id))
     assert stack.service.running_engine(last.id) is None
     assert len(stack.service.engines()) == MANY - 1
+
+
+async def test_a_mailbox_opened_while_its_account_is_started_anew_can_be_written_to(tmp_path: Path) -> None:
+    settings = MailSettings(fresh_age_s=0.0, fresh_wait_s=0.1)
+    async with running_stack(tmp_path, mail=settings) as stack:
+        backend = await stack.add_account("work")
+        backend.deliver(INBOX, message(1))
+        await until_held(await stack.open(), 1)
+        gate = backend.faults.hold(Operation.CHANGES)
+        opening = asyncio.create_task(stack.open())
+        await gate.reached()
+        await stack.service.forget_account(stack.engine().context.account_id)
+        await stack.service.start()
+        backend.faults.release(Operation.CHANGES)
+        view = await opening
+        assert (await view.store([1], StoreAction.ADD, ["\\Seen"])).error is None
+        assert backend.messages(INBOX)[0].flags == {"\\Seen"}

@@ -21,7 +21,7 @@ from gateway.store.flags import FlagSet
 from gateway.sync.flag_writer import FlagAction
 from gateway.wire.commands import StoreAction
 from tests.gateway.sync.test_account_sync import read, rows_of
-from tests.stack import INBOX, Stack, message, next_changes, until_held
+from tests.stack import INBOX, Stack, message, next_changes, silence, until_held
 
 
 def folded(flags: frozenset[str]) -> frozenset[str]:
@@ -108,3 +108,15 @@ async def test_a_keyword_spelled_anew_outside_is_no_news(stack: Stack) -> None:
     told = await next_changes(view)
     assert told.exists == 2
     assert [row.uid for row in told.flagged] == []
+
+
+@pytest.mark.parametrize("layout", ["folders", "items", "labels"])
+async def test_what_a_store_does_not_find_any_more_is_told_to_be_gone(stack: Stack, layout: str) -> None:
+    backend = await stack.add_account(layout=layout)
+    ref = backend.deliver(INBOX, message(1))
+    view = await stack.open()
+    await until_held(view, 1)
+    await silence(stack, backend)
+    backend.remove(INBOX, ref)
+    assert (await view.store([1], StoreAction.ADD, ["\\Seen"])).error is None
+    await until_held(view, 0)

@@ -11,7 +11,7 @@ from connectors.memory.backend import Layout, MemoryBackend
 from connectors.memory.faults import Operation
 from gateway.mailbox.view import View
 from gateway.wire.commands import StoreAction
-from tests.stack import INBOX, Stack, message, next_changes, running_stack, until_held
+from tests.stack import INBOX, Stack, message, next_changes, running_stack, silence, until_held
 
 OURS = ("\\Answered", "$Forwarded", "later")
 
@@ -95,3 +95,22 @@ async def test_a_message_whose_mark_is_being_taken_is_not_expunged_by_who_has_no
     await storing
     assert (await expunging).removed == [2]
     assert len(backend.messages(INBOX)) == 1
+
+
+@pytest.mark.parametrize("verb", ["copy", "move", "expunge"])
+async def test_what_is_not_found_in_one_mailbox_is_looked_for_in_the_others(stack: Stack, verb: str) -> None:
+    backend = await stack.add_account(layout="labels")
+    ref = backend.deliver(INBOX, message(1))
+    backend.copy(backend.mailbox(INBOX), ref, backend.mailbox(("Archive",)))
+    view, archive = await stack.open(), await stack.open("Archive")
+    await until_held(view, 1)
+    await until_held(archive, 1)
+    await silence(stack, backend)
+    for path in (INBOX, ("Archive",)):
+        backend.remove(path, ref)
+    if verb == "expunge":
+        await view.expunge([1], only_deleted=False)
+    else:
+        await view.copy([1], "Drafts", is_move=verb == "move")
+    await until_held(archive, 0)
+    await until_held(view, 0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,7 +22,7 @@ from gateway.store.errors import StoreError
 from gateway.store.sqlite import SqliteEngine
 from gateway.sync.bodies import Bodies
 from gateway.wire.commands import StoreAction
-from tests.stack import INBOX, PATIENT_S, Stack, message, running_stack, subjects, until_held
+from tests.stack import INBOX, PATIENT_S, Stack, message, next_changes, running_stack, silence, subjects, until_held
 
 BOX = ("Box",)
 _REFUSE = text("PRAGMA query_only = ON")
@@ -224,3 +224,28 @@ async def test_a_message_is_served_though_what_it_teaches_cannot_be_stored(
     assert "taught cannot be stored" in caplog.text
     assert "Traceback" not in caplog.text
     allow_writes(stack.store)
+
+
+@pytest.mark.parametrize("operation", [Operation.STORE_FLAGS, Operation.COPY, Operation.MOVE, Operation.EXPUNGE])
+async def test_what_could_not_be_stored_is_read_without_the_backend_telling_of_it(
+    stack: Stack, backend: MemoryBackend, operation: Operation
+) -> None:
+    view, box = await stack.open(), await stack.open("Box")
+    await silence(stack, backend)
+    writes: dict[Operation, Callable[[], Awaitable[object]]] = {
+        Operation.STORE_FLAGS: lambda: view.store([1], StoreAction.ADD, ["\\Flagged"]),
+        Operation.COPY: lambda: view.copy([1], "Box", is_move=False),
+        Operation.MOVE: lambda: view.copy([1], "Box", is_move=True),
+        Operation.EXPUNGE: lambda: view.expunge([1], only_deleted=False),
+    }
+    with pytest.raises(StoreError):
+        async with refused_after(stack, backend, operation):
+            await writes[operation]()
+    allow_writes(stack.store)
+    stack.engine().retry()
+    if operation is Operation.STORE_FLAGS:
+        assert (await next_changes(view)).flagged
+    if operation in (Operation.MOVE, Operation.EXPUNGE):
+        await until_held(view, 2)
+    if operation in (Operation.COPY, Operation.MOVE):
+        await until_held(box, 1)

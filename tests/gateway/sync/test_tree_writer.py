@@ -16,7 +16,7 @@ from connectors.memory.faults import Operation
 from gateway.errors import ErrorKind, MailError
 from tests.fakes.jmap.server import FakeJmap, running_fake
 from tests.gateway.sync.over_jmap import jmap_stack
-from tests.stack import PATIENT_S, Stack, message, running_stack, subjects, until_held
+from tests.stack import PATIENT_S, Stack, message, running_stack, silence, subjects, until_held
 
 
 @pytest.fixture
@@ -69,8 +69,7 @@ async def test_a_mailbox_made_is_there_although_the_mailboxes_cannot_be_listed(t
         backend = await stack.add_account("work", layout="folders")
         await stack.open()
         user, context, told = await stack.user(), stack.engine().context, asyncio.Event()
-        # Nothing but the command itself makes them be listed.
-        backend.journal.watchers.clear()
+        await silence(stack, backend)
         backend.faults.fail_next(Operation.LIST_MAILBOXES, errors.RateLimited("later", retry_after_s=0.0))
         context.bus.subscribe_tree(context.account_id, lambda _: told.set())
         made = await user.create("One/Two")
@@ -88,7 +87,7 @@ async def test_a_change_whose_answer_is_lost_has_the_mailboxes_listed(tmp_path: 
         await stack.open()
         user, context, told = await stack.user(), stack.engine().context, asyncio.Event()
         await user.create("Box")
-        backend.journal.watchers.clear()
+        await silence(stack, backend)
         before = await context.rows()
         backend.faults.fail_after_doing(operation)
         if operation is Operation.RENAME_MAILBOX:
