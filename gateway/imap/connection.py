@@ -10,7 +10,9 @@ from functools import partial
 from typing import Any, cast
 
 from gateway.imap.deflate import DeflateError, DeflateLayer
+from gateway.imap.endings import ConnectionLost, InputTimeout, ShuttingDown
 from gateway.imap.login_time import LoginTime
+from gateway.imap.output import Output
 from gateway.imap.peer import is_own_machine, peer_address, tune
 from gateway.imap.settings import ImapSettings
 from gateway.imap.spool import AppendSpool
@@ -28,33 +30,13 @@ from gateway.wire.reader import (
 
 log = logging.getLogger(__name__)
 
-BLOCK = 65_536
-"""Output is handed to the transport in pieces of about this many octets."""
-
-
-class ConnectionLost(Exception):
-    """The client is gone, or was dropped because it took nothing for too long."""
-
-
-class InputTimeout(Exception):
-    """The client sent nothing in the time given."""
-
-
-class FarewellSaid(Exception):
-    """The session has said BYE while it waited for its client."""
-
-
-class ShuttingDown(Exception):
-    """The server is stopping, and no input is waiting."""
-
 
 class Connection(asyncio.Protocol):
     """The server's end of a connection.
 
     Input is kept until it is asked for, so what is pipelined behind DONE or AUTHENTICATE is read by whoever comes
-    next. Reading stops while more than `input_high_water` octets wait. Output written in one turn of the loop leaves
-    together; `drain` waits while the client is slower than we are. Under COMPRESS what waits is counted as it came, and
-    is expanded a piece at a time, when it is asked for.
+    next. Reading stops while more than `input_high_water` octets wait. Under COMPRESS what waits is counted as it came,
+    and is expanded a piece at a time, when it is asked for. What is to be sent is written to `output`.
 
     One task, made of `serve`, uses a connection; only that task calls the methods below "for the session".
     """
@@ -79,20 +61,15 @@ class Connection(asyncio.Protocol):
         self._turnstile = turnstile or Turnstile()
         self._transport: asyncio.Transport | None = None
         self._task: asyncio.Task[None] | None = None
-        self._output: list[bytes] = []
-        self._output_size = 0
-        self._is_flush_due = False
-        self._is_writable = True
         self._is_reading = True
-        self._is_lost = False
         self._is_input_ended = False
         self._is_draining = False
         self._close_timer: asyncio.TimerHandle | None = None
         self._login_time = LoginTime(loop, settings.login_grace_s)
+        self.output = Output(loop, settings, self._login_time)
         self._is_rung = False
         self._layer: DeflateLayer | None = None
         self._waiter: asyncio.Future[bool] | None = None
-        self._writable_waiter: asyncio.Future[bool] | None = None
         self.reader = CommandReader(
             Limits(
                 line_octets=settings.line_limit,
@@ -107,7 +84,6 @@ class Connection(asyncio.Protocol):
         self.address = address or "unknown"
         self._is_address_given = address is not None
         self.octets_received = 0
-        self.octets_sent = 0
 
     # -- for the loop --------------------------------------------------------------------------------------------------
 
@@ -118,9 +94,9 @@ class Connection(asyncio.Protocol):
         if not self._is_address_given:
             self.address = peer_address(transport.get_extra_info("peername"))
         tune(transport)
-        transport.set_write_buffer_limits(high=self._settings.output_high_water)
+        self.output.use(transport, self.address)
         if not self._admit(self):
-            self._is_lost = True
+            self.output.is_lost = True
             return
         self.begin_login_time()
         self._task = self._loop.create_task(self._run())
@@ -146,19 +122,17 @@ class Connection(asyncio.Protocol):
         return not self.is_tls
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._is_lost = True
-        self._wake_writer()
+        self.output.lose()
         self.ring()
         if self._close_timer is not None:
             self._close_timer.cancel()
         self.lift_login_time()
 
     def pause_writing(self) -> None:
-        self._is_writable = False
+        self.output.pause()
 
     def resume_writing(self) -> None:
-        self._is_writable = True
-        self._wake_writer()
+        self.output.resume()
 
     # -- for the listener ----------------------------------------------------------------------------------------------
 
@@ -234,7 +208,7 @@ class Connection(asyncio.Protocol):
             self._check_login_time()
             event = self.reader.next_command()
             if isinstance(event, ContinuationNeeded):
-                self.write(b"+ OK\r\n")
+                self.output.write(b"+ OK\r\n")
             elif event is not None:
                 return event
             else:
@@ -268,41 +242,6 @@ class Connection(asyncio.Protocol):
             line = self.reader.next_line()
         return line
 
-    def write(self, data: bytes) -> None:
-        """Queue octets; they leave at the end of this turn of the loop, or at once if there are many."""
-        self._output.append(data)
-        self._output_size += len(data)
-        if self._output_size >= BLOCK:
-            self._flush()
-        elif not self._is_flush_due:
-            self._is_flush_due = True
-            self._loop.call_soon(self._flush_when_due)
-
-    async def drain(self) -> None:
-        """Wait while the client is slower than we are; call it after each block of output.
-
-        Raises:
-            ConnectionLost: it is gone, took nothing for `send_timeout_s` seconds, or not enough in its time to log in.
-        """
-        while not self._is_writable and not self._is_lost:
-            if self._login_time.is_over:
-                log.info("dropped %s: it took no output and has not logged in", self.address)
-                self.abort()
-                self._is_lost = True
-                break
-            self._writable_waiter = self._loop.create_future()
-            timer = self._loop.call_later(self._settings.send_timeout_s, resolve, self._writable_waiter, False)
-            try:
-                if not await self._writable_waiter:
-                    log.info("dropped %s: it took no output for %d s", self.address, self._settings.send_timeout_s)
-                    self.abort()
-                    self._is_lost = True
-            finally:
-                timer.cancel()
-                self._writable_waiter = None
-        if self._is_lost:
-            raise ConnectionLost
-
     async def upgrade(self, context: ssl.SSLContext, server_end_point: bytes | None = None) -> None:
         """Begin TLS. What the client sent ahead of it is forgotten (RFC 9051 section 6.2.1).
 
@@ -313,7 +252,7 @@ class Connection(asyncio.Protocol):
         """
         transport = self._require_transport()
         transport.pause_reading()
-        self._flush()
+        self.output.flush()
         self.reader.discard_input()
         try:
             upgraded = await self._loop.start_tls(
@@ -325,14 +264,14 @@ class Connection(asyncio.Protocol):
             )
         except (OSError, ssl.SSLError, TimeoutError) as exc:
             log.info("TLS handshake with %s failed: %s", self.address, exc)
-            self._is_lost = True
+            self.output.is_lost = True
             transport.abort()
             raise ConnectionLost from exc
         if upgraded is None:
             raise ConnectionLost
         self._transport = upgraded
         self._is_reading = True
-        upgraded.set_write_buffer_limits(high=self._settings.output_high_water)
+        self.output.use(upgraded, self.address)
         self.is_tls = True
         self.server_end_point = server_end_point
 
@@ -344,8 +283,8 @@ class Connection(asyncio.Protocol):
     def begin_compression(self) -> None:
         """Compress from here on, in both directions; nothing may be compressed yet (RFC 4978 section 3)."""
         assert self._layer is None, "compressed already"
-        self._flush()
-        self._layer = DeflateLayer()
+        self.output.flush()
+        self._layer = self.output.layer = DeflateLayer()
         # The client is to wait for our answer. If it has not done so, this is of its compressed stream.
         self._layer.feed(self.reader.take_input())
 
@@ -354,8 +293,8 @@ class Connection(asyncio.Protocol):
         layer = self._layer
         if layer is None:
             return
-        self._flush(is_last=True)
-        self._layer = None
+        self.output.flush(is_last=True)
+        self._layer = self.output.layer = None
         self.reader.feed(layer.take_rest())
 
     # -- inside --------------------------------------------------------------------------------------------------------
@@ -373,9 +312,9 @@ class Connection(asyncio.Protocol):
     def _close(self) -> None:
         # A half-read message has a spool, which is to be given back.
         self.reader.discard_input()
-        self._flush()
+        self.output.flush()
         self.lift_login_time()
-        if self._transport is not None and not self._is_lost:
+        if self._transport is not None and not self.output.is_lost:
             self._transport.close()
             # A client that does not read would keep its socket, and the unsent octets, for ever.
             self._close_timer = self._loop.call_later(self._settings.send_timeout_s, self._transport.abort)
@@ -387,7 +326,7 @@ class Connection(asyncio.Protocol):
             raise InputTimeout
 
     def _check_input(self) -> None:
-        if self._is_lost:
+        if self.output.is_lost:
             raise ConnectionLost
         if self._layer is not None and self._expand_input(self._layer):
             self._is_rung = True
@@ -420,7 +359,7 @@ class Connection(asyncio.Protocol):
                 await asyncio.sleep(0)
         else:
             # Now rather than at the end of the turn, behind whatever the others do in it.
-            self._flush()
+            self.output.flush()
             self._waiter = self._loop.create_future()
             timer = self._loop.call_later(timeout_s, resolve, self._waiter, False)
             try:
@@ -432,32 +371,12 @@ class Connection(asyncio.Protocol):
         return was_rung
 
     def _end_login_time(self) -> None:
-        self._wake_writer()
+        self.output.wake()
         self.ring()
 
     def _check_login_time(self) -> None:
         if self._login_time.is_over:
             raise InputTimeout
-
-    def _wake_writer(self) -> None:
-        if self._writable_waiter is not None:
-            resolve(self._writable_waiter, True)
-
-    def _flush_when_due(self) -> None:
-        self._is_flush_due = False
-        self._flush()
-
-    def _flush(self, *, is_last: bool = False) -> None:
-        if not self._output and not is_last:
-            return
-        data = b"".join(self._output)
-        self._output.clear()
-        self._output_size = 0
-        if not self._is_lost and self._transport is not None:
-            if self._layer is not None:
-                data = self._layer.finish(data) if is_last else self._layer.compress(data)
-            self.octets_sent += len(data)
-            self._transport.write(data)
 
     def _require_transport(self) -> asyncio.Transport:
         assert self._transport is not None, "used before connection_made"

@@ -10,7 +10,8 @@ from gateway.errors import MailError
 from gateway.imap import errors
 from gateway.imap.commands.filters import completion_of, with_filters
 from gateway.imap.completion import Completion, bad
-from gateway.imap.connection import Connection, ConnectionLost, FarewellSaid, InputTimeout, ShuttingDown
+from gateway.imap.connection import Connection
+from gateway.imap.endings import ConnectionLost, FarewellSaid, InputTimeout, ShuttingDown
 from gateway.imap.services import ImapServices
 from gateway.imap.session import Session, State
 from gateway.imap.spool import SpooledContent

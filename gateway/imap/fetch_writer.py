@@ -7,9 +7,10 @@ import logging
 from collections.abc import Callable, Collection, Iterable, Sequence
 
 from gateway.errors import ErrorKind, MailError
-from gateway.imap.connection import BLOCK, ConnectionLost
 from gateway.imap.decoded import Decoded
+from gateway.imap.endings import ConnectionLost
 from gateway.imap.fetch_plan import WHOLE, BinaryItem, BodyItem, FetchPlan, RowItem
+from gateway.imap.output import BLOCK
 from gateway.imap.session import Session
 from gateway.mailbox.column_block import Column
 from gateway.mailbox.fetch import Body, FetchRow

@@ -8,7 +8,7 @@ from functools import partial
 
 from gateway.errors import GatewayError, MailError
 from gateway.imap.commands.list import attributes_of
-from gateway.imap.connection import FarewellSaid
+from gateway.imap.endings import FarewellSaid
 from gateway.imap.fetch_plan import plan
 from gateway.imap.fetch_writer import FetchWriter
 from gateway.imap.session import Session

@@ -65,6 +65,7 @@ class Session:
         self.is_inside_line = False
         self.notifier: Notifier | None = None
         self.updates: Updates | None = None
+        self._output = connection.output
         self._told_alert: str | None = None
         self._has_untold_flags = False
 
@@ -202,11 +203,11 @@ class Session:
 
     def write(self, data: bytes) -> None:
         """Queue octets for the client."""
-        self.connection.write(data)
+        self._output.write(data)
 
     async def drain(self) -> None:
         """Wait while the client is slower than we are."""
-        await self.connection.drain()
+        await self._output.drain()
 
     @contextmanager
     def inside_line(self) -> Iterator[None]:

@@ -6,7 +6,7 @@ from functools import partial
 
 from gateway.imap.capability import Capability
 from gateway.imap.completion import Completion, bad, ok
-from gateway.imap.connection import ShuttingDown
+from gateway.imap.endings import ShuttingDown
 from gateway.imap.session import Session, State
 from gateway.wire import commands, write
 from gateway.wire.codes import Code, Status

@@ -2,83 +2,21 @@ from __future__ import annotations
 
 import asyncio
 import zlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from itertools import pairwise
 from random import Random
 
 import pytest
 
-from gateway.imap.connection import BLOCK, Connection, ConnectionLost, InputTimeout, ShuttingDown
+from gateway.imap.connection import Connection
+from gateway.imap.endings import ConnectionLost, InputTimeout, ShuttingDown
 from gateway.imap.settings import ImapSettings
 from gateway.imap.turnstile import AT_ONCE, Turnstile
 from gateway.wire import commands
 from gateway.wire.reader import BadCommand, ReadCommand
+from tests.gateway.imap.rig import Rig, Wire
 
 LONG_S = 3600.0
-Session = Callable[[Connection], Awaitable[None]]
-
-
-class Wire(asyncio.Transport):
-    """A transport that keeps what is written, and stops and goes as it is told."""
-
-    def __init__(self, address: str = "192.0.2.1") -> None:
-        super().__init__({"peername": (address, 4711)})
-        self.writes: list[bytes] = []
-        self._is_paused = False
-        self.is_closed = False
-        self.is_aborted = False
-
-    def write(self, data: bytes | bytearray | memoryview) -> None:
-        self.writes.append(bytes(data))
-
-    def pause_reading(self) -> None:
-        self._is_paused = True
-
-    def resume_reading(self) -> None:
-        self._is_paused = False
-
-    def is_reading(self) -> bool:
-        return not self._is_paused
-
-    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
-        pass
-
-    def close(self) -> None:
-        self.is_closed = True
-
-    def abort(self) -> None:
-        self.is_aborted = True
-
-
-class Rig:
-    """A connection on a `Wire`, with a session to be looked at."""
-
-    def __init__(
-        self,
-        serve: Session,
-        settings: ImapSettings | None = None,
-        address: str = "192.0.2.1",
-        turnstile: Turnstile | None = None,
-    ) -> None:
-        async def run(connection: Connection) -> None:
-            await serve(connection)
-
-        loop = asyncio.get_running_loop()
-        self.connection = Connection(loop, settings or ImapSettings(), run, is_tls=False, turnstile=turnstile)
-        self.wire = Wire(address)
-        self.connection.connection_made(self.wire)
-
-    @property
-    def written(self) -> bytes:
-        return b"".join(self.wire.writes)
-
-    async def end(self) -> None:
-        """Wait for the session to end."""
-        task = self.connection.task
-        assert task is not None
-        async with asyncio.timeout(10):
-            await task
-        self.connection.connection_lost(None)
 
 
 def name_of(event: object) -> str:
@@ -176,60 +114,6 @@ async def test_reading_stops_while_much_waits_and_goes_on_when_it_is_wanted() ->
     assert rig.wire.is_reading()
     rig.connection.data_received(b"z LOGOUT\r\n")
     await rig.end()
-
-
-async def test_what_is_written_in_one_turn_leaves_together() -> None:
-    async def serve(connection: Connection) -> None:
-        for number in range(100):
-            connection.write(b"%d\r\n" % number)
-
-    rig = Rig(serve)
-    await rig.end()
-    assert len(rig.wire.writes) == 1
-
-
-async def test_much_output_leaves_in_blocks() -> None:
-    async def serve(connection: Connection) -> None:
-        for _ in range(5):
-            connection.write(b"x" * (BLOCK // 2))
-
-    rig = Rig(serve)
-    await rig.end()
-    assert [len(data) for data in rig.wire.writes] == [BLOCK, BLOCK, BLOCK // 2]
-
-
-async def test_drain_waits_for_a_slow_client() -> None:
-    steps: list[str] = []
-
-    async def serve(connection: Connection) -> None:
-        connection.pause_writing()
-        steps.append("waiting")
-        await connection.drain()
-        steps.append("going on")
-
-    rig = Rig(serve)
-    await asyncio.sleep(0)
-    await asyncio.sleep(0)
-    assert steps == ["waiting"]
-    rig.connection.resume_writing()
-    await rig.end()
-    assert steps == ["waiting", "going on"]
-
-
-async def test_a_client_that_takes_nothing_is_dropped() -> None:
-    lost: list[bool] = []
-
-    async def serve(connection: Connection) -> None:
-        connection.pause_writing()
-        try:
-            await connection.drain()
-        except ConnectionLost:
-            lost.append(True)
-
-    rig = Rig(serve, ImapSettings(send_timeout_s=0.001))
-    await rig.end()
-    assert lost == [True]
-    assert rig.wire.is_aborted
 
 
 async def ended_with(error: type[Exception], happen: Callable[[Rig], object], *, timeout_s: float = LONG_S) -> Rig:
