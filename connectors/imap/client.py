@@ -14,7 +14,7 @@ from concurrent.futures import Future
 from connectors.api.errors import ConnectorError, OutcomeUnknown
 from connectors.api.types import MailboxRef, MessageContent
 from connectors.imap import names
-from connectors.imap.errors import ConnectionLost, MalformedReply, from_session, from_status
+from connectors.imap.errors import ConnectionLost, MalformedReply, from_session, from_status, shown_line
 from connectors.imap.exchange import Exchange, Listed, LiteralSink, Reply
 from connectors.imap.mailbox_state import SelectedMailbox, after_closed
 from connectors.imap.sheaf import Sheaf
@@ -291,7 +291,7 @@ class Connection:
         """
         match event:
             case MalformedData(reason, line):
-                raise MalformedReply(f"{self.where} sent what is no IMAP ({reason}): {line[:80]!r}")
+                raise MalformedReply(f"{self.where} sent what is no IMAP ({reason}): {shown_line(line)}")
             case CapabilityData(capabilities):
                 self.set_capabilities(capabilities)
             case EnabledData(capabilities):

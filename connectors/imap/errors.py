@@ -65,6 +65,24 @@ _PASSING = re.compile(
 )
 _TOO_MANY = re.compile(r"too many|maximum number of connections", re.IGNORECASE)
 
+_OF_NO_MESSAGE = re.compile(
+    rb"\* (?:LIST|LSUB|XLIST|STATUS|FLAGS|E?SEARCH|CAPABILITY|NAMESPACE|ENABLED|VANISHED|ID|QUOTA|QUOTAROOT)\b",
+    re.IGNORECASE,
+)
+_OF_A_MESSAGE = re.compile(rb"\* [0-9]{1,10} FETCH\b", re.IGNORECASE)
+_SHOWN_OCTETS = 80
+
+
+def shown_line(line: bytes) -> str:
+    """Return as much of a broken response as may stand in a log: nothing that can be text of a message.
+
+    Where a server announces a literal shorter than it sends, the rest of the message is read as responses.
+    """
+    if _OF_NO_MESSAGE.match(line):
+        return repr(line[:_SHOWN_OCTETS])
+    head = _OF_A_MESSAGE.match(line)
+    return f"{head[0]!r}..." if head is not None else "a line that begins like no response"
+
 
 class ConnectionLost(Unavailable):
     """The connection ended, fell silent, or is not IMAP."""

@@ -88,6 +88,43 @@ async def test_what_ends_a_connection_fails_the_command_and_what_comes_after(
             await connection.run(b"NOOP")
 
 
+@pytest.mark.parametrize(
+    "reply",
+    [
+        b"* 1 FETCH (UID 1 BODY[] {17}\r\nSubject: secret\r\n\r\nhunter2 is the word\r\n)\r\n",
+        b"* 1 FETCH (UID 1 BODY[] {17}\r\nSubject: secret\r\n)\r\n* hunter2 is the word\r\n* (hunter2)\r\n",
+        b'* 1 FETCH (UID 1 BODY[HEADER] "Subject: hunter2" BODYSTRUCTURE ("text" "plain" ("name" "hunter2"\r\n',
+    ],
+)
+async def test_of_a_broken_reply_no_text_of_a_message_is_told(reply: bytes) -> None:
+    """Some servers announce another length of a literal than they send."""
+
+    async def script(peer: Peer) -> None:
+        await peer.welcome()
+        await peer.expect(b"UID FETCH")
+        await peer.send(reply)
+        await peer.gone()
+
+    async with scripted(script) as server:
+        connection = await connect(settings_for(server, timeout_s=0.5), CREDENTIALS)
+        with pytest.raises(ConnectionLost) as caught:
+            await connection.run(b"UID FETCH", b"1", b"(UID BODY.PEEK[])")
+        assert isinstance(caught.value, MalformedReply)
+        assert "hunter2" not in str(caught.value)
+
+
+async def test_of_a_broken_reply_that_is_of_no_message_the_line_is_told() -> None:
+    async def script(peer: Peer) -> None:
+        await peer.welcome()
+        await peer.answer(b'LIST "" "*"', b'* LIST NIL "/" x\r\n')
+        await peer.gone()
+
+    async with scripted(script) as server:
+        connection = await connect(settings_for(server), CREDENTIALS)
+        with pytest.raises(MalformedReply, match=r"LIST NIL"):
+            await connection.run(b"LIST", b'""', b'"*"')
+
+
 async def test_silence_is_given_up_and_a_late_reply_never_read() -> None:
     async def script(peer: Peer) -> None:
         await peer.welcome()
