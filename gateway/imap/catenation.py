@@ -155,6 +155,7 @@ async def _copy_section(body: Body, named: MessageUrl, url: str, spool: AppendSp
     return stop - start
 
 
-def bad_url_code(url: str) -> bytes:
-    """`BADURL url` (RFC 4469 section 5), without what would end the code."""
-    return b"%b %b" % (Code.BADURL.value, re.sub(r"[\]\\\x00-\x1f\x7f]", "", url).encode("ascii", "replace"))
+def bad_url_code(url: str) -> bytes | None:
+    """`BADURL url` (RFC 4469 section 5), without what would end the code; None if nothing of the URL is left then."""
+    text = re.sub(r"[\]\\\x00-\x1f\x7f]", "", url).encode("ascii", "replace")
+    return b"%b %b" % (Code.BADURL.value, text) if text else None

@@ -17,10 +17,16 @@ NAMES = frozenset({"APPEND", "REPLACE", "UID REPLACE"})
 
 # What may stand between a message's literal and the next. The whole is parsed once all is there; this is to know the
 # literals of messages from those of URLs, and to refuse what cannot become a command before its octets are taken.
-_PARTS = rb"(?:URL [^ ]+ )*(?:TEXT |(?:TEXT )?UTF8 \()\Z"
+_URL_PART = rb'URL (?:"(?:[^"\\]|\\.)*"|[^ ()"]+)'
+_PARTS = rb"(?:" + _URL_PART + rb" )*(?:TEXT |(?:TEXT )?UTF8 \()\Z"
+_FLAGS_AND_DATE = rb'(?:\([^()]*\) +)?(?:"[^"]*" +)?'
+# A message whose parts are URLs, none of which is a literal.
+_OF_URLS = _FLAGS_AND_DATE + rb"CATENATE \(" + _URL_PART + rb"(?: " + _URL_PART + rb")*\) "
 _NEXT_PART = re.compile(rb"(?: ?|\) )" + _PARTS, re.IGNORECASE)
 _NEXT_MESSAGE = re.compile(
-    rb"\)*? (?:\([^()]*\) +)?(?:\"[^\"]*\" +)?(?:(?:UTF8 \()?\Z|CATENATE \(" + _PARTS + rb")", re.IGNORECASE
+    rb"(?:\)? " + _URL_PART + rb")*\)*? "
+    rb"(?:" + _OF_URLS + rb")*" + _FLAGS_AND_DATE + rb"(?:(?:UTF8 \()?\Z|CATENATE \(" + _PARTS + rb")",
+    re.IGNORECASE,
 )
 _URL = re.compile(rb"(?:.*CATENATE \(| )(?:.* )?URL \Z", re.IGNORECASE | re.DOTALL)
 
@@ -41,7 +47,7 @@ def check_between(text: bytes) -> None:
 
 
 def read_head(cursor: Cursor, name: str) -> None:
-    """Read up to and including the octets of the first message, with the cursor behind the command's name.
+    """Read up to and including the first octets of a message, with the cursor behind the command's name.
 
     Raises:
         SyntaxFault: what has come cannot be the beginning of the command.
@@ -52,15 +58,29 @@ def read_head(cursor: Cursor, name: str) -> None:
         cursor.space()
     cursor.mailbox()
     cursor.space()
-    _read_flags_and_date(cursor)
-    if not cursor.accept_word(b"CATENATE"):
-        _accept_utf8(cursor)
-        cursor.message_literal()
-        return
-    cursor.space()
-    cursor.expect(b"(")
-    while not isinstance(_read_part(cursor, is_whole=False), MessageLiteral):
+    while True:
+        _read_flags_and_date(cursor)
+        if not cursor.accept_word(b"CATENATE"):
+            _accept_utf8(cursor)
+            cursor.message_literal()
+            return
         cursor.space()
+        cursor.expect(b"(")
+        if _read_to_octets(cursor):
+            return
+        if name != "APPEND":
+            raise SyntaxFault("One message expected")
+        cursor.space()
+
+
+def _read_to_octets(cursor: Cursor) -> bool:
+    """Read parts up to and including the first octets; False if they end first: all of them are URLs."""
+    while not isinstance(_read_part(cursor, is_whole=False), MessageLiteral):
+        if cursor.peek() == b")":
+            cursor.expect(b")")
+            return False
+        cursor.space()
+    return True
 
 
 def read_append(cursor: Cursor) -> commands.Append:

@@ -73,6 +73,11 @@ def test_append(line: bytes, command: Command) -> None:
         b"APPEND x CATENATE (UTF8 (~{3+}\r\nabc)",
         b"APPEND x CATENATE (URL {3}\r\n/\xff;)",
         b"APPEND x (\\Seen) CATENATE {3+}\r\nabc",
+        b"APPEND x CATENATE (URL /a){3+}\r\nabc",
+        b"APPEND x CATENATE (URL /a) URL /b {3+}\r\nabc",
+        b"APPEND x {1+}\r\na CATENATE (URL /a){3+}\r\nabc",
+        b"APPEND x CATENATE (TEXT {1+}\r\na URL /b {3+}\r\nabc",
+        b"REPLACE 1 x CATENATE (URL /a) {3+}\r\nabc",
         b"REPLACE x {3+}\r\nabc",
         b"REPLACE 1:2 x {3+}\r\nabc",
         b"REPLACE $ x {3+}\r\nabc",
@@ -131,6 +136,37 @@ def test_wrong_append_is_refused_and_its_message_read_past(line: bytes) -> None:
                     AppendMessage(joined(b"a", b"b")),
                     AppendMessage(joined(b"c"), ("\\Seen",)),
                     AppendMessage(Stored(b"d")),
+                ),
+            ),
+        ),
+        # Messages of URLs alone, before, between and behind those with octets; URLs have spaces if they are quoted.
+        (
+            b'APPEND x CATENATE (URL "/a;UID=1") (\\Seen) {1+}\r\nb',
+            Append("x", (AppendMessage(joined("/a;UID=1")), AppendMessage(Stored(b"b"), ("\\Seen",)))),
+        ),
+        (
+            b'APPEND x CATENATE (URL /a URL "/b") " 7-Feb-1994 21:52:25 -0800" CATENATE (URL {2+}\r\n/c) {1+}\r\nd',
+            Append(
+                "x",
+                (
+                    AppendMessage(joined("/a", "/b")),
+                    AppendMessage(joined("/c"), (), MONDAY),
+                    AppendMessage(Stored(b"d")),
+                ),
+            ),
+        ),
+        (
+            b'APPEND x CATENATE (TEXT {1+}\r\na URL /b) (\\Seen) CATENATE (URL "/c(d \\"e)" TEXT {1+}\r\nf URL "/g h"'
+            b" URL /i) CATENATE (URL /j) (\\Draft) CATENATE (URL /k UTF8 (~{1+}\r\nl) URL /m) CATENATE (URL /n) {1+}\r\no",
+            Append(
+                "x",
+                (
+                    AppendMessage(joined(b"a", "/b")),
+                    AppendMessage(joined('/c(d "e)', b"f", "/g h", "/i"), ("\\Seen",)),
+                    AppendMessage(joined("/j")),
+                    AppendMessage(joined("/k", b"l", "/m"), ("\\Draft",)),
+                    AppendMessage(joined("/n")),
+                    AppendMessage(Stored(b"o")),
                 ),
             ),
         ),
