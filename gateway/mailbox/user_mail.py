@@ -37,8 +37,12 @@ class AppendUid:
 
 @dataclass(frozen=True, slots=True)
 class AppendUids:
-    """Where appended messages are, in the order in which they were given."""
+    """Where appended messages are, in the order in which they were given.
 
+    A backend that has each message once may have had them there before.
+    """
+
+    mailbox_id: int
     uidvalidity: int
     uids: tuple[int, ...]
 
@@ -369,7 +373,7 @@ class UserMail(UserTree, Transfer):
         for upload, uid in zip(uploads, uids, strict=True):
             if upload.internal_date is not None:
                 await self._service.reread_date(row.id, uid)
-        return AppendUids(row.uidvalidity, tuple(uids))
+        return AppendUids(row.id, row.uidvalidity, tuple(uids))
 
     async def copy(self, source: MailboxRow, uids: Sequence[int], destination: str, *, is_move: bool) -> CopyOutcome:
         target = await self._find(destination, ErrorKind.NO_SUCH_DESTINATION)

@@ -90,6 +90,9 @@ async def replace(session: Session, command: commands.Replace) -> Completion:
     except BadUrl as error:
         return no(error.client_text, bad_url_code(error.url))
     session.write(write.untagged_status(Status.OK, "Stored", write_code.append_uid(stored.uidvalidity, stored.uids)))
+    if stored.mailbox_id == view.mailbox_id and stored.uids[0] in uids:
+        # The same octets again, which the backend has once: the message is its own replacement.
+        return ok("Replace completed")
     outcome = await view.expunge(uids, only_deleted=False)
     if outcome.error is not None:
         return errors.completion_of(outcome.error)

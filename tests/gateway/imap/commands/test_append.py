@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 
 from connectors.api.errors import OverQuota
+from connectors.api.types import MailboxRef, MessageContent, MessageState
+from connectors.memory.connector import MemoryConnector
 from connectors.memory.faults import Operation
 from gateway.imap.settings import ImapSettings
 from tests.scenarios.outside import OutsideMemory
@@ -168,6 +171,43 @@ async def test_a_message_takes_the_place_of_another(tmp_path: Path) -> None:
         assert (await client.ask(b"i UID SEARCH ALL"))[0] == b"* SEARCH 2"
         await client.close()
         await other.close()
+
+
+async def test_a_message_that_the_backend_has_only_once_is_not_lost_when_it_replaces_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    append = MemoryConnector.append
+
+    async def append_once(
+        self: MemoryConnector,
+        mailbox: MailboxRef,
+        content: MessageContent,
+        flags: frozenset[str],
+        internal_date: datetime | None,
+    ) -> MessageState:
+        """Do as Cyrus does (RFC 8621 section 4.8, alreadyExists)."""
+        data = b"".join([chunk async for chunk in content.chunks()])
+        box = self.backend.by_ref(mailbox)
+        there = [message for message in box.messages.values() if message.data == data]
+        if there:
+            return self.backend.state(there[0], box)
+        return await append(self, mailbox, content, flags, internal_date)
+
+    monkeypatch.setattr(MemoryConnector, "append", append_once)
+    outside = OutsideMemory()
+    async with serving(tmp_path, outside) as served:
+        client = await served.log_in()
+        await client.ask(b"a APPEND INBOX " + literal(mail(1)))
+        await client.ask(b"b SELECT INBOX")
+        told = await client.ask(b"c UID REPLACE 1 INBOX " + literal(mail(1)))
+        assert told[-1].startswith(b"c OK ")
+        assert (await client.ask(b"d UID SEARCH ALL"))[0] == b"* SEARCH 1"
+        assert len(outside.backend.messages(("INBOX",))) == 1
+        # In another mailbox it may have the same UID.
+        await client.ask(b"e CREATE Sent")
+        assert (await client.ask(b"f UID REPLACE 1 Sent " + literal(mail(1))))[-1].startswith(b"f OK ")
+        assert (await client.ask(b"g UID SEARCH ALL"))[0] == b"* SEARCH"
+        await client.close()
 
 
 async def test_nothing_goes_if_the_new_message_cannot_be_stored(tmp_path: Path) -> None:
