@@ -42,7 +42,7 @@ from connectors.api.errors import (
 from connectors.gmail.structs import ErrorReply
 from connectors.transport.messages import Effect, Headers
 from connectors.transport.redaction import excerpt
-from connectors.transport.retry_after import MAX_RETRY_AFTER_S, parse_retry_after
+from connectors.transport.retry_after import MAX_RETRY_AFTER_S, parse_retry_after, server_time
 
 _THROTTLING: Final = frozenset(
     {"rateLimitExceeded", "userRateLimitExceeded", "RATE_LIMIT_EXCEEDED", "RESOURCE_EXHAUSTED"}
@@ -76,7 +76,8 @@ class Refusal:
 
     @classmethod
     def read(cls, status: int, headers: Headers, body: bytes, now: datetime) -> Refusal:
-        """Read a reply; `now` is what its times are compared with."""
+        """Read a reply; `now` is what its times are compared with if it does not tell its own."""
+        now = server_time(headers, now)
         delay_s = parse_retry_after(headers.get("retry-after"), now)
         try:
             error = msgspec.json.decode(body, type=ErrorReply).error

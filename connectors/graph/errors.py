@@ -44,7 +44,7 @@ from connectors.api.errors import (
 from connectors.graph.structs import ErrorReply
 from connectors.transport.messages import Effect, Headers
 from connectors.transport.redaction import excerpt
-from connectors.transport.retry_after import parse_retry_after
+from connectors.transport.retry_after import parse_retry_after, server_time
 
 _STATE: Final = frozenset({"syncstatenotfound", "resyncrequired", "syncstateinvalid"})
 _SIZE: Final = frozenset({"errormessagesizeexceeded", "requestentitytoolarge", "maximumrequestlengthexceeded"})
@@ -99,8 +99,8 @@ class Refusal:
 
     @classmethod
     def read(cls, status: int, headers: Headers, body: bytes, now: datetime) -> Refusal:
-        """Read a reply; `now` is what its times are compared with."""
-        delay_s = parse_retry_after(headers.get("retry-after"), now)
+        """Read a reply; `now` is what its times are compared with if it does not tell its own."""
+        delay_s = parse_retry_after(headers.get("retry-after"), server_time(headers, now))
         request_id = headers.get("request-id", "")
         try:
             error = msgspec.json.decode(body, type=ErrorReply).error

@@ -1,7 +1,8 @@
-"""The Retry-After header (RFC 9110 section 10.2.3)."""
+"""The Retry-After header (RFC 9110 section 10.2.3), and the clock by which its dates are meant."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
@@ -21,11 +22,22 @@ def parse_retry_after(value: str | None, now: datetime) -> float | None:
         return None
     if text.replace(".", "", 1).isdigit():
         return min(float(text), MAX_RETRY_AFTER_S)
+    moment = _date(text)
+    return None if moment is None else min(max((moment - now).total_seconds(), 0.0), MAX_RETRY_AFTER_S)
+
+
+def server_time(headers: Mapping[str, str], now: datetime) -> datetime:
+    """Return when a reply was made by the server's own clock, `now` if it does not say (RFC 9110 section 6.6.1).
+
+    A time that the reply names is to be compared with this: the clock here may go wrong.
+    """
+    return _date(headers.get("date", "")) or now
+
+
+def _date(text: str) -> datetime | None:
+    """Return an HTTP date; None if it is none."""
     try:
         moment = parsedate_to_datetime(text)
-        if moment.tzinfo is None:
-            moment = moment.replace(tzinfo=UTC)
-        seconds = (moment - now).total_seconds()
     except (ValueError, TypeError, OverflowError):
         return None
-    return min(max(seconds, 0.0), MAX_RETRY_AFTER_S)
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)

@@ -9,7 +9,7 @@ from connectors.api.errors import Denied, NotFound, OverQuota, Rejected, TooLarg
 from connectors.transport.messages import Headers
 from connectors.transport.redaction import excerpt
 from connectors.transport.retry import AttemptFailed, Trouble
-from connectors.transport.retry_after import parse_retry_after
+from connectors.transport.retry_after import parse_retry_after, server_time
 
 _UNLOOKED_AT = frozenset({408, 421, 425})
 """Request Timeout, Misdirected Request and Too Early: the server says that it has not acted on the request."""
@@ -24,7 +24,7 @@ def failure_for(
     """
     text = f"{what} was answered {status}"
     if status == 429 or (status == 503 and "retry-after" in headers):
-        delay_s = parse_retry_after(headers.get("retry-after"), now)
+        delay_s = parse_retry_after(headers.get("retry-after"), server_time(headers, now))
         return AttemptFailed(Trouble.THROTTLED, text, delay_s=delay_s)
     if status in _UNLOOKED_AT:
         return AttemptFailed(Trouble.UNSENT, text)

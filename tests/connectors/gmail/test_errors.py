@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -77,6 +77,14 @@ def test_a_time_in_the_text_is_when_to_come_again() -> None:
     past = datetime(2025, 1, 1, tzinfo=UTC)
     assert refusal(throttled("userRateLimitExceeded", 429, past)).retry_after_s == 0
     assert refusal(ApiError(429, "x", "Retry after 2026-99-99T00:00:00.000Z")).retry_after_s is None
+
+
+@pytest.mark.parametrize("skew_s", [-600, 600])
+def test_a_time_in_the_text_is_one_of_googles_clock(skew_s: int) -> None:
+    now = NOW + timedelta(seconds=skew_s)
+    error = throttled("userRateLimitExceeded", 429, now + timedelta(seconds=30))
+    error.headers["Date"] = now.strftime("%a, %d %b %Y %H:%M:%S GMT")
+    assert refusal(error).retry_after_s == 30
 
 
 def test_retry_after_goes_before_the_text() -> None:

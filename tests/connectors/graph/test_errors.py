@@ -95,6 +95,8 @@ def test_the_delay_is_told() -> None:
     assert error.retry_after_s == 17.0
     dated = refusal(503, Retry_After="Fri, 02 Jan 2026 03:04:15 GMT")
     assert dated.retry_after_s == 10.0
+    skewed = refusal(503, Retry_After="Fri, 02 Jan 2026 09:00:20 GMT", Date="Fri, 02 Jan 2026 09:00:00 GMT")
+    assert skewed.retry_after_s == 20.0
 
 
 def test_too_many_at_a_time_is_told_from_too_many_in_all() -> None:

@@ -73,6 +73,12 @@ def test_a_server_that_says_when_to_come_again_throttles(status: int) -> None:
         assert error.delay_s == delay_s
 
 
+def test_when_to_come_again_is_reckoned_by_the_servers_clock() -> None:
+    error = failure(503, retry_after="Fri, 02 Jan 2026 09:00:20 GMT", date="Fri, 02 Jan 2026 09:00:00 GMT")
+    assert isinstance(error, AttemptFailed)
+    assert error.delay_s == 20.0
+
+
 def test_a_refusal_gives_the_servers_reason_without_secrets() -> None:
     assert str(failure(400, b"bad s3 name")) == "GET h/p was answered 400: bad *** name"
     assert str(failure(403, b"no")) == "GET h/p was answered 403: no"
