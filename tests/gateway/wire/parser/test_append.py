@@ -157,7 +157,8 @@ def test_wrong_append_is_refused_and_its_message_read_past(line: bytes) -> None:
         ),
         (
             b'APPEND x CATENATE (TEXT {1+}\r\na URL /b) (\\Seen) CATENATE (URL "/c(d \\"e)" TEXT {1+}\r\nf URL "/g h"'
-            b" URL /i) CATENATE (URL /j) (\\Draft) CATENATE (URL /k UTF8 (~{1+}\r\nl) URL /m) CATENATE (URL /n) {1+}\r\no",
+            b" URL /i) CATENATE (URL /j) (\\Draft) CATENATE (URL /k UTF8 (~{1+}\r\nl) URL /m) CATENATE (URL /n)"
+            b" {1+}\r\no",
             Append(
                 "x",
                 (
