@@ -134,8 +134,9 @@ class AccountWrites:
         """Remove the messages of a group that could not be stored as a whole (RFC 3502 section 3)."""
         if group is None:
             return
-        if uids:
-            outcome = await self._expunge(await self.context.fresh(row), uids)
+        made = [uid for uid in uids if uid not in group.kept]
+        if made:
+            outcome = await self._expunge(await self.context.fresh(row), made)
             if outcome.failed:
                 log.warning("%d messages stay that were appended together with one refused", len(outcome.failed))
         await self.appender.forget_group(group)

@@ -151,6 +151,13 @@ class AppendIntents:
         return abs(self._context.clock.now().timestamp() - intent.created) <= ANSWER_AGAIN_S
 
 
+async def was_there(tx: Transaction, row: MailboxRow, uid: int, intent: IntentRow) -> bool:
+    """Whether a message was known before it was appended: a backend may answer with one that it had already."""
+    return any(
+        message_id <= number(intent, "newest") for _, message_id, *_ in await placements.by_uids(tx, row.id, [uid])
+    )
+
+
 async def keep_date(tx: Transaction, row: MailboxRow, uid: int, intent: IntentRow) -> None:
     """Let an appended message have the date that was asked for, where the backend holds another or has told none.
 

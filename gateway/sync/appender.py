@@ -22,7 +22,7 @@ from gateway.store.database import Transaction
 from gateway.store.flags import FlagSet
 from gateway.store.intents import IntentRow
 from gateway.store.mailboxes import MailboxRow
-from gateway.sync.append_intents import STORED, AppendIntents, Upload, all_portrayed, keep_date, portrayed
+from gateway.sync.append_intents import STORED, AppendIntents, Upload, all_portrayed, keep_date, portrayed, was_there
 from gateway.sync.append_settling import AppendSettler, LikenessOf, Resync
 from gateway.sync.appended import AppendedOctets
 from gateway.sync.apply import place_made
@@ -35,10 +35,14 @@ from gateway.sync.spread import spread_made
 class AppendGroup:
     """Messages that are stored all or none: intents that are done are kept until all are.
 
-    If the process dies before, a client that repeats the command is given the messages that are there already.
+    If the process dies before, a client that repeats the command is given the messages that are there already. `made`
+    are the UIDs of what the command has brought, `kept` those of what was there before it: a backend may have each
+    message only once.
     """
 
     done: list[IntentRow] = field(default_factory=list)
+    made: set[int] = field(default_factory=set)
+    kept: set[int] = field(default_factory=set)
 
 
 class Appender:
@@ -193,8 +197,9 @@ class Appender:
         def is_settled(count: int) -> bool:
             return group is None or (is_whole and count == len(recorded))
 
-        async def body(tx: Transaction) -> tuple[list[int | None], set[int]]:
+        async def body(tx: Transaction) -> tuple[list[int | None], set[int], set[int]]:
             placed, touched = await place_made(tx, context, row, spelled, local), {row.id}
+            old: set[int] = set()
             known: list[int | None] = []
             stored: dict[int, int] = {}
             for state, intent in zip(states, recorded, strict=True):
@@ -204,6 +209,8 @@ class Appender:
                     touched |= more
                     await keep_date(tx, row, uid, intent)
                     stored[intent.id] = uid
+                    if group is not None and await was_there(tx, row, uid, intent):
+                        old.add(uid)
                 known.append(uid)
             touched |= await spread_made(tx, context, row, spelled)
             if is_settled(len(stored)):
@@ -211,10 +218,13 @@ class Appender:
             else:
                 for intent_id, uid in stored.items():
                     await intents.set_state(tx, intent_id, f"{STORED}{uid}")
-            return known, touched
+            return known, touched, old
 
-        known, touched = await context.store.write(body)
+        known, touched, old = await context.store.write(body)
         context.changed(*touched)
+        if group is not None:
+            group.kept |= old - group.made
+            group.made |= {uid for uid in known if uid is not None} - group.kept
         uids += [uid for uid in known if uid is not None]
         placed = [(intent, uid) for uid, intent in zip(known, recorded, strict=True) if uid is not None]
         if group is None or is_settled(len(placed)):

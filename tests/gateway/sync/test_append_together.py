@@ -16,6 +16,7 @@ from connectors.memory.faults import Operation
 from gateway.errors import ErrorKind, MailError
 from gateway.sync.append_intents import PART_OCTETS, Upload, parts_of
 from tests.gateway.sync.appending import LAYOUTS, appending_stack, open_intents
+from tests.once import keep_each_once
 from tests.stack import INBOX, Stack, message, until_held
 
 
@@ -191,4 +192,21 @@ async def test_one_that_is_refused_keeps_all_out(stack: Stack) -> None:
     backend.storage_limit = backend.used_octets() + 2 * len(message(1)) + 5
     assert (await refused(stack)).kind is ErrorKind.OVER_QUOTA
     assert stored(backend) == []
+    assert await open_intents(stack) == []
+
+
+@pytest.mark.parametrize("numbers", [(0, 1, 2), (1, 1, 0, 2)])
+async def test_what_was_there_before_is_not_taken_along_when_one_is_refused(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch, numbers: tuple[int, ...]
+) -> None:
+    keep_each_once(monkeypatch)
+    backend = await stack.add_account("work", layout="folders")
+    backend.appends_together = False
+    backend.deliver(INBOX, message(0))
+    await until_held(await stack.open(), 1)
+    backend.storage_limit = len(message(0)) + len(message(1))
+    with pytest.raises(MailError) as refusal:
+        await append_all(stack, numbers, ())
+    assert refusal.value.kind is ErrorKind.OVER_QUOTA
+    assert stored(backend) == given(0)
     assert await open_intents(stack) == []

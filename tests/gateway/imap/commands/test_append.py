@@ -1,15 +1,13 @@
 from __future__ import annotations
 
-from datetime import datetime
 from pathlib import Path
 
 import pytest
 
 from connectors.api.errors import OverQuota
-from connectors.api.types import MailboxRef, MessageContent, MessageState
-from connectors.memory.connector import MemoryConnector
 from connectors.memory.faults import Operation
 from gateway.imap.settings import ImapSettings
+from tests.once import keep_each_once
 from tests.scenarios.outside import OutsideMemory
 from tests.scenarios.serving import serving
 
@@ -176,24 +174,7 @@ async def test_a_message_takes_the_place_of_another(tmp_path: Path) -> None:
 async def test_a_message_that_the_backend_has_only_once_is_not_lost_when_it_replaces_itself(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    append = MemoryConnector.append
-
-    async def append_once(
-        self: MemoryConnector,
-        mailbox: MailboxRef,
-        content: MessageContent,
-        flags: frozenset[str],
-        internal_date: datetime | None,
-    ) -> MessageState:
-        """Do as Cyrus does (RFC 8621 section 4.8, alreadyExists)."""
-        data = b"".join([chunk async for chunk in content.chunks()])
-        box = self.backend.by_ref(mailbox)
-        there = [message for message in box.messages.values() if message.data == data]
-        if there:
-            return self.backend.state(there[0], box)
-        return await append(self, mailbox, content, flags, internal_date)
-
-    monkeypatch.setattr(MemoryConnector, "append", append_once)
+    keep_each_once(monkeypatch)
     outside = OutsideMemory()
     async with serving(tmp_path, outside) as served:
         client = await served.log_in()
