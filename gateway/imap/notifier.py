@@ -259,7 +259,11 @@ class Notifier:
 
     def _tell_name(self, change: NameChange, entries: dict[str, MailboxEntry], told: set[str]) -> None:
         event = Event.SUBSCRIPTION_CHANGE if change.kind is TreeChange.SUBSCRIPTION else Event.MAILBOX_NAME
-        if change.name not in told and self._wants(event, change.name, is_subscribed=change.is_subscribed):
+        # Who watches the old name of a mailbox is told where it has gone.
+        affected = [change.name] if change.old_name is None else [change.name, change.old_name]
+        if change.name not in told and any(
+            self._wants(event, name, is_subscribed=change.is_subscribed) for name in affected
+        ):
             self._list(change.name, entries, change.old_name)
             told.add(change.name)
         if change.kind in (TreeChange.CREATED, TreeChange.DELETED):
