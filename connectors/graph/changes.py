@@ -30,6 +30,7 @@ from connectors.api.errors import (
 from connectors.api.types import ChangePage, Cursor, MailboxRef, MessageRef, MessageState
 from connectors.graph import edits, reconcile
 from connectors.graph.cursors import Mark, decode_cursor
+from connectors.graph.errors import Refused
 from connectors.graph.folders import Folder, Tree
 from connectors.graph.items import decode_items
 from connectors.graph.listing import list_search, oldest_first
@@ -169,6 +170,9 @@ async def _follow(mail: Mail, mailbox: MailboxRef, link: str) -> tuple[dict[Mess
         mail.forget_tree()
         raise
     except Rejected as error:
+        if isinstance(error, Refused) and error.refusal.status >= 500:
+            # One message is the trouble, not the position; to list anew would meet it again.
+            raise Unavailable(error.operator_text) from error
         raise CursorExpired(f"Graph does not take the position in {mailbox!r}: {error.operator_text}") from error
     if not following:
         raise Unavailable(f"the changes of folder {mailbox!r} ended without a position")

@@ -13,7 +13,7 @@ ConnectorError
    |- RefusedRate      RateLimited    429, 509, and 503 with a Retry-After
    |- RefusedFailed    Unavailable    5xx, or what is no answer of Graph
    |- RefusedUnknown   OutcomeUnknown 5xx after a write, or another success than was asked for
-   `- RefusedRejected  Rejected       any other 4xx
+   `- RefusedRejected  Rejected       any other 4xx, and 500 where the code says that it is the message's own
 
 Source: Microsoft, "Microsoft Graph error responses and resource types", and what is seen of Exchange's own codes.
 """
@@ -50,6 +50,18 @@ _STATE: Final = frozenset({"syncstatenotfound", "resyncrequired", "syncstateinva
 _SIZE: Final = frozenset({"errormessagesizeexceeded", "requestentitytoolarge", "maximumrequestlengthexceeded"})
 _FULL: Final = frozenset({"errorquotaexceeded", "errormailboxquotaexceeded", "quotalimitreached"})
 _CONFLICT: Final = frozenset({"errorirresolvableconflict"})
+_CONTENT: Final = frozenset(
+    {
+        "errorcontentconversionfailed",
+        "errormimecontentconversionfailed",
+        "errormimecontentinvalid",
+        "erroritemcorrupt",
+        "errorcorruptdata",
+    }
+)
+"""Codes that come with 500 too, and say that Exchange cannot make sense of one message, now or later.
+Seen in issue 2913 of microsoft-graph-docs."""
+
 _GONE: Final = re.compile(r"error[a-z]*notfound|itemnotfound")
 """Codes that come with 404 and say of one message or folder that it is gone. ResourceNotFound ("Resource could not be
 discovered") is none of them: it is told of whole mailboxes, and has been in outages."""
@@ -128,7 +140,8 @@ class Refusal:
     @property
     def is_passing(self) -> bool:
         """Whether what is only read may be had by asking again at once, or nearly."""
-        return self.is_throttling or self.status in (500, 502, 503, 504)
+        is_failure = self.status in (500, 502, 503, 504) and self.code.lower() not in _CONTENT
+        return self.is_throttling or is_failure
 
     def error(self, what: str, effect: Effect) -> ConnectorError:
         """Return the error; `what` says for the operator what was called, `effect` is that of the call."""
@@ -222,6 +235,7 @@ _BY_CODE: Final[tuple[tuple[frozenset[str], type[Refused]], ...]] = (
     (_FULL, RefusedFull),
     (_CONFLICT, RefusedConflict),
     (_NO_MAILBOX, RefusedDenied),
+    (_CONTENT, RefusedRejected),
 )
 
 _BY_STATUS: Final[dict[int, type[Refused]]] = {

@@ -192,6 +192,21 @@ async def test_a_position_that_graph_has_forgotten_has_expired(
     assert follower.messages() == truth(fake, follower)
 
 
+async def test_a_page_that_a_broken_message_spoils_does_not_spoil_the_position(
+    fake: FakeGraph, rig: Rig, follower: Follower
+) -> None:
+    ref = rig.ref("inbox")
+    fake.deliver(mail(5))
+    fake.fail_next("messages.delta", status=500, code="ErrorContentConversionFailed")
+
+    with pytest.raises(Unavailable):
+        await follower.look(ref)
+    await follower.look(ref)
+
+    assert follower.folders[ref].relisted == 0
+    assert follower.messages() == truth(fake, follower)
+
+
 async def test_a_cursor_of_something_else_has_expired(rig: Rig, follower: Follower) -> None:
     for cursor in ("", "17", follower.folders[rig.ref("inbox")].cursor.replace("/me", "/users/x")):
         with pytest.raises(CursorExpired):

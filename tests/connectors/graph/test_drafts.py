@@ -61,8 +61,9 @@ async def test_the_largest_mime_fits_into_a_request(rig: Rig) -> None:
     assert rig.fake.stats.requests["folder-messages.create"] == 0
 
 
-async def test_what_is_no_mime_for_exchange_is_made_of_json(rig: Rig) -> None:
-    rig.fake.faults.order(CREATE, Fault(status=400, code="ErrorMimeContentInvalid"))
+@pytest.mark.parametrize("fault", [(400, "ErrorMimeContentInvalid"), (500, "ErrorMimeContentConversionFailed")])
+async def test_what_is_no_mime_for_exchange_is_made_of_json(rig: Rig, fault: tuple[int, str]) -> None:
+    rig.fake.faults.order(CREATE, Fault(status=fault[0], code=fault[1]))
     state = await rig.append("drafts", mail(1))
     message = rig.message(state.ref)
     assert message.is_draft

@@ -97,6 +97,7 @@ async def test_a_draft_that_was_sent_is_no_edited_draft(fake: FakeGraph, rig: Ri
 
     assert follower.messages() == truth(fake, follower)
     assert decode_cursor(follower.folders[rig.ref("drafts")].cursor, rig.client.root).drafts == {}
+    fake.faults.clear()
 
 
 async def test_a_draft_outside_of_drafts_is_compared_too(fake: FakeGraph, rig: Rig, follower: Follower) -> None:
@@ -110,10 +111,13 @@ async def test_a_draft_outside_of_drafts_is_compared_too(fake: FakeGraph, rig: R
     assert follower.folders[ref].edited == [draft]
 
 
-async def test_drafts_that_cannot_be_compared_do_not_keep_the_folder_from_being_read(fake: FakeGraph, rig: Rig) -> None:
+@pytest.mark.parametrize("fault", [(400, "ErrorInvalidRequest"), (500, "ErrorContentConversionFailed")])
+async def test_drafts_that_cannot_be_compared_do_not_keep_the_folder_from_being_read(
+    fake: FakeGraph, rig: Rig, fault: tuple[int, str]
+) -> None:
     draft = fake.deliver(mail(1), "drafts", is_draft=True)
     await rig.mail.read_tree()
-    fake.fail_next("folder-messages.list", times=1, skip=1, status=400)
+    fake.fail_next("folder-messages.list", times=9, skip=1, status=fault[0], code=fault[1])
     follower = Follower(rig.mail)
 
     await follower.relist(rig.ref("drafts"))

@@ -61,6 +61,9 @@ def refusal(status: int, code: str = "Code", message: str = "No.", **headers: st
         (413, "RequestEntityTooLarge", TooLarge),
         (429, "TooManyRequests", RateLimited),
         (500, "InternalServerError", Unavailable),
+        (500, "ErrorContentConversionFailed", Rejected),
+        (500, "ErrorMimeContentConversionFailed", Rejected),
+        (500, "ErrorItemCorrupt", Rejected),
         (503, "serviceNotAvailable", Unavailable),
         (504, "UnknownError", Unavailable),
         (507, "QuotaLimit", OverQuota),
@@ -80,6 +83,13 @@ def test_status_and_code_say_what_is_meant(status: int, code: str, kind: type[Co
 def test_a_failed_write_may_be_done(status: int) -> None:
     assert isinstance(refusal(status).error("a call", Effect.WRITE), OutcomeUnknown)
     assert isinstance(refusal(status).error("a call", Effect.IDEMPOTENT_WRITE), Unavailable)
+
+
+def test_what_exchange_cannot_convert_is_refused_for_good() -> None:
+    """Seen with 500: it is about one message, and would be so the next time."""
+    found = refusal(500, "ErrorContentConversionFailed")
+    assert not found.is_passing
+    assert isinstance(found.error("a call", Effect.WRITE), Rejected)
 
 
 def test_a_throttled_write_is_not_done() -> None:

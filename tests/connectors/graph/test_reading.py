@@ -173,6 +173,17 @@ async def test_one_that_fails_does_not_keep_the_others(fake: FakeGraph, rig: Rig
     assert len(found) == 5
 
 
+async def test_a_message_that_exchange_cannot_convert_is_asked_for_once(fake: FakeGraph, rig: Rig) -> None:
+    ref = MessageRef(fake.deliver(mail(1)))
+    fake.fail_next("messages.value", times=9, status=500, code="ErrorMimeContentConversionFailed")
+    fake.stats.clear()
+
+    with pytest.raises(Rejected):
+        await reading.fetch(rig.mail, rig.ref("inbox"), ref)
+    assert fake.stats.requests["messages.value"] == 1
+    fake.faults.clear()
+
+
 async def test_leaving_early_and_cancelling_leave_it_usable(fake: FakeGraph, rig: Rig) -> None:
     refs = [MessageRef(fake.deliver(mail(number))) for number in range(12)]
     async with contextlib.aclosing(reading.fetch_many(rig.mail, rig.ref("inbox"), refs)) as contents:
