@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from collections.abc import Set as AbstractSet
 
 from gateway.mailbox.columns import Entry
@@ -149,7 +149,7 @@ class Snapshot:
         return set(filter(self.holds, touched))
 
     @property
-    def gone(self) -> Collection[int]:
+    def gone(self) -> AbstractSet[int]:
         """The messages that are gone and that the client still has to be told of."""
         return self._expunged
 

@@ -26,7 +26,7 @@ async def copy(session: Session, command: commands.Copy) -> Completion:
     """Copy or move messages. UIDs that are gone are passed over, as iPhones cannot get over a NO.
 
     COPYUID comes in the tagged OK of COPY, and of MOVE ahead of the EXPUNGEs (RFC 6851 section 4.3), also for the part
-    that was done before something failed.
+    that was done before something failed. Where nothing was copied as another has removed it all, EXPUNGEISSUED says so.
     """
     view = session.require_view()
     verb = "Move" if command.is_move else "Copy"
@@ -48,4 +48,6 @@ async def copy(session: Session, command: commands.Copy) -> Completion:
         code = None
     if outcome.error is not None:
         return with_code(session, errors.completion_of(outcome.error), limit_code)
+    if code is None and not command.is_move and not view.gone.isdisjoint(uids):
+        return ok("Copy completed, some messages are gone", Code.EXPUNGEISSUED.value)
     return with_code(session, ok(f"{verb} completed", code), limit_code)

@@ -20,7 +20,10 @@ ROWS_PER_BLOCK = 1000
 
 
 async def store(session: Session, command: commands.Store) -> Completion:
-    """Change flags. What UNCHANGEDSINCE kept from being changed is named in MODIFIED, UIDs that are gone are not."""
+    """Change flags. What UNCHANGEDSINCE kept from being changed is named in MODIFIED, UIDs that are gone are not.
+
+    Of messages that others have removed, of which this client has not been told yet, EXPUNGEISSUED tells.
+    """
     view = session.require_view()
     if view.is_read_only:
         return no("The mailbox is open for reading only", Code.NOPERM.value)
@@ -34,7 +37,7 @@ async def store(session: Session, command: commands.Store) -> Completion:
     outcome = await view.store(uids, command.action, command.flags, command.unchanged_since)
     left_out = {*outcome.modified, *outcome.failed}
     await _echo(session, [uid for uid in uids if uid not in left_out], is_silent=command.is_silent)
-    return with_code(session, _completion(view, command, outcome), limit_code)
+    return with_code(session, _completion(view, command, outcome, uids), limit_code)
 
 
 async def store_labels(session: Session, command: commands.StoreLabels) -> Completion:
@@ -51,7 +54,7 @@ async def store_labels(session: Session, command: commands.StoreLabels) -> Compl
     left_out = {*outcome.modified, *outcome.failed}
     if not command.is_silent:
         await _tell_labels(session, [uid for uid in uids if uid not in left_out])
-    return with_code(session, _completion(view, command, outcome), limit_code)
+    return with_code(session, _completion(view, command, outcome, uids), limit_code)
 
 
 async def _tell_labels(session: Session, uids: Sequence[int]) -> None:
@@ -87,7 +90,9 @@ async def _echo(session: Session, uids: Sequence[int], *, is_silent: bool) -> No
         await asyncio.sleep(0)
 
 
-def _completion(view: View, command: commands.Store | commands.StoreLabels, outcome: StoreOutcome) -> Completion:
+def _completion(
+    view: View, command: commands.Store | commands.StoreLabels, outcome: StoreOutcome, uids: Sequence[int]
+) -> Completion:
     code = None
     if outcome.modified:
         numbers = outcome.modified if command.is_uid else _sequence_numbers(view, outcome.modified)
@@ -95,7 +100,11 @@ def _completion(view: View, command: commands.Store | commands.StoreLabels, outc
     if outcome.error is not None:
         failed = errors.completion_of(outcome.error)
         return no(failed.text, code or failed.code)
-    return ok("Store completed" if code is None else "Conditional store failed for some messages", code)
+    if code is not None:
+        return ok("Conditional store failed for some messages", code)
+    if not view.gone.isdisjoint(uids):
+        return ok("Store completed, some messages are gone", Code.EXPUNGEISSUED.value)
+    return ok("Store completed")
 
 
 def _sequence_numbers(view: View, uids: Sequence[int]) -> list[int]:
