@@ -26,7 +26,7 @@ async def copy(session: Session, command: commands.Copy) -> Completion:
     """Copy or move messages. UIDs that are gone are passed over, as iPhones cannot get over a NO.
 
     COPYUID comes in the tagged OK of COPY, and of MOVE ahead of the EXPUNGEs (RFC 6851 section 4.3), also for the part
-    that was done before something failed. Where nothing was copied as another has removed it all, EXPUNGEISSUED says so.
+    that was done before something failed. Where nothing was copied as others have removed it, EXPUNGEISSUED says so.
     """
     view = session.require_view()
     verb = "Move" if command.is_move else "Copy"
