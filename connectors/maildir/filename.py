@@ -1,6 +1,6 @@
 """Names of message files: what the base name tells of size and order, what the letters after `:2,` tell of flags.
 
-Source: https://cr.yp.to/proto/maildir.html; `,S=` and `,W=` as Dovecot and Courier write them.
+Source: https://cr.yp.to/proto/maildir.html; `,S=` and `,W=` as Dovecot and Courier write them, `,U=` as mbsync does.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ FORWARDED = "$Forwarded"
 LETTERS: Mapping[str, str] = {"D": DRAFT, "F": FLAGGED, "P": FORWARDED, "R": ANSWERED, "S": SEEN, "T": DELETED}
 LETTER_OF: Mapping[str, str] = {flag: letter for letter, flag in LETTERS.items()}
 
+_UID = re.compile(r",U=[0-9]+(?=,|\Z)")
 _DELIVERY = re.compile(r"(\d{1,12})\.(?:[^,]*?M(\d{1,9}))?")
 
 
@@ -89,8 +90,17 @@ def order(name: str, mtime_ns: int) -> tuple[int, int, str]:
     return int(match[1]), int(match[2] or 0), name
 
 
+def without_uid(base: str) -> str:
+    """Return a base name without the UID of the folder that mbsync puts into it at its first look at a message."""
+    return _UID.sub("", base) if ",U=" in base else base
+
+
 def message_ref(base: str) -> MessageRef:
-    """Return the ref of the message with that base name; octets that are not UTF-8 are spelled in hexadecimal."""
+    """Return the ref of the message with that base name; octets that are not UTF-8 are spelled in hexadecimal.
+
+    The UID that mbsync adds is no part of it: the message stays the same.
+    """
+    base = without_uid(base)
     try:
         base.encode("utf-8")
     except UnicodeEncodeError:

@@ -261,7 +261,8 @@ class Folder:
         name = filename.parse(entry.name)
         flags = self._snapshot.keywords.flags(name.letters)
         destination._give_letters(flags)
-        base = name.base
+        # A UID in it is of the folder that it leaves: there may be another message of it in the destination.
+        base = filename.without_uid(name.base)
         if is_new:
             sizes = filename.sizes(base)
             is_known = sizes.stored is not None and sizes.crlf is not None

@@ -84,4 +84,6 @@ def test_unique_names_rise_even_if_the_clock_stands_or_goes_back() -> None:
 
 def test_a_ref_can_always_be_written_as_utf8() -> None:
     assert message_ref("1.a.host") == "1.a.host"
+    assert message_ref("1.a.host,S=1,W=2,U=34") == message_ref("1.a.host,U=5,S=1,W=2") == "1.a.host,S=1,W=2"
+    assert message_ref("1.a.host,U=x") == "1.a.host,U=x"
     assert message_ref("1.\udcff.host") == "hex:312eff2e686f7374"

@@ -226,6 +226,38 @@ def test_a_move_keeps_the_base_name(folder: Folder, other: Folder, path: Path) -
     assert names(path) == []
 
 
+def test_a_uid_that_mbsync_puts_into_a_name_leaves_the_message_what_it_is(folder: Folder, path: Path) -> None:
+    file = put(path, "cur/1.a.host,S=17,W=20:2,S")
+    (ref,) = folder.refs()
+    cursor = folder.cursor()
+    file.rename(path / "cur/1.a.host,S=17,W=20,U=5:2,S")
+
+    found = folder.changes(cursor)
+    assert (found.removed, [state.ref for state in found.changed]) == ([], [ref])
+    assert folder.refs() == [ref]
+    assert bytes_of(folder, ref) == b"Subject: x\r\n\r\nbody\r\n"
+    folder.store_flags([ref], frozenset({FLAGGED}), frozenset())
+    assert names(path) == ["1.a.host,S=17,W=20,U=5:2,FS"]
+
+
+def test_a_move_leaves_the_uid_of_mbsync_behind(folder: Folder, other: Folder, path: Path) -> None:
+    """mbsync does not sync a folder in which two messages have one UID ("duplicate UID")."""
+    put(path, "cur/1.a.host,U=5:2,S")
+    put(Path(other.path), "cur/2.a.host,U=5:2,S")
+    folder.move_to(folder.refs(), other)
+    assert names(Path(other.path)) == ["1.a.host:2,S", "2.a.host,U=5:2,S"]
+    assert sorted(other.refs()) == ["1.a.host", "2.a.host"]
+
+
+def test_two_messages_whose_names_differ_by_a_uid_of_mbsync_are_two(folder: Folder, other: Folder, path: Path) -> None:
+    put(path, "cur/1.a.host,U=5:2,", b"one\n")
+    put(path, "cur/1.a.host:2,", b"two\n")
+    assert sorted(bytes_of(folder, ref) for ref in folder.refs()) == [b"one\r\n", b"two\r\n"]
+    put(Path(other.path), "cur/1.a.host,U=9:2,", b"three\n")
+    folder.move_to(folder.refs(), other)
+    assert sorted(bytes_of(other, ref) for ref in other.refs()) == [b"one\r\n", b"three\r\n", b"two\r\n"]
+
+
 def test_a_move_to_another_file_system_copies_first(
     folder: Folder, other: Folder, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
