@@ -12,6 +12,7 @@ meanwhile is among the changes.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import replace
 
@@ -27,11 +28,16 @@ from gateway.sync.guard import ReadMark
 from gateway.sync.mailbox_sync import PAGE, SyncOutcome, closing_pages, list_mailbox
 from gateway.sync.membership import Applied
 
+log = logging.getLogger(__name__)
+
 MAX_EXPIRIES = 2
 """How often in a row everything is listed anew for a cursor that was too old, before there is a pause."""
 
 EXPIRY_PAUSE_S = 60.0
 """How long that pause is."""
+
+_ABOUT_ONE = (errors.NotFound, errors.Denied, errors.Rejected, errors.Unsupported, errors.TooLarge)
+"""Errors that may be about one mailbox only."""
 
 TreeReader = Callable[[], Awaitable[list[MailboxRow]]]
 """Lists the backend's mailboxes, brings the store in line and returns the rows as they are then."""
@@ -143,13 +149,28 @@ class AccountSync:
         if self._context.account.capabilities.reports_tree:
             rows = await self._read_tree()
         is_settled = True
+        own: errors.ConnectorError | None = None
         for other in sorted(rows, key=lambda other: other.id != row.id):
             if other.is_selectable and (other.is_listed or other.id == row.id):
-                outcome = await list_mailbox(self._context, other)
-                is_settled = is_settled and outcome.is_settled
+                try:
+                    outcome = await list_mailbox(self._context, other)
+                except _ABOUT_ONE as error:
+                    # It must not keep all the others from being read.
+                    await self._set_aside(other, error)
+                    own = error if other.id == row.id else own
+                else:
+                    is_settled = is_settled and outcome.is_settled
         if is_settled:
             await self._context.store.write(lambda tx: accounts.set_account_cursor(tx, account_id, cursor))
+        if own is not None:
+            raise own
         return is_settled
+
+    async def _set_aside(self, row: MailboxRow, error: errors.ConnectorError) -> None:
+        """Take a mailbox for one that was never listed, as nobody knows what has happened in it."""
+        account = self._context.account.name
+        log.warning("account %s: mailbox %s is not listed: %s", account, row.ref, error.operator_text)
+        await self._context.store.write(lambda tx: mailboxes.set_mailbox_cursor(tx, row.id, None, is_listed=False))
 
     # -- changes ------------------------------------------------------------------------------------------------------
 

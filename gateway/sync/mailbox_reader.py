@@ -116,9 +116,9 @@ class MailboxReader:
         number = progress.begin()
         try:
             outcome = await self._sync_mailbox(row, number)
-        except errors.NotFound:
-            self._demand.request_tree()
+        except errors.NotFound as error:
             progress.error = errors.NotFound(f"mailbox {row.id}")
+            self._missed(row, progress, error)
         except (errors.Denied, errors.Rejected, errors.Unsupported, errors.TooLarge) as error:
             log.warning("account %s: mailbox %s: %s", self._context.account.name, row.ref, error.operator_text)
             progress.error = error
@@ -129,12 +129,22 @@ class MailboxReader:
             progress.error = error
             self._demand.retries.later(row.id, progress.backoff.failed())
         else:
-            progress.error = None
+            progress.error, progress.is_missing = None, False
             progress.backoff.succeeded()
             progress.synced_at = self._context.clock.monotonic()
             self._follow_up(row, outcome)
         progress.end(number)
         return progress.error is None
+
+    def _missed(self, row: MailboxRow, progress: MailboxProgress, error: errors.NotFound) -> None:
+        """See whether a mailbox that is not found is gone; one that is listed all the same is tried again later."""
+        if not progress.is_missing:
+            progress.is_missing = True
+            self._demand.request_tree()
+            return
+        # To list again would only have it read again, without end.
+        log.warning("account %s: mailbox %s: %s", self._context.account.name, row.ref, error.operator_text)
+        self._demand.retries.later(row.id, progress.backoff.failed())
 
     async def resync(self, row: MailboxRow) -> bool:
         """Read the mailbox's changes now; return whether nothing was left over that has to be read again.
@@ -184,7 +194,7 @@ class MailboxReader:
             if number is not None and self.progress[row.id].ended >= number:
                 return SyncOutcome()
             numbers = {mailbox_id: progress.begin() for mailbox_id, progress in self.progress.items()}
-            tree_number = self.tree.progress.begin()
+            tree_number = self.tree.progress.begin() if self.has_told_tree else 0
             waiting = self._demand.take_all()
             listed: set[int] = set()
             try:

@@ -18,10 +18,12 @@ class MailboxProgress:
     """How far a mailbox, or the tree of them, has got.
 
     `begun` counts the readings begun, and `ended` is the number of the last one that came to an end, well or not.
+    `is_missing`: the backend did not find the mailbox, and lists it perhaps all the same.
     """
 
     synced_at: float | None = None
     error: errors.ConnectorError | None = None
+    is_missing: bool = False
     begun: int = 0
     ended: int = 0
     changed: asyncio.Event = field(default_factory=asyncio.Event)

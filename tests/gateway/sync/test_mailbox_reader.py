@@ -1,16 +1,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from connectors.api import errors
-from connectors.api.types import ChangePage, Cursor, MailboxRef
+from connectors.api.types import ChangePage, Cursor, MailboxRef, MessageState
 from connectors.memory.backend import Layout, MemoryBackend
+from connectors.memory.connector import MemoryConnector
 from connectors.memory.faults import Operation
+from gateway.mailbox.view import View
 from gateway.sync.account_sync import MAX_EXPIRIES
 from tests.stack import (
     INBOX,
@@ -21,7 +23,9 @@ from tests.stack import (
     message,
     next_changes,
     running_stack,
+    silence,
     subjects,
+    until_held,
 )
 
 
@@ -120,3 +124,76 @@ async def test_a_wait_for_a_mailbox_that_is_gone_ends(stack: Stack) -> None:
     async with asyncio.timeout(PATIENT_S):
         assert not await stack.engine().wait_until_read(4711, 60)
     assert 4711 not in stack.engine().reader.progress
+
+
+@pytest.mark.parametrize("settings", LAYOUTS[:-1])
+async def test_a_mailbox_that_is_listed_but_not_found_does_not_keep_the_backend_busy(
+    stack: Stack, settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listing, is_broken = MemoryConnector.listing, True
+
+    def not_found(self: MemoryConnector, mailbox: MailboxRef) -> AsyncIterator[Sequence[MessageState]]:
+        if is_broken and self.backend.by_ref(mailbox).path == ("Archive",):
+            raise errors.NotFound("no such mailbox")
+        return listing(self, mailbox)
+
+    monkeypatch.setattr(MemoryConnector, "listing", not_found)
+    backend = await stack.add_account(**settings)
+    backend.deliver(("Archive",), message(1))
+    await stack.open()
+    engine = stack.engine()
+    (row,) = [row for row in await engine.context.rows() if row.path == ("Archive",)]
+    for _ in range(10):
+        assert not await engine.wait_until_read(row.id, PATIENT_S)
+    assert backend.faults.calls[Operation.LIST_MAILBOXES] < 10
+    is_broken = False
+    assert await engine.wait_until_read(row.id, PATIENT_S)
+    await until_held(await stack.open("Archive"), 1)
+
+
+@pytest.mark.parametrize("settings", LAYOUTS)
+async def test_the_tree_is_at_rest_once_the_mailboxes_are_read(stack: Stack, settings: dict[str, Any]) -> None:
+    backend = await stack.add_account(**settings)
+    backend.deliver(INBOX, message(1))
+    view = await stack.open()
+    await silence(stack, backend)
+    assert await stack.engine().wait_until_read(view.mailbox_id, PATIENT_S)
+    assert stack.engine().reader.tree.progress.is_at_rest
+
+
+@pytest.mark.parametrize("broken", [INBOX, ("Archive",)])
+async def test_one_mailbox_that_is_refused_does_not_stop_the_others_from_being_listed_anew(
+    stack: Stack, broken: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listing, is_broken = MemoryConnector.listing, True
+
+    def refused(self: MemoryConnector, mailbox: MailboxRef) -> AsyncIterator[Sequence[MessageState]]:
+        if is_broken and self.backend.by_ref(mailbox).path == broken:
+            raise errors.Denied("not yours")
+        return listing(self, mailbox)
+
+    backend = await stack.add_account(layout="labels")
+    for path in (INBOX, ("Archive",)):
+        backend.deliver(path, message(1))
+    views: dict[tuple[str, ...], View] = {path: await stack.open(path[0]) for path in (INBOX, ("Archive",))}
+    await silence(stack, backend)
+    monkeypatch.setattr(MemoryConnector, "listing", refused)
+    for path in views:
+        backend.deliver(path, message(2))
+    backend.journal.expire_cursors()
+    engine = stack.engine()
+    for view in views.values():
+        engine.demand.request(view.mailbox_id)
+    (whole,) = views.keys() - {broken}
+    await until_held(views[whole], 2)
+    # Once is enough: from then on the changes are read.
+    assert await engine.wait_until_read(views[whole].mailbox_id, PATIENT_S)
+    listed = backend.faults.calls[Operation.LISTING]
+    backend.deliver(whole, message(3))
+    assert await engine.wait_until_read(views[whole].mailbox_id, PATIENT_S)
+    await until_held(views[whole], 3)
+    assert backend.faults.calls[Operation.LISTING] == listed
+    assert not await engine.wait_until_read(views[broken].mailbox_id, PATIENT_S)
+    is_broken = False
+    assert await engine.wait_until_read(views[broken].mailbox_id, PATIENT_S)
+    await until_held(views[broken], 2)
