@@ -37,6 +37,19 @@ async def test_unchangedsince_leaves_what_others_changed(stack: Stack) -> None:
     assert b"\\Seen" not in view.flag_rows([1])[0].flags
 
 
+async def test_a_write_to_a_message_that_is_gone_is_done_to_no_other_in_its_place(stack: Stack) -> None:
+    view = await opened(stack, 4)
+    stack.backends["work"].remove(INBOX, refs(stack)[1])
+    await eventually(view, lambda: set(view._expunged), bool)
+    # The client has not been told, and has left out the third.
+    await view.store([1, 2, 4], StoreAction.ADD, ["\\Flagged"])
+    assert [b"\\Flagged" in row.flags for row in view.flag_rows([1, 3, 4])] == [True, False, True]
+    outcome = await view.copy([1, 2, 4], "Archive", is_move=True)
+    assert [uid for uid, _ in outcome.pairs] == [1, 4]
+    view.catch_up(allow_expunge=True)
+    assert list(view.uids) == [3]
+
+
 async def test_storing_what_is_there_raises_no_modseq(stack: Stack) -> None:
     view = await opened(stack)
     await view.store([1], StoreAction.ADD, ["\\Seen"])

@@ -109,6 +109,19 @@ async def test_a_message_is_in_a_mailbox_once(store: Store, place: Place) -> Non
     assert await store.read(lambda tx: placements.load(tx, place.inbox)) == []
 
 
+@pytest.mark.parametrize("asked", [[1, 2, 4], [1, 2, 3, 4], [1, 4], [4, 2, 1], [2], [2, 9]])
+async def test_only_those_asked_for_are_found_though_one_is_gone_and_another_between(
+    store: Store, place: Place, asked: list[int]
+) -> None:
+    async def body(tx: Transaction) -> None:
+        await fill(tx, place, 4)
+        await placements.remove_placements(tx, place.inbox, [2])
+        found = await placements.by_uids(tx, place.inbox, asked)
+        assert [row[0] for row in found] == sorted({1, 3, 4} & set(asked))
+
+    await store.write(body)
+
+
 async def test_a_taken_uid_is_refused(store: Store, place: Place) -> None:
     async def body(tx: Transaction) -> None:
         await fill(tx, place, 1)
