@@ -175,7 +175,7 @@ async def test_one_mailbox_that_is_refused_does_not_stop_the_others_from_being_l
     backend = await stack.add_account(layout="labels")
     for path in (INBOX, ("Archive",)):
         backend.deliver(path, message(1))
-    views: dict[tuple[str, ...], View] = {path: await stack.open(path[0]) for path in (INBOX, ("Archive",))}
+    views: dict[tuple[str, ...], View] = {INBOX: await stack.open(), ("Archive",): await stack.open("Archive")}
     await silence(stack, backend)
     monkeypatch.setattr(MemoryConnector, "listing", refused)
     for path in views:
