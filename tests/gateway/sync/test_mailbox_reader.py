@@ -178,8 +178,8 @@ async def test_one_mailbox_that_is_refused_does_not_stop_the_others_from_being_l
     views: dict[tuple[str, ...], View] = {INBOX: await stack.open(), ("Archive",): await stack.open("Archive")}
     await silence(stack, backend)
     monkeypatch.setattr(MemoryConnector, "listing", refused)
-    for path in views:
-        backend.deliver(path, message(2))
+    for place in views:
+        backend.deliver(place, message(2))
     backend.journal.expire_cursors()
     engine = stack.engine()
     for view in views.values():
