@@ -160,6 +160,8 @@ class MailService:
         self._set_up[row.id] = set_up
         engine = self._engines[row.id] = AccountEngine(context, self._sync_settings)
         await self._indexing.attach(engine)
+        # Of what is open already nobody tells it any more.
+        await engine.set_interest(frozenset(self._interest.get(row.id, ())))
         engine.start()
         return engine
 

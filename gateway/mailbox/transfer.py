@@ -126,10 +126,11 @@ async def _append_copies(
     outcome: CopyOutcome,
 ) -> None:
     """Append the messages one by one, with what becomes of each in `outcome`."""
-    is_any_gone = False
     for message in await read_targets(engine.context.store, source.id, uids):
         try:
-            uid = await _append_copy(engine, source, message, target, destination)
+            # As it is called now: under another name all its messages would seem to be gone.
+            here = await engine.context.fresh(source)
+            uid = await _append_copy(engine, here, message, target, destination)
         except errors.ConnectorError as error:
             if isinstance(error, errors.NotFound) and not outcome.pairs:
                 raise
@@ -140,14 +141,9 @@ async def _append_copies(
                 outcome.failed.extend(uid for uid in uids if uid > message.uid)
                 break
         else:
-            if uid is None:
-                is_any_gone = True
-                continue
-            outcome.pairs.append((message.uid, uid))
-            await _share_object_ids(target, destination, uid, message.message_id)
-    if is_any_gone and not outcome.pairs and outcome.error is None:
-        # Perhaps it is not the messages that are gone.
-        await engine.context.fresh(source)
+            if uid is not None:
+                outcome.pairs.append((message.uid, uid))
+                await _share_object_ids(target, destination, uid, message.message_id)
 
 
 async def _remove_originals(engine: AccountEngine, source: MailboxRow, outcome: CopyOutcome) -> None:

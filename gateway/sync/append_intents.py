@@ -91,7 +91,7 @@ class AppendIntents:
             newest, recorded = await messages.newest_id(tx), []
             for likeness, upload in uploads:
                 payload: dict[str, object] = {"mailbox": row.id, "uidnext": row.uidnext, "size": upload.content.size}
-                payload |= {"likeness": likeness.encode(), "newest": newest}
+                payload |= {"likeness": likeness.encode(), "newest": newest, "uidvalidity": row.uidvalidity}
                 if upload.internal_date is not None:
                     payload["date"] = upload.internal_date.isoformat()
                 intent_id = await intents.record(tx, account_id, KIND, payload, likeness.digest)
@@ -173,6 +173,11 @@ async def keep_date(tx: Transaction, row: MailboxRow, uid: int, intent: IntentRo
     known = (await messages.message_rows(tx, [message_id]))[message_id]
     if known.internal_date != int(date.timestamp()):
         await messages.set_dates(tx, {message_id: date}, is_final=True)
+
+
+def are_void(row: MailboxRow, intent: IntentRow) -> bool:
+    """Whether the UIDs that the record names are those of another UIDVALIDITY than the mailbox has now."""
+    return intent.payload.get("uidvalidity", row.uidvalidity) != row.uidvalidity
 
 
 def number(intent: IntentRow, key: str) -> int:

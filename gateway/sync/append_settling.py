@@ -17,7 +17,7 @@ from gateway.store.flags import FlagSet
 from gateway.store.intents import IntentRow
 from gateway.store.mailboxes import MailboxRow
 from gateway.store.placements import PlacementRow
-from gateway.sync.append_intents import STORED, AppendIntents, keep_date, number
+from gateway.sync.append_intents import STORED, AppendIntents, are_void, keep_date, number
 from gateway.sync.appended import AppendedOctets
 from gateway.sync.apply import known_by_refs
 from gateway.sync.context import AccountContext, policy_of
@@ -89,7 +89,7 @@ class AppendSettler:
         for intent in await self._record.pending(row.id):
             if intent.content_hash != digest or intent.id in own:
                 continue
-            if intent.state.startswith(STORED):
+            if intent.state.startswith(STORED) and not are_void(row, intent):
                 uid: int | None = int(intent.state.removeprefix(STORED))
                 await self._record.forget(intent)
             else:
@@ -231,7 +231,8 @@ class AppendSettler:
         """
         assert intent.content_hash is not None, "an append has octets"
         wanted = Likeness.decode(intent.content_hash, intent.payload.get("likeness"))
-        sizes, after_uid = wanted.possible_sizes(number(intent, "size")), number(intent, "uidnext") - 1
+        sizes = wanted.possible_sizes(number(intent, "size"))
+        after_uid = 0 if are_void(row, intent) else number(intent, "uidnext") - 1
         altered: int | None = None
         while candidates := await self._after(row, after_uid):
             refs = await self._refs(candidates)

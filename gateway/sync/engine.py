@@ -78,6 +78,8 @@ class AccountEngine(AccountWrites):
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
             self._task = None
+        # Whoever waits for a reading need not wait any longer.
+        self.reader.failed(errors.Unavailable(f"account {self.context.account.name} is not worked on any more"))
         await self.bodies.close()
         await self.context.account.retire()
 

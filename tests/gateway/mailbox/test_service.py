@@ -15,7 +15,7 @@ from gateway.store import accounts, users
 from gateway.store.accounts import AccountRow
 from gateway.store.database import Transaction
 from gateway.wire.commands import StoreAction
-from tests.stack import INBOX, Stack, message, running_stack, until_held
+from tests.stack import INBOX, PATIENT_S, Stack, message, running_stack, until_held
 
 MANY = 3 * ENGINES_AT_ONCE
 
@@ -107,3 +107,28 @@ async def test_a_mailbox_opened_while_its_account_is_started_anew_can_be_written
         view = await opening
         assert (await view.store([1], StoreAction.ADD, ["\\Seen"])).error is None
         assert backend.messages(INBOX)[0].flags == {"\\Seen"}
+
+
+async def test_an_account_started_anew_watches_what_is_open(stack: Stack) -> None:
+    await stack.add_account("work")
+    before = await stack.open()
+    old = stack.engine()
+    await stack.service.forget_account(before.account_id)
+    await stack.service.start()
+    # The session that had it open has not left it yet.
+    after = await stack.open()
+    assert before.is_defunct
+    assert stack.engine() is not old
+    assert stack.engine().demand.interest == {after.mailbox_id}
+
+
+async def test_nobody_waits_for_an_account_that_is_not_worked_on_any_more(stack: Stack) -> None:
+    backend = await stack.add_account("work")
+    view = await stack.open()
+    engine, gate = stack.engine(), backend.faults.hold(Operation.CHANGES)
+    waiting = asyncio.create_task(engine.wait_until_read(view.mailbox_id, 10 * PATIENT_S))
+    await gate.reached()
+    await stack.service.forget_account(view.account_id)
+    async with asyncio.timeout(PATIENT_S):
+        assert not await waiting
+        assert not await engine.wait_until_read(view.mailbox_id, 10 * PATIENT_S)

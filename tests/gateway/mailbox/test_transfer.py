@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from connectors.api.errors import NotFound
+from connectors.api.types import BytesContent
 from connectors.memory.backend import MemoryBackend
 from connectors.memory.faults import Operation
 from gateway.errors import ErrorKind, MailError
@@ -196,3 +197,20 @@ async def read_first(view: View) -> None:
             assert row.body is not None
             async with row.body:
                 pass
+
+
+async def test_a_mailbox_renamed_while_it_is_copied_to_another_account_is_copied_whole(stack: Stack) -> None:
+    work = await stack.add_account("Work", layout="folders", uids=True)
+    home = await stack.add_account("Home", layout="folders")
+    user = await stack.user()
+    await user.create("Work/Box")
+    for number in range(3):
+        await user.append("Work/Box", BytesContent(message(number)), (), None)
+    view = await stack.open("Work/Box")
+    gate = home.faults.hold(Operation.APPEND)
+    copying = asyncio.create_task(view.copy([1, 2, 3], "Home/Archive", is_move=False))
+    await gate.reached()
+    await user.rename("Work/Box", "Work/New")
+    home.faults.release(Operation.APPEND)
+    assert (await copying).pairs == [(1, 1), (2, 2), (3, 3)]
+    assert len(work.messages(("New",))) == len(home.messages(("Archive",))) == 3

@@ -29,7 +29,7 @@ from tests.gateway.sync.appending import (
     open_intents,
 )
 from tests.manual_clock import ManualClock
-from tests.stack import INBOX, Stack, message, running_stack, until_held
+from tests.stack import INBOX, PATIENT_S, Stack, message, running_stack, until_held
 
 
 @pytest.fixture(params=[False, True], ids=["asked", "prepared"])
@@ -288,3 +288,24 @@ async def test_an_answer_that_was_lost_long_ago_is_not_given(tmp_path: Path, wro
     async with running_stack(tmp_path, {"work": backend}, clock=clock) as stack:
         assert await append(stack) == 2
         assert len(backend.messages(INBOX)) == 2
+
+
+async def test_an_answer_under_another_uidvalidity_is_found_anew(tmp_path: Path) -> None:
+    async with running_stack(tmp_path) as stack:
+        backend = await stack.add_account("work", layout="folders", uids=True)
+        view, account_id = await stack.open(), stack.engine().context.account_id
+        payload = {"mailbox": view.mailbox_id, "uidnext": 9, "size": len(message(1)), "newest": 0}
+        payload |= {"uidvalidity": view.uidvalidity}
+        digest = hashlib.sha256(message(1)).digest()
+        intent = await stack.store.write(lambda tx: intents.record(tx, account_id, "append", payload, digest))
+        await stack.store.write(lambda tx: intents.set_state(tx, intent, f"{append_intents.STORED}1"))
+        for number in (0, 1):
+            backend.deliver(INBOX, message(number))
+        backend.invalidate_uidvalidity(INBOX)
+    async with running_stack(tmp_path, {"work": backend}) as stack:
+        (other, wanted) = (int(ref) for ref in backend.mailbox(INBOX).messages)
+        assert other < wanted < 9
+        assert await stack.engine().wait_until_read(view.mailbox_id, PATIENT_S)
+        assert await append(stack) == wanted
+        assert len(backend.messages(INBOX)) == 2
+        assert await open_intents(stack) == []
