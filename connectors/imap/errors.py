@@ -129,6 +129,13 @@ def from_session(what: str, status: Status, code: ResponseCode | None, text: str
     return (Denied if is_of_mailbox else ConnectionLost)(error.operator_text)
 
 
+def from_greeting(lost: ConnectionLost) -> ConnectorError:
+    """Return the error for a connection that is lost before the login: some say BYE to one too many."""
+    if _TOO_MANY.search(lost.operator_text):
+        return RateLimited(lost.operator_text, retry_after_s=_LIMIT_RETRY_S)
+    return lost
+
+
 def from_login(what: str, status: Status, code: ResponseCode | None, text: str) -> ConnectorError:
     """Return the error for a NO or BAD to LOGIN or AUTHENTICATE: refused credentials, unless it says otherwise."""
     error = from_status(what, status, code, text)

@@ -10,7 +10,7 @@ from connectors.api.credentials import BearerCredential, Credential, CredentialS
 from connectors.api.errors import AuthExpired, Unsupported
 from connectors.imap import sasl
 from connectors.imap.client import Connection
-from connectors.imap.errors import ConnectionLost, MalformedReply, from_login
+from connectors.imap.errors import ConnectionLost, MalformedReply, from_greeting, from_login
 from connectors.imap.exchange import Reply
 from connectors.imap.sasl import Mechanism
 from connectors.imap.settings import ImapSettings, Tls
@@ -72,7 +72,10 @@ async def _connect(settings: ImapSettings, credential: Credential | None) -> Con
 
 async def _greeting(connection: Connection) -> StatusResponse:
     """Return the server's first line: OK or PREAUTH."""
-    event = await connection.next_event()
+    try:
+        event = await connection.next_event()
+    except ConnectionLost as exc:
+        raise from_greeting(exc) from exc
     if not isinstance(event, StatusResponse) or event.status not in (Status.OK, Status.PREAUTH):
         raise MalformedReply(f"{connection.where} does not greet like an IMAP server")
     connection.note(event)

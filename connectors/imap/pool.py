@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import TypeVar
 
 from connectors.api.credentials import CredentialSource
-from connectors.api.errors import Denied, NotFound, Rejected, Unavailable
+from connectors.api.errors import Denied, NotFound, RateLimited, Rejected, Unavailable
 from connectors.api.types import MailboxRef
 from connectors.imap import names
 from connectors.imap.client import Connection
@@ -28,9 +29,18 @@ REST_LIMIT_S = 150.0
 TRUST_S = 5.0
 """A write on a connection that rested longer is preceded by NOOP, lest its outcome be unknown for no need."""
 
+SCARCE_S = 600.0
+"""For so long no more connections are opened than the server let us have when it refused one."""
+
+_log = logging.getLogger(__name__)
+
 
 class Pool:
-    """At most `max_connections` at a time, those that wait for news included; who comes first is served first."""
+    """At most `max_connections` at a time, those that wait for news included; who comes first is served first.
+
+    A server may take fewer, from all of a user's devices together. Then who wants another one waits, and `on_scarce` is
+    called, for those that only wait for news to make room.
+    """
 
     def __init__(
         self,
@@ -46,11 +56,23 @@ class Pool:
         self._permits = asyncio.Semaphore(settings.max_connections)
         self._free: list[Connection] = []
         self._lent: set[Connection] = set()
+        self._in_use = 0  # those that are being made among them
+        self._in_making = 0
+        self._allowed = settings.max_connections
+        self._allowed_until = 0.0
+        self._freed = asyncio.Event()
         self._is_open = False
+        self.on_scarce: Callable[[], None] = lambda: None
 
     @property
     def is_open(self) -> bool:
         return self._is_open
+
+    @property
+    def allowed(self) -> int:
+        """How many connections there may be now: `max_connections`, or fewer if the server was found to take fewer."""
+        is_scarce = asyncio.get_running_loop().time() < self._allowed_until
+        return self._allowed if is_scarce else self._settings.max_connections
 
     async def open(self) -> frozenset[str]:
         """Log in once and return what the server offers.
@@ -131,24 +153,67 @@ class Pool:
 
     async def _ready(self, mailbox: MailboxRef | None, is_fresh: bool) -> Connection:
         """Return a connection prepared for use; one that proves dead in preparing is replaced."""
+        deadline = asyncio.get_running_loop().time() + self._settings.timeout_s
         while True:
             self._check_open()
             connection = self._pick(mailbox)
             is_reused = connection is not None
             if connection is None:
-                connection = await connect(self._settings, self._credentials)
+                connection = await self._connected(deadline)
+                if connection is None:
+                    continue
+            else:
+                self._in_use += 1
             connection.has_rested = is_reused
             try:
                 self._check_open()
                 await self._prepare(connection, mailbox, is_fresh)
-            except ConnectionLost:
-                if not is_reused:
-                    raise
-                continue
-            except BaseException:
+            except BaseException as exc:
                 self._take_back(connection)
+                if is_reused and isinstance(exc, ConnectionLost):
+                    continue
                 raise
             return connection
+
+    async def _connected(self, deadline: float) -> Connection | None:
+        """Return a new connection; None once there may be a resting one, where the server takes no more.
+
+        Raises:
+            RateLimited: it takes none, or none comes free until the deadline.
+        """
+        if self._in_use >= self.allowed:
+            self._freed.clear()
+            try:
+                async with asyncio.timeout_at(deadline):
+                    await self._freed.wait()
+            except TimeoutError as exc:
+                text = f"{self._settings.endpoint} takes {self._allowed} connections at a time, and all are in use"
+                raise RateLimited(text) from exc
+            return None
+        self._in_use += 1
+        self._in_making += 1
+        try:
+            return await connect(self._settings, self._credentials)
+        except RateLimited as exc:
+            self._give_up_place()
+            others = self._in_use - self._in_making + 1
+            if others <= 0:
+                raise
+            self._restrict(others, exc)
+            return None
+        except BaseException:
+            self._give_up_place()
+            raise
+        finally:
+            self._in_making -= 1
+
+    def _restrict(self, connections: int, refusal: RateLimited) -> None:
+        """Take note that the server takes no more than so many, which are there."""
+        if connections < self.allowed:
+            _log.warning("no more than %d connections for now: %s", connections, refusal.operator_text)
+        self._allowed = connections
+        self._allowed_until = asyncio.get_running_loop().time() + SCARCE_S
+        self.on_scarce()
 
     def _check_open(self) -> None:
         if not self._is_open:
@@ -188,6 +253,11 @@ class Pool:
             self._free.append(connection)
         else:
             connection.abort()
+        self._give_up_place()
+
+    def _give_up_place(self) -> None:
+        self._in_use -= 1
+        self._freed.set()
 
 
 async def _select(connection: Connection, mailbox: MailboxRef) -> SelectedMailbox:

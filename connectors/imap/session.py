@@ -36,6 +36,11 @@ class Session:
         self._storable: dict[MailboxRef, tuple[frozenset[str], bool]] = {}
         self._read_only: dict[MailboxRef, bool] = {}
 
+    @property
+    def watch_limit(self) -> int:
+        """How many connections may wait for news now; fewer than set where the server takes few."""
+        return min(self.settings.watch_limit, self.pool.allowed // 2)
+
     def storable_flags(self, mailbox: MailboxRef) -> tuple[frozenset[str], bool]:
         """Return the flags the mailbox keeps, and whether it takes other keywords; all until it was first selected."""
         return self._storable.get(mailbox, (SYSTEM_FLAGS, True))

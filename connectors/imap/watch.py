@@ -28,6 +28,7 @@ class Watcher:
         self._wake = asyncio.Event()
         self._waiting: set[MailboxRef] = set()
         self._news: dict[MailboxRef, None] = {}  # in the order it came; each mailbox once, so it cannot grow
+        session.pool.on_scarce = self._wake.set
 
     def set_interest(self, mailboxes: frozenset[MailboxRef]) -> None:
         """Say which mailboxes to watch beside INBOX, as far as connections reach."""
@@ -74,7 +75,7 @@ class Watcher:
         if not self._session.capabilities & {"IDLE", "IMAP4REV2"}:
             return []
         ranked = [INBOX, *sorted(self._interest - {INBOX})]
-        return [ref for ref in ranked if ref not in self._unwatchable][: self._session.settings.watch_limit]
+        return [ref for ref in ranked if ref not in self._unwatchable][: self._session.watch_limit]
 
     def stop(self) -> None:
         """Wake whoever iterates, to find the account closed."""

@@ -29,6 +29,16 @@ async def test_bye_as_greeting_is_told_with_its_text() -> None:
             await connect(settings_for(server), CREDENTIALS)
 
 
+@pytest.mark.parametrize("text", [b"Too many connections", b"[ALERT] Maximum number of connections exceeded"])
+async def test_bye_for_the_number_of_connections_says_to_come_later(text: bytes) -> None:
+    async def script(peer: Peer) -> None:
+        await peer.send(b"* BYE " + text + b"\r\n")
+
+    async with scripted(script) as server:
+        with pytest.raises(RateLimited, match="connections"):
+            await connect(settings_for(server), CREDENTIALS)
+
+
 @pytest.mark.parametrize(
     "greeting",
     [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"SSH-2.0-x\r\n", b"* 3 EXISTS\r\n", b"", b"\x15\x03\x01\x00\x02\r\n"],

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from connectors.api.errors import AuthExpired, ConnectorError, Unavailable
+from connectors.api.errors import AuthExpired, ConnectorError, RateLimited, Unavailable
 from connectors.api.types import MailboxRef
 from connectors.imap import pool as pool_module
 from connectors.imap.client import Connection
@@ -280,4 +280,84 @@ async def test_a_login_that_ends_in_the_middle_of_a_session_is_done_again(ending
         pool = pool_for(server)
         await pool.open()
         assert (await pool.read(INBOX, noop)).is_usable
+        await pool.close()
+
+
+async def refuse_one_more(peer: Peer) -> None:
+    """Refuse a login as Gmail and others do beyond their number of connections."""
+    await peer.send(b"* OK [CAPABILITY IMAP4rev1] hello\r\n")
+    await peer.answer(b"LOGIN ", ending=b"NO [ALERT] Too many simultaneous connections. (Failure)")
+    await peer.gone()
+
+
+async def test_where_the_server_takes_no_more_connections_one_waits_for_those_there_are() -> None:
+    async def script(peer: Peer) -> None:
+        await peer.welcome()
+        await peer.gone()
+
+    async with scripted(script, refuse_one_more, refuse_one_more) as server:
+        pool = pool_for(server)
+        await pool.open()
+        used: list[Connection] = []
+        refusals, both = 0, asyncio.Event()
+
+        def refused() -> None:
+            nonlocal refusals
+            refusals += 1
+            if refusals == 2:
+                both.set()
+
+        async def use() -> None:
+            async with pool.connection(None, is_fresh=False) as connection:
+                used.append(connection)
+
+        pool.on_scarce = refused
+        async with pool.connection(None, is_fresh=False) as first:
+            tasks = [asyncio.create_task(use()) for _ in range(2)]
+            await both.wait()
+            assert pool.allowed == 1
+            # It is not asked again.
+            tasks.append(asyncio.create_task(use()))
+            await asyncio.sleep(0)
+            assert used == []
+        await asyncio.gather(*tasks)
+        assert used == [first] * 3
+        await pool.close()
+
+
+async def test_one_does_not_wait_for_ever() -> None:
+    async def script(peer: Peer) -> None:
+        await peer.welcome()
+        await peer.gone()
+
+    async with scripted(script, refuse_one_more) as server:
+        pool = Pool(settings_for(server, timeout_s=0.3), CREDENTIALS, lambda _selected: None)
+        await pool.open()
+        async with pool.connection(None, is_fresh=False):
+            with pytest.raises(RateLimited, match="takes 1 connections"):
+                async with pool.connection(None, is_fresh=False):
+                    pass
+        async with pool.connection(None, is_fresh=False):
+            pass
+        await pool.close()
+
+
+async def test_a_refusal_while_there_is_no_other_connection_is_told() -> None:
+    async with scripted(refuse_one_more) as server:
+        pool = pool_for(server)
+        with pytest.raises(RateLimited):
+            await pool.open()
+
+
+async def test_after_a_while_more_connections_are_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def script(peer: Peer) -> None:
+        await peer.welcome()
+        await peer.gone()
+
+    monkeypatch.setattr(pool_module, "SCARCE_S", 0.0)
+    async with scripted(script, refuse_one_more, script) as server:
+        pool = pool_for(server)
+        await pool.open()
+        async with pool.connection(None, is_fresh=False) as one, pool.connection(None, is_fresh=False) as two:
+            assert one is not two
         await pool.close()

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from connectors.api.errors import Unavailable
-from connectors.api.types import MailboxRef, PushEvent
+from connectors.api.types import MailboxRef, MessageRef, PushEvent
 from connectors.imap.names import INBOX
 from tests.connectors.imap.scripted import Peer, opened, scripted
 
@@ -232,3 +232,49 @@ async def test_a_mailbox_that_became_another_is_selected_anew_for_its_watch() ->
             await connector.position(INBOX)
             assert await anext(events) == PushEvent(INBOX)
         await events.aclose()  # type: ignore[attr-defined]
+
+
+async def test_who_waits_for_news_makes_room_where_the_server_takes_few_connections() -> None:
+    async def inbox(peer: Peer) -> None:
+        await begin(peer)
+        await idle(peer)
+        await peer.gone()
+
+    async def other(peer: Peer) -> None:
+        await begin(peer)
+        await idle(peer, b"Other")
+        await peer.gone()
+
+    async def refused(peer: Peer) -> None:
+        await peer.send(b"* OK [CAPABILITY IMAP4rev1] hello\r\n")
+        await peer.answer(b"LOGIN ", ending=b"NO Maximum number of connections exceeded")
+        await peer.gone()
+
+    async def work(peer: Peer) -> None:
+        await begin(peer)
+        await peer.select(b"Third")
+        await peer.answer(b"UID FETCH 1 ", b"* 1 FETCH (UID 1 FLAGS ())\r\n")
+        await peer.gone()
+
+    third = MailboxRef("Third")
+    async with scripted(inbox, other, refused, work) as server, opened(server, max_connections=4) as connector:
+        await connector.set_interest(frozenset({OTHER}))
+        events = connector.watch()
+        told: set[MailboxRef | None] = set()
+        both = asyncio.Event()
+
+        async def follow() -> None:
+            async for event in events:
+                told.add(event.mailbox)
+                if told == {INBOX, OTHER}:
+                    both.set()
+
+        following = asyncio.create_task(follow())
+        async with asyncio.timeout(PATIENCE_S):
+            await both.wait()
+            assert connector.is_watching(OTHER)
+            assert [state.ref for state in await connector.states(third, [MessageRef("1")])] == ["1"]
+            assert connector.is_watching(INBOX)
+            assert not connector.is_watching(OTHER)
+        following.cancel()
+        await asyncio.gather(following, return_exceptions=True)
