@@ -53,7 +53,8 @@ async def list_mailboxes(session: Session) -> list[MailboxInfo]:
     listed: dict[MailboxRef, ListData] = {INBOX: ListData(frozenset(), delimiter, b"INBOX")}
     counters: dict[MailboxRef, dict[str, int]] = {}
     for response in responses:
-        if isinstance(response, ListData) and not response.is_lsub:
+        # Some list the root as well, by its name that is empty.
+        if isinstance(response, ListData) and not response.is_lsub and response.name:
             listed[names.ref_from_wire(response.name)] = response
         elif isinstance(response, StatusData):
             counters[names.ref_from_wire(response.name)] = response.items
@@ -182,7 +183,7 @@ async def _read_naming(connection: Connection) -> Naming:
         for response in (await connection.run(b"NAMESPACE")).responses:
             if isinstance(response, NamespaceData) and response.personal:
                 personal = response.personal[0]
-                return Naming(names.readable(names.ref_from_wire(personal.prefix)), _delimiter(personal.delimiter))
+                return Naming.of(names.readable(names.ref_from_wire(personal.prefix)), _delimiter(personal.delimiter))
     # An empty name asks for the delimiter alone (RFC 9051 section 6.3.9).
     for response in (await connection.run(b"LIST", b'""', b'""')).responses:
         if isinstance(response, ListData):
@@ -229,7 +230,7 @@ async def _read_lsub(connection: Connection) -> list[ListData]:
     return [
         response
         for response in reply.responses
-        if isinstance(response, ListData) and "\\noselect" not in response.attributes
+        if isinstance(response, ListData) and response.name and "\\noselect" not in response.attributes
     ]
 
 

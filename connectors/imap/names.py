@@ -61,6 +61,13 @@ class Naming:
     prefix: str = ""
     delimiter: str | None = "/"
 
+    @classmethod
+    def of(cls, prefix: str, delimiter: str | None) -> Naming:
+        """Return it by what NAMESPACE tells: some leave out the delimiter that a prefix ends with (RFC 2342)."""
+        if prefix and delimiter and not prefix.endswith(delimiter):
+            prefix += delimiter
+        return cls(prefix, delimiter)
+
     def path(self, ref: MailboxRef, delimiter: str | None) -> tuple[str, ...]:
         """Return the path of a mailbox listed with `delimiter`."""
         if ref == INBOX:

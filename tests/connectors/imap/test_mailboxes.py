@@ -50,6 +50,21 @@ async def test_one_command_tells_all_where_the_server_can() -> None:
         )
 
 
+async def test_a_prefix_without_its_delimiter_and_a_name_without_letters_do_no_harm() -> None:
+    async def script(peer: Peer) -> None:
+        await peer.welcome(b"NAMESPACE LIST-EXTENDED LIST-STATUS")
+        await peer.answer(b"NAMESPACE", b'* NAMESPACE (("INBOX" ".")) NIL NIL\r\n')
+        await peer.answer(
+            b'LIST "" "*"',
+            b'* LIST (\\Noselect) "." ""\r\n* LIST () "." INBOX\r\n* LIST () "." INBOX.Sent\r\n'
+            b'* LIST () "." INBOX.Work.May\r\n* LIST () "." INBOXES\r\n',
+        )
+
+    async with scripted(script) as server, opened(server) as connector:
+        listed = [info.path for info in await connector.list_mailboxes()]
+        assert listed == [("INBOX",), ("INBOXES",), ("Sent",), ("Work", "May")]
+
+
 async def test_an_old_server_is_asked_by_lsub_and_status() -> None:
     async def script(peer: Peer) -> None:
         await peer.welcome(b"XLIST")
