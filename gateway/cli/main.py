@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -17,6 +19,8 @@ from gateway.errors import GatewayError
 USAGE = 2
 FAILED = 1
 INTERRUPTED = 130
+
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 def build() -> typer.Typer:
@@ -41,6 +45,9 @@ def build() -> typer.Typer:
 
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit status: 0, 1 for a failure, 2 for wrong usage, 130 for Ctrl-C."""
+    if sys.stdin is None:
+        # Whoever started us has closed it: there is nobody to ask and nothing to read.
+        sys.stdin = io.StringIO()
     command = typer.main.get_command(build())
     words = list(sys.argv[1:] if arguments is None else arguments)
     if odd := [word for word in words if not _is_text(word)]:
@@ -60,10 +67,30 @@ def run(arguments: Sequence[str] | None = None) -> int:
         _say("stopped")
         return INTERRUPTED
     except BrokenPipeError:
-        # The reader of our output has gone, as `head` does; keep the interpreter from failing on it again at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # The reader of our output has gone, as `head` does.
+        _give_output_up()
+        return FAILED
+    except OSError as exc:
+        if exc.errno not in _NO_ROOM or _is_output_fine():
+            raise
+        _say(f"standard output: {exc.strerror}")
+        _give_output_up()
         return FAILED
     return outcome if isinstance(outcome, int) else 0
+
+
+def _is_output_fine() -> bool:
+    """Tell whether what was printed has come to where it goes."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        return False
+    return True
+
+
+def _give_output_up() -> None:
+    """Keep the interpreter from failing on standard output again at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _is_text(word: str) -> bool:

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import os
+import sys
 
 import pytest
 
 import gateway
+from gateway.cli.main import run
 from tests.gateway.cli.conftest import CommandLine
 
 
@@ -29,6 +31,36 @@ def test_words_that_are_no_text_are_one_line(command_line: CommandLine) -> None:
     outcome = command_line.with_config("user", "add", os.fsdecode(b"al\xffce"), "--password-stdin", stdin="x\n")
     assert outcome.status == 2
     assert outcome.err == [r"imap-gateway: 'al\xffce' is not UTF-8 text; see imap-gateway --help"]
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (("user", "add", "alice"), "--password-stdin: there is no terminal to ask at"),
+        (("user", "add", "alice", "--password-stdin"), "--password-stdin: is empty"),
+    ],
+)
+def test_without_a_standard_input_there_is_nobody_to_ask(
+    command_line: CommandLine,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    words: tuple[str, ...],
+    line: str,
+) -> None:
+    monkeypatch.setattr(sys, "stdin", None)
+    assert run([*words, "--config", str(command_line.config)]) == 1
+    (told,) = capsys.readouterr().err.splitlines()
+    assert told.startswith(f"imap-gateway: {line}")
+
+
+def test_output_that_cannot_be_written_is_one_line(
+    command_line: CommandLine, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with open("/dev/full", "w", encoding="utf-8") as full:
+        monkeypatch.setattr(sys, "stdout", full)
+        status = run(["check", "--config", str(command_line.config)])
+    assert status == 1
+    assert capsys.readouterr().err.splitlines() == ["imap-gateway: standard output: No space left on device"]
 
 
 @pytest.mark.parametrize("words", [(), ("--help",)])
