@@ -71,21 +71,13 @@ def run(arguments: Sequence[str] | None = None) -> int:
         _give_output_up()
         return FAILED
     except OSError as exc:
-        if exc.errno not in _NO_ROOM or _is_output_fine():
+        # Of files the error names the file; what is left is what we print.
+        if exc.errno not in _NO_ROOM or exc.filename is not None:
             raise
-        _say(f"standard output: {exc.strerror}")
+        _say(f"cannot write: {exc.strerror}")
         _give_output_up()
         return FAILED
     return outcome if isinstance(outcome, int) else 0
-
-
-def _is_output_fine() -> bool:
-    """Tell whether what was printed has come to where it goes."""
-    try:
-        sys.stdout.flush()
-    except OSError:
-        return False
-    return True
 
 
 def _give_output_up() -> None:

@@ -60,7 +60,7 @@ def test_output_that_cannot_be_written_is_one_line(
         monkeypatch.setattr(sys, "stdout", full)
         status = run(["check", "--config", str(command_line.config)])
     assert status == 1
-    assert capsys.readouterr().err.splitlines() == ["imap-gateway: standard output: No space left on device"]
+    assert capsys.readouterr().err.splitlines() == ["imap-gateway: cannot write: No space left on device"]
 
 
 @pytest.mark.parametrize("words", [(), ("--help",)])
