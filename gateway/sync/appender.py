@@ -70,7 +70,7 @@ class Appender:
                 return uid
             await context.account.open()
             recorded: list[IntentRow] = []
-            with context.guard.receiving():
+            with context.guard.receiving() as since:
                 try:
                     (state,) = await self._ask(row, [likeness], [upload], recorded)
                 except errors.OutcomeUnknown as error:
@@ -87,7 +87,7 @@ class Appender:
                     raise
                 context.guard.made([context.key_of(row)(state.ref)])
                 uids: list[int] = []
-                await self._commit(row, [state], [upload], recorded, group, uids)
+                await self._commit(row, [state], [upload], recorded, group, uids, since)
                 return uids[0]
 
     async def append_together(
@@ -114,7 +114,7 @@ class Appender:
             if len(uploads) > context.account.capabilities.batch_limit:
                 return False
             recorded: list[IntentRow] = []
-            with context.guard.receiving():
+            with context.guard.receiving() as since:
                 try:
                     states = await self._ask(row, likenesses, uploads, recorded)
                 except errors.OutcomeUnknown as error:
@@ -130,7 +130,7 @@ class Appender:
                     await context.failed(row, error)
                     raise
                 context.guard.made([context.key_of(row)(state.ref) for state in states])
-                await self._commit(row, states, uploads, recorded, group, uids, is_whole=is_whole)
+                await self._commit(row, states, uploads, recorded, group, uids, since, is_whole=is_whole)
         return True
 
     async def _ask(
@@ -179,10 +179,11 @@ class Appender:
         recorded: Sequence[IntentRow],
         group: AppendGroup | None,
         uids: list[int],
+        since: int,
         *,
         is_whole: bool = False,
     ) -> None:
-        """Record messages that the backend has; `uids` takes their UIDs in order.
+        """Record messages that the backend has; `uids` takes their UIDs in order. `since` see `place_made`.
 
         Those of a group stay on record, unless `is_whole` says that they are all of it, and all can be placed now.
         """
@@ -198,7 +199,7 @@ class Appender:
             return group is None or (is_whole and count == len(recorded))
 
         async def body(tx: Transaction) -> tuple[list[int | None], set[int], set[int]]:
-            placed, touched = await place_made(tx, context, row, spelled, local), {row.id}
+            placed, touched = await place_made(tx, context, row, spelled, local, since=since), {row.id}
             old: set[int] = set()
             known: list[int | None] = []
             stored: dict[int, int] = {}
@@ -212,7 +213,7 @@ class Appender:
                     if group is not None and await was_there(tx, row, uid, intent):
                         old.add(uid)
                 known.append(uid)
-            touched |= await spread_made(tx, context, row, spelled)
+            touched |= await spread_made(tx, context, row, spelled, since)
             if is_settled(len(stored)):
                 await intents.settle(tx, *stored)
             else:

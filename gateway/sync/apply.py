@@ -102,13 +102,15 @@ async def place_made(
     states: Sequence[MessageState],
     local_flags: Mapping[MessageRef, FlagSet],
     present: Collection[MessageRef] = (),
+    since: int = 0,
 ) -> dict[MessageRef, int]:
     """Place messages that a write of ours made; return the UIDs of those that could be placed.
 
     The sync may have been quicker: then it placed them without the flags that only we hold, `local_flags`; and it may
-    have read already that they are gone again. `present` were in the mailbox before the write.
+    have read already that they are gone again, since the write has been `WriteGuard.receiving`. `present` were in the
+    mailbox before the write.
     """
-    placed = await place_unknown(tx, context, row, states, local_flags)
+    placed = await place_unknown(tx, context, row, states, local_flags, since)
     if placed is not None:
         return placed
     known = await known_by_refs(tx, row.id, [state.ref for state in states])
@@ -117,7 +119,7 @@ async def place_made(
         new = []
     policy, scope = policy_of(row), context.scope_of(row)
     uids = await insert(tx, context.account_id, scope, row, new, policy, context.clock.now(), local_flags)
-    gone = [uid for ref, uid in uids.items() if context.guard.is_gone(row.id, ref)]
+    gone = [uid for ref, uid in uids.items() if context.guard.is_gone(row.id, ref, since)]
     if gone:
         await placements.remove_placements(tx, row.id, gone)
     late = []

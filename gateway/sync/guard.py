@@ -5,7 +5,8 @@ takes a `ReadMark` first; whoever writes names the messages it writes. An entry 
 since the mark is then left out, and the page is asked for again later (its cursor is not stored).
 
 The reverse happens too: a message that a write of ours makes may be read, and read to be gone again, before the write
-itself is answered. While somebody is `receiving`, readers therefore say what they found to be gone.
+itself is answered. While somebody is `receiving`, readers therefore say what they found to be gone. What was said
+before a write began does not concern it: a message may come back to where it was.
 """
 
 from __future__ import annotations
@@ -39,8 +40,9 @@ class WriteGuard:
         self._reads: set[ReadMark] = set()
         self._waiting: list[Callable[[], None]] = []
         self._receivers = 0
-        self._gone: set[tuple[int, Hashable]] = set()
-        self._holders: dict[Hashable, Set[int]] = {}
+        self._told = 0
+        self._gone: dict[tuple[int, Hashable], int] = {}
+        self._holders: dict[Hashable, tuple[int, Set[int]]] = {}
 
     @contextmanager
     def reading(self) -> Iterator[ReadMark]:
@@ -145,11 +147,14 @@ class WriteGuard:
     # -- what comes and goes while it is being written ----------------------------------------------------------------
 
     @contextmanager
-    def receiving(self) -> Iterator[None]:
-        """Mark that messages are being made whose refs are not known yet, until after the store has them."""
+    def receiving(self) -> Iterator[int]:
+        """Mark that messages are being made whose refs are not known yet, until after the store has them.
+
+        Yields how much readers had said by then; see `is_gone`.
+        """
         self._receivers += 1
         try:
-            yield
+            yield self._told
         finally:
             self._receivers -= 1
             if not self._receivers:
@@ -159,17 +164,20 @@ class WriteGuard:
     def told_gone(self, mailbox_id: int, refs: Iterable[Hashable]) -> None:
         """Take note that messages were read to be gone from a mailbox."""
         if self._receivers:
-            self._gone.update((mailbox_id, ref) for ref in refs)
+            self._told += 1
+            self._gone.update(((mailbox_id, ref), self._told) for ref in refs)
 
     def told_holders(self, ref: Hashable, mailbox_ids: Set[int]) -> None:
         """Take note of all the mailboxes that a message was read to be in."""
         if self._receivers:
-            self._holders[ref] = mailbox_ids
+            self._told += 1
+            self._holders[ref] = (self._told, mailbox_ids)
 
-    def is_gone(self, mailbox_id: int, ref: Hashable) -> bool:
-        """Whether a message that was made since `receiving` has left the mailbox already."""
-        return (mailbox_id, ref) in self._gone or mailbox_id not in self._holders.get(ref, {mailbox_id})
+    def is_gone(self, mailbox_id: int, ref: Hashable, since: int = 0) -> bool:
+        """Whether a message that was made since `receiving`, which gave `since`, has left the mailbox already."""
+        told, holders = self._holders.get(ref, (0, frozenset()))
+        return self._gone.get((mailbox_id, ref), 0) > since or (told > since and mailbox_id not in holders)
 
-    def is_told(self, ref: Hashable) -> bool:
-        """Whether reading has told since `receiving` in which mailboxes the message is."""
-        return ref in self._holders
+    def is_told(self, ref: Hashable, since: int = 0) -> bool:
+        """Whether reading has told since `receiving`, which gave `since`, in which mailboxes the message is."""
+        return self._holders.get(ref, (0, None))[0] > since

@@ -109,7 +109,7 @@ async def _copy(
 
     present = await _present(context, destination, targets)
     keys = [here(target.ref) for target in targets]
-    with context.guard.receiving(), context.guard.reading() as mark, context.guard.writing(keys):
+    with context.guard.receiving() as since, context.guard.reading() as mark, context.guard.writing(keys):
         outcome = await in_batches([t.ref for t in targets], context.account.capabilities.batch_limit, call)
         if outcome.error is not None:
             await context.failed(source, outcome.error)
@@ -117,7 +117,7 @@ async def _copy(
                 raise outcome.error
         context.guard.made([there(state.ref) for state in outcome.done.values() if state is not None])
         placed, told = await _commit_copy(
-            context, source, targets, destination, outcome, present, mark, is_move=is_move
+            context, source, targets, destination, outcome, present, mark, since, is_move=is_move
         )
     result = MoveOutcome(error=outcome.error, is_unknown=outcome.is_unknown)
     result.touched, result.is_contested = told.touched, told.is_contested or _may_be_gone(context, outcome)
@@ -178,6 +178,7 @@ async def _commit_copy(
     outcome: Outcome,
     present: Collection[MessageRef],
     mark: ReadMark,
+    since: int,
     *,
     is_move: bool,
 ) -> tuple[dict[MessageRef, int], Spread]:
@@ -196,7 +197,7 @@ async def _commit_copy(
             if state is not None and not (needs_uid and state.uid is None):
                 row = rows.get(target.message_id)
                 states[target.ref] = _complete(state, target, row, varies=context.account.capabilities.bodies_vary)
-        placed = await _place(tx, context, destination, done, states, present)
+        placed = await _place(tx, context, destination, done, states, present, since)
         if gone:
             await placements.remove_placements(tx, source.id, sorted(gone))
         told = await spread(tx, context, mark, _same_messages(done, outcome))
@@ -229,6 +230,7 @@ async def _place(
     done: Sequence[Target],
     states: Mapping[MessageRef, MessageState],
     present: Collection[MessageRef],
+    since: int,
 ) -> dict[MessageRef, int]:
     local = {states[target.ref].ref: _local_flags(destination, target) for target in done if target.ref in states}
     scope = context.scope_of(destination)
@@ -236,7 +238,7 @@ async def _place(
     made = {target.message_id: states[target.ref].ref for target in done if target.ref in states}
     made = {key: ref for key, ref in made.items() if scope or ref not in states}
     told = await messages.ids_by_refs(tx, context.account_id, scope, made.values()) if made else {}
-    uids = await place_made(tx, context, destination, list(states.values()), local, present)
+    uids = await place_made(tx, context, destination, list(states.values()), local, present, since)
     if made:
         await _take_over(tx, context, scope, made, told)
     return {

@@ -53,15 +53,16 @@ async def place_unknown(
     row: MailboxRow,
     states: Sequence[MessageState],
     local_flags: Mapping[MessageRef, FlagSet],
+    since: int = 0,
 ) -> dict[MessageRef, int] | None:
     """Place messages that a write of ours made, if nothing is known of any and there is nothing else to it.
 
-    Returns their UIDs; None if nothing was done. `local_flags` are those that only we hold.
+    Returns their UIDs; None if nothing was done. `local_flags` are those that only we hold. `since` see `place_made`.
     """
     if not states or any(flags != FlagSet() for flags in local_flags.values()):
         return None
     rows = _rows(states, policy_of(row))
-    if rows is None or any(context.guard.is_gone(row.id, state.ref) for state in states):
+    if rows is None or any(context.guard.is_gone(row.id, state.ref, since) for state in states):
         return None
     refs, scope = [MessageRef(listed[0]) for listed in rows], context.scope_of(row)
     if len(set(refs)) < len(refs) or await any_known(tx, context.account_id, scope, refs):

@@ -69,11 +69,12 @@ async def spread(
 
 
 async def spread_made(
-    tx: Transaction, context: AccountContext, row: MailboxRow, states: Sequence[MessageState]
+    tx: Transaction, context: AccountContext, row: MailboxRow, states: Sequence[MessageState], since: int
 ) -> set[int]:
     """Put messages that a write has just made in a mailbox into the others that they are in; return those.
 
-    Nothing is taken over of a message that was in others before, or was read meanwhile: reading tells all of it.
+    Nothing is taken over of a message that was in others before, or was read meanwhile, `since` the write has been
+    `WriteGuard.receiving`: reading tells all of it.
     """
     if not context.account.capabilities.many_mailboxes:
         return set()
@@ -81,7 +82,7 @@ async def spread_made(
     made = {
         state.ref: replace(state, mailboxes=state.mailboxes | {here})
         for state in states
-        if state.mailboxes is not None and state.mailboxes - {here} and not context.guard.is_told(state.ref)
+        if state.mailboxes is not None and state.mailboxes - {here} and not context.guard.is_told(state.ref, since)
     }
     if not made:
         return set()

@@ -155,3 +155,20 @@ def test_two_large_writes_of_the_same_messages_are_both_waited_for() -> None:
         second.__exit__(None, None, None)
     with guard.reading() as mark:
         assert not guard.is_stale(mark, 1)
+
+
+def test_what_was_gone_before_a_write_began_says_nothing_of_it() -> None:
+    guard = WriteGuard()
+    with guard.receiving():
+        guard.told_gone(1, ["a"])
+        guard.told_holders("b", {2})
+        with guard.receiving() as since:
+            assert not guard.is_gone(1, "a", since)
+            assert not guard.is_gone(1, "b", since)
+            assert not guard.is_told("b", since)
+            guard.told_gone(1, ["a"])
+            guard.told_holders("b", {2})
+            assert guard.is_gone(1, "a", since)
+            assert guard.is_gone(1, "b", since)
+            assert not guard.is_gone(2, "b", since)
+            assert guard.is_told("b", since)

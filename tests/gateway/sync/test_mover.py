@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from connectors.api.types import BytesContent
 from connectors.memory.backend import Layout, MemoryBackend
 from connectors.memory.faults import Operation
 from gateway.mailbox.view import View
 from gateway.wire.commands import StoreAction
-from tests.stack import INBOX, Stack, message, next_changes, running_stack, silence, until_held
+from tests.stack import INBOX, PATIENT_S, Stack, message, next_changes, running_stack, silence, until_held
 
 OURS = ("\\Answered", "$Forwarded", "later")
 
@@ -114,3 +115,25 @@ async def test_what_is_not_found_in_one_mailbox_is_looked_for_in_the_others(stac
         await view.copy([1], "Drafts", is_move=verb == "move")
     await until_held(archive, 0)
     await until_held(view, 0)
+
+
+@pytest.mark.parametrize("layout", ["items", "labels"])
+async def test_a_message_may_come_back_while_another_is_on_its_way(stack: Stack, layout: str) -> None:
+    backend = await stack.add_account(layout=layout)
+    backend.deliver(INBOX, message(1))
+    view, archive, user = await stack.open(), await stack.open("Archive"), await stack.user()
+    await until_held(view, 1)
+    gate = backend.faults.hold(Operation.APPEND)
+    appending = asyncio.create_task(user.append("Drafts", BytesContent(message(2)), (), None))
+    await gate.reached()
+    away = await view.copy([1], "Archive", is_move=True)
+    # By now it is read that the message has gone from there.
+    for one in (view, archive):
+        assert await stack.engine().wait_until_read(one.mailbox_id, PATIENT_S)
+        one.catch_up(allow_expunge=True)
+    back = await archive.copy([uid for _, uid in away.pairs], "INBOX", is_move=True)
+    backend.faults.release(Operation.APPEND)
+    await appending
+    assert await stack.engine().wait_until_read(view.mailbox_id, PATIENT_S)
+    view.catch_up(allow_expunge=True)
+    assert list(view.uids) == [uid for _, uid in back.pairs] == [2]
