@@ -5,6 +5,8 @@ ConnectorError
 |  `- ConnectionLost    the connection ended, fell silent or sent what is no IMAP; it is closed and must not be used
 |     |- SilentServer   nothing came within the time-out
 |     `- MalformedReply the server's answer was against the grammar
+|- RateLimited
+|  `- Throttled         the server asks the whole account to wait
 `- ...                  a NO or BAD, by its response code (RFC 5530, RFC 4315, RFC 7889, RFC 9208)
 
 Gmail and Exchange have no codes for being throttled, or for a moment's trouble, but always the same words.
@@ -84,6 +86,10 @@ def shown_line(line: bytes) -> str:
     return f"{head[0]!r}..." if head is not None else "a line that begins like no response"
 
 
+class Throttled(RateLimited):
+    """The server wants nothing to be asked for the account for `retry_after_s`, by whatever connection."""
+
+
 class ConnectionLost(Unavailable):
     """The connection ended, fell silent, or is not IMAP."""
 
@@ -103,7 +109,7 @@ def from_status(what: str, status: Status, code: ResponseCode | None, text: str)
     if _THROTTLED.search(text) or (code is not None and code.name.upper() == b"THROTTLED"):
         told = _BACKOFF.search(text)
         retry_s = min(int(told[1]) / 1000, _MAX_RETRY_S) if told is not None else _LIMIT_RETRY_S
-        return RateLimited(operator_text, retry_after_s=retry_s)
+        return Throttled(operator_text, retry_after_s=retry_s)
     if _CUT_OFF in text.lower():
         return ConnectionLost(operator_text)
     known = _BY_CODE.get(code.code) if code is not None and code.code is not None else None

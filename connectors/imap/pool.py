@@ -14,7 +14,7 @@ from connectors.api.errors import Denied, NotFound, RateLimited, Rejected, Unava
 from connectors.api.types import MailboxRef
 from connectors.imap import names
 from connectors.imap.client import Connection
-from connectors.imap.errors import ConnectionLost
+from connectors.imap.errors import ConnectionLost, Throttled
 from connectors.imap.login import connect
 from connectors.imap.mailbox_state import SelectedMailbox
 from connectors.imap.settings import ImapSettings
@@ -61,6 +61,7 @@ class Pool:
         self._allowed = settings.max_connections
         self._allowed_until = 0.0
         self._freed = asyncio.Event()
+        self._held_until = 0.0
         self._is_open = False
         self.on_scarce: Callable[[], None] = lambda: None
 
@@ -82,6 +83,7 @@ class Pool:
         """
         connection = await connect(self._settings, self._credentials)
         self._is_open = True
+        self._held_until = 0.0
         self._free.append(connection)
         return connection.capabilities
 
@@ -124,16 +126,29 @@ class Pool:
 
         Raises:
             NotFound: no such mailbox.
+            RateLimited: the server has asked to wait, or takes no more connections.
             Unavailable: the server cannot be reached, or the pool is closed.
         """
         async with self._permits:
-            connection = await self._ready(mailbox, is_fresh)
-            self._lent.add(connection)
+            self._check_held()
             try:
-                yield connection
-            finally:
-                self._lent.discard(connection)
-                self._take_back(connection)
+                connection = await self._ready(mailbox, is_fresh)
+                self._lent.add(connection)
+                try:
+                    yield connection
+                finally:
+                    self._lent.discard(connection)
+                    self._take_back(connection)
+            except Throttled as exc:
+                # Whatever is asked meanwhile is refused too, and may count.
+                until = asyncio.get_running_loop().time() + exc.retry_after_s
+                self._held_until = max(self._held_until, until)
+                raise
+
+    def _check_held(self) -> None:
+        left_s = self._held_until - asyncio.get_running_loop().time()
+        if left_s > 0:
+            raise RateLimited(f"{self._settings.endpoint} has asked to wait", retry_after_s=left_s)
 
     async def renew(self, connection: Connection) -> None:
         """Select the mailbox of a lent connection again, if it has one; if it cannot be, none is selected then.
@@ -197,7 +212,7 @@ class Pool:
         except RateLimited as exc:
             self._give_up_place()
             others = self._in_use - self._in_making + 1
-            if others <= 0:
+            if others <= 0 or isinstance(exc, Throttled):
                 raise
             self._restrict(others, exc)
             return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from connectors.api import errors
-from connectors.imap.errors import ConnectionLost, from_login, from_session, from_status
+from connectors.imap.errors import ConnectionLost, Throttled, from_login, from_session, from_status
 from gateway.wire.codes import Status
 from gateway.wire.response_parser import parse_status_text
 
@@ -54,21 +54,22 @@ def test_a_bad_to_a_login_is_no_wrong_password() -> None:
 def test_exchange_throttles_in_words_and_says_for_how_long(status: Status) -> None:
     text = "Request is throttled. Suggested Backoff Time: 299961 milliseconds"
     for error in (from_status("UID FETCH at h:1", status, None, text), from_login("x", status, None, text)):
-        assert type(error) is errors.RateLimited
+        assert isinstance(error, errors.RateLimited)
+        assert type(error) is Throttled
         assert error.retry_after_s == 299.961
 
 
 def test_a_backoff_of_days_is_not_believed() -> None:
     text = "Request is throttled. Suggested Backoff Time: 999999999 milliseconds"
     error = from_status("x", Status.NO, None, text)
-    assert type(error) is errors.RateLimited
+    assert type(error) is Throttled
     assert error.retry_after_s == 3600.0
 
 
 def test_a_spent_bandwidth_at_gmail_is_no_full_account() -> None:
     parsed, text = parse_status_text(b"[OVERQUOTA] Account exceeded command or bandwidth limits. (Failure)")
-    assert type(from_status("UID FETCH at h:1", Status.NO, parsed, text)) is errors.RateLimited
-    assert type(from_login("x", Status.NO, parsed, text)) is errors.RateLimited
+    assert type(from_status("UID FETCH at h:1", Status.NO, parsed, text)) is Throttled
+    assert type(from_login("x", Status.NO, parsed, text)) is Throttled
 
 
 @pytest.mark.parametrize("status", [Status.NO, Status.BAD])
@@ -106,7 +107,6 @@ def test_a_bad_that_says_that_the_server_is_not_able_is_no_refusal(code: str) ->
     [
         b"[ALERT] Too many simultaneous connections. (Failure)",
         b"Maximum number of connections from user+IP exceeded (mail_max_userip_connections=10)",
-        b"[THROTTLED] slower",
     ],
 )
 def test_a_login_beyond_the_number_of_connections_is_no_wrong_password(line: bytes) -> None:

@@ -361,3 +361,47 @@ async def test_after_a_while_more_connections_are_tried_again(monkeypatch: pytes
         async with pool.connection(None, is_fresh=False) as one, pool.connection(None, is_fresh=False) as two:
             assert one is not two
         await pool.close()
+
+
+THROTTLED = b"NO Request is throttled. Suggested Backoff Time: 89117 milliseconds"
+
+
+@pytest.mark.parametrize("where", ["login", "select", "command"])
+async def test_a_server_that_throttles_is_asked_nothing_until_then(where: str) -> None:
+    async def script(peer: Peer) -> None:
+        await peer.welcome()
+        if where == "select":
+            await peer.answer(b"SELECT ", ending=THROTTLED)
+        elif where == "command":
+            await peer.select()
+            await peer.answer(b"UID SEARCH ALL", ending=THROTTLED)
+        await peer.gone()
+
+    async def refused(peer: Peer) -> None:
+        await peer.send(b"* OK [CAPABILITY IMAP4rev1] hello\r\n")
+        await peer.answer(b"LOGIN ", ending=THROTTLED)
+        await peer.gone()
+
+    async def begin(peer: Peer) -> None:
+        await peer.welcome()
+        await peer.gone()
+
+    async def search(connection: Connection) -> object:
+        return await connection.run(b"UID SEARCH", b"ALL")
+
+    async with scripted(script, *([refused] if where == "login" else []), begin) as server:
+        pool = pool_for(server)
+        await pool.open()
+        if where == "login":
+            async with pool.connection(None, is_fresh=False):
+                with pytest.raises(RateLimited):
+                    await pool.read(INBOX, search)
+        else:
+            with pytest.raises(RateLimited):
+                await pool.read(INBOX, search)
+        with pytest.raises(RateLimited) as caught:
+            await pool.read(None, noop)
+        assert 80 < caught.value.retry_after_s <= 89.117
+        await pool.close()
+        await pool.open()
+        await pool.close()
