@@ -25,6 +25,7 @@ from gateway.store import messages, outlines
 from gateway.store.database import Transaction
 from gateway.store.messages import ObjectIds
 from gateway.sync.open_body import MemoryBody, OpenBody
+from gateway.sync.schedule import Urgency
 from gateway.wire.dates import EARLIEST_SERVED, clamp_for_clients, format_internal_date
 from gateway.wire.gmail import Label
 
@@ -160,6 +161,7 @@ class FetchReader:
         for number, entry, flags in block:
             key = entry.message_id
             if not values.have(key, needs):
+                self._missed()
                 continue
             email_id, thread_id = values.object_ids.get(key, (None, None))
             gmail_message_id, gmail_thread_id = values.gmail_ids.get(key, (None, None))
@@ -230,12 +232,17 @@ class FetchReader:
         except errors.NotFound as error:
             # It may have got a new UID just now, and the client is told so as soon as it may be.
             await self._mailbox.refresh()
+            self._missed()
             raise from_connector(error) from error
         except errors.ConnectorError as error:
             raise from_connector(error) from error
         if body.size != entry.size:
             self._mailbox.learned_size(entry.uid, body.size)
         return body
+
+    def _missed(self) -> None:
+        """Have the mailbox read, as the backend does not have a message of it any more."""
+        self._engine.demand.request(self._mailbox.id, Urgency.PUSHED)
 
     def part_of(self, entry: Entry, body: OpenBody) -> Part:
         """Return the part tree: as stored, else by scanning."""
