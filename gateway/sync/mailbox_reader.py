@@ -12,7 +12,7 @@ from connectors.api.abilities import Push
 from connectors.api.capabilities import Scope
 from connectors.api.types import MailboxRef
 from gateway.store.mailboxes import MailboxRow
-from gateway.sync.account_sync import AccountSync, first_of
+from gateway.sync.account_sync import EXPIRY_PAUSE_S, MAX_EXPIRIES, AccountSync, first_of
 from gateway.sync.context import AccountContext
 from gateway.sync.demand import Demand
 from gateway.sync.known_tree import KnownTree
@@ -177,14 +177,31 @@ class MailboxReader:
                     return outcome
                 fresh = await self._context.row(row.id) or fresh
             try:
-                return await read_changes(self._context, fresh)
-            except errors.CursorExpired:
+                outcome = await read_changes(self._context, fresh)
+            except errors.CursorExpired as error:
+                self._expired(row.id, error)
                 # The UIDs may have been voided, which only the tree tells.
                 await self.read_tree()
                 fresh = await self._context.row(row.id)
                 if fresh is None:
                     raise errors.NotFound(f"mailbox {row.id}") from None
                 return await list_mailbox(self._context, fresh)
+            self.progress[row.id].expiries = 0
+            return outcome
+
+    def _expired(self, mailbox_id: int, error: errors.CursorExpired) -> None:
+        """Count a cursor that was too old.
+
+        Raises:
+            Unavailable: one just given was, again and again; to list at once would go on without end.
+        """
+        progress, now = self.progress[mailbox_id], self._context.clock.monotonic()
+        if progress.expiries >= MAX_EXPIRIES:
+            if now - progress.expired_at < EXPIRY_PAUSE_S:
+                raise errors.Unavailable(f"cursors just given are too old: {error.operator_text}") from error
+            progress.expiries = 0
+        progress.expiries += 1
+        progress.expired_at = now
 
     # -- all mailboxes at once ----------------------------------------------------------------------------------------
 

@@ -18,12 +18,15 @@ class MailboxProgress:
     """How far a mailbox, or the tree of them, has got.
 
     `begun` counts the readings begun, and `ended` is the number of the last one that came to an end, well or not.
-    `is_missing`: the backend did not find the mailbox, and lists it perhaps all the same.
+    `is_missing`: the backend did not find the mailbox, and lists it perhaps all the same. `expiries` counts how often
+    in a row it was listed anew because its cursor was too old, the last time at `expired_at`.
     """
 
     synced_at: float | None = None
     error: errors.ConnectorError | None = None
     is_missing: bool = False
+    expiries: int = 0
+    expired_at: float = 0.0
     begun: int = 0
     ended: int = 0
     changed: asyncio.Event = field(default_factory=asyncio.Event)

@@ -197,3 +197,33 @@ async def test_one_mailbox_that_is_refused_does_not_stop_the_others_from_being_l
     is_broken = False
     assert await engine.wait_until_read(views[broken].mailbox_id, PATIENT_S)
     await until_held(views[broken], 2)
+
+
+@pytest.mark.parametrize("settings", LAYOUTS)
+async def test_a_backend_whose_cursors_are_always_too_old_is_not_kept_busy(
+    stack: Stack, settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backend = await stack.add_account(**settings)
+    backend.deliver(INBOX, message(1))
+    view, engine = await stack.open(), stack.engine()
+    await until_held(view, 1)
+    await silence(stack, backend)
+    changes, is_broken = MemoryConnector.changes, True
+
+    def too_old(self: MemoryConnector, mailbox: MailboxRef | None, cursor: Cursor) -> AsyncIterator[ChangePage]:
+        if is_broken:
+            raise errors.CursorExpired("too old")
+        return changes(self, mailbox, cursor)
+
+    monkeypatch.setattr(MemoryConnector, "changes", too_old)
+    before = backend.faults.calls.copy()
+    results = [await engine.wait_until_read(view.mailbox_id, PATIENT_S) for _ in range(8)]
+    assert results[-1] is False
+    listed = backend.faults.calls - before
+    mailboxes = len(await engine.context.rows())
+    assert listed[Operation.LISTING] + listed[Operation.LIST_ACCOUNT] <= MAX_EXPIRIES * mailboxes
+    is_broken = False
+    assert await engine.wait_until_read(view.mailbox_id, PATIENT_S)
+    backend.deliver(INBOX, message(2))
+    assert await engine.wait_until_read(view.mailbox_id, PATIENT_S)
+    await until_held(view, 2)
