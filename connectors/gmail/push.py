@@ -47,6 +47,7 @@ from connectors.transport.clock import Clock
 from connectors.transport.closing import unless_closed
 from connectors.transport.messages import SUCCESS, Request
 from connectors.transport.retry import RetryPolicy
+from connectors.transport.retry_after import server_time
 
 T = TypeVar("T")
 
@@ -89,9 +90,11 @@ class PubSub:
         authoriser = CredentialAuthoriser(credentials, [settings.pubsub_root])
         self._http = HttpClient("gmail push", authoriser, transport_options(settings), clock=clock, transport=transport)
 
-    async def pull(self) -> Sequence[ReceivedMessage]:
-        """Wait for messages and return them; none if none came."""
-        return (await self._post(PUBSUB_PULL, {"maxMessages": MOST_MESSAGES}, PullReply, PULL_S)).received_messages
+    async def pull(self) -> tuple[Sequence[ReceivedMessage], datetime]:
+        """Wait for messages and return them, none if none came, and when that was by Google's clock."""
+        asked = {"maxMessages": MOST_MESSAGES}
+        reply, answered = await self._dated(PUBSUB_PULL, asked, PullReply, PULL_S)
+        return reply.received_messages, answered
 
     async def acknowledge(self, ack_ids: Sequence[str]) -> None:
         """Say that the messages need not be handed out again."""
@@ -107,7 +110,13 @@ class PubSub:
     async def close(self) -> None:
         await self._http.close()
 
-    async def _post(self, method: Method, body: object, reply: type[T], timeout_s: float | None = None) -> T:
+    async def _post(self, method: Method, body: object, reply: type[T]) -> T:
+        return (await self._dated(method, body, reply))[0]
+
+    async def _dated(
+        self, method: Method, body: object, reply: type[T], timeout_s: float | None = None
+    ) -> tuple[T, datetime]:
+        """Return the reply, and when it was made by Google's clock."""
         what = f"Pub/Sub's {method.name}"
         request = Request(
             method.verb,
@@ -126,7 +135,7 @@ class PubSub:
         if answer.status not in SUCCESS:
             raise Refusal.read(answer.status, answer.headers, answer.body, self._clock.now()).error(what, method.effect)
         # Where nothing is to be said, Pub/Sub says `{}`.
-        return decode(answer.body, reply, what, method.effect)
+        return decode(answer.body, reply, what, method.effect), server_time(answer.headers, self._clock.now())
 
 
 class PushWatcher:
@@ -192,8 +201,8 @@ class PushWatcher:
         own: list[str] = []
         dropped: list[str] = []
         foreign: list[str] = []
-        now = self._client.clock.now()
-        for received in await self._pulled(pubsub):
+        messages, now = await self._pulled(pubsub)
+        for received in messages:
             address = _address_of(received)
             if address is not None and address.casefold() == self._address.casefold():
                 own.append(received.ack_id)
@@ -205,13 +214,13 @@ class PushWatcher:
         await pubsub.hand_back(foreign)
         return bool(own)
 
-    async def _pulled(self, pubsub: PubSub) -> Sequence[ReceivedMessage]:
-        """Pull, but no longer than until the watch is to be renewed."""
+    async def _pulled(self, pubsub: PubSub) -> tuple[Sequence[ReceivedMessage], datetime]:
+        """Return what came and when; wait no longer than until the watch is to be renewed."""
         try:
             async with asyncio.timeout(max(self._renew_at - self._client.clock.monotonic(), 1.0)):
                 return await pubsub.pull()
         except TimeoutError:
-            return ()
+            return (), self._client.clock.now()
 
     def _pause(self, error: ConnectorError, failed: int) -> float:
         """Return how long to wait after so many errors, the last of which was this."""

@@ -6,7 +6,10 @@ import json
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 
+import httpx
 import pytest
 
 from connectors.api.credentials import BearerCredential, Credential, Secret
@@ -141,6 +144,26 @@ async def test_a_notification_that_nobody_takes_is_dropped(
     async with aclosing(events_of(fake, watched)) as events:
         await next_event(events)
     assert fake.pubsub.backlog == 0
+
+
+async def test_the_age_of_a_notification_goes_by_the_clock_of_google(fake: FakeGmail, clock: JumpingClock) -> None:
+    class Ahead(JumpingClock):
+        def now(self) -> datetime:
+            return clock.now() + timedelta(minutes=2)
+
+    class Dated(InProcess):
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            answer = await super().handle_async_request(request)
+            answer.headers["Date"] = format_datetime(clock.now().astimezone(UTC), usegmt=True)
+            return answer
+
+    client = watching(fake, Ahead())
+    fake.pubsub.publish(fake.add_user("other@example.com"))
+    watcher = PushWatcher(client, Puller(fake), transport=Dated(fake), chance=lambda: 0.0)
+    async with aclosing(watcher.events()) as events:
+        await next_event(events)
+    await client.close()
+    assert fake.pubsub.backlog == 1
 
 
 async def test_what_is_no_notification_is_dropped(fake: FakeGmail, clock: JumpingClock, watched: GmailClient) -> None:
