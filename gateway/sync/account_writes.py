@@ -104,8 +104,7 @@ class AccountWrites:
                     await self._append_part(row, part, group, uids, is_whole=len(part) == len(uploads))
         except asyncio.CancelledError:
             if not self._is_stopping:
-                self._begin(self._settle()).add_done_callback(_log_failure)
-                self._begin(self._undo(row, uids, group)).add_done_callback(_log_failure)
+                self._begin(self._give_up(row, uids, group)).add_done_callback(_log_failure)
             raise
         except Exception:
             await self._to_the_end(self._undo(row, uids, group))
@@ -129,6 +128,15 @@ class AccountWrites:
                 return
         for upload in part:
             uids.append(await self.appender.append(await self.context.fresh(row), upload, group))
+
+    async def _give_up(self, row: MailboxRow, uids: Sequence[int], group: AppendGroup | None) -> None:
+        """Find out what became of appends that nobody waits for any more; of several none is to stay."""
+        try:
+            if group is not None:
+                row = await self.context.fresh(row)
+                await self._undo(row, [*uids, *await self.appender.settle_begun(row, group)], group)
+        finally:
+            await self._settle()
 
     async def _undo(self, row: MailboxRow, uids: Sequence[int], group: AppendGroup | None) -> None:
         """Remove the messages of a group that could not be stored as a whole (RFC 3502 section 3)."""

@@ -37,10 +37,11 @@ class AppendGroup:
 
     If the process dies before, a client that repeats the command is given the messages that are there already. `made`
     are the UIDs of what the command has brought, `kept` those of what was there before it: a backend may have each
-    message only once.
+    message only once. `begun` are the intents of what the backend is just being asked to store.
     """
 
     done: list[IntentRow] = field(default_factory=list)
+    begun: list[IntentRow] = field(default_factory=list)
     made: set[int] = field(default_factory=set)
     kept: set[int] = field(default_factory=set)
 
@@ -70,6 +71,8 @@ class Appender:
                 return uid
             await context.account.open()
             recorded: list[IntentRow] = []
+            if group is not None:
+                group.begun = recorded
             with context.guard.receiving() as since:
                 try:
                     (state,) = await self._ask(row, [likeness], [upload], recorded)
@@ -114,6 +117,8 @@ class Appender:
             if len(uploads) > context.account.capabilities.batch_limit:
                 return False
             recorded: list[IntentRow] = []
+            if group is not None:
+                group.begun = recorded
             with context.guard.receiving() as since:
                 try:
                     states = await self._ask(row, likenesses, uploads, recorded)
@@ -163,6 +168,17 @@ class Appender:
         (message,) = asked
         await self._appended.keep(recorded[0], message.content)
         return [await connector.append(ref_of(row), message.content, message.flags, message.internal_date)]
+
+    async def settle_begun(self, row: MailboxRow, group: AppendGroup) -> list[int]:
+        """Find out what became of a group's messages that nobody waited for to the end; return the UIDs of those there.
+
+        Raises:
+            OutcomeUnknown: the backend cannot be asked now.
+        """
+        async with self._context.write_lock(row.id):
+            begun, group.begun = list(group.begun), []
+            uids = [await self._settler.settle(row, intent) for intent in begun]
+        return [uid for uid in uids if uid is not None]
 
     async def forget_group(self, group: AppendGroup) -> None:
         """Forget what was kept of a group, once it is stored as a whole or undone."""
@@ -228,6 +244,8 @@ class Appender:
             group.made |= {uid for uid in known if uid is not None} - group.kept
         uids += [uid for uid in known if uid is not None]
         placed = [(intent, uid) for uid, intent in zip(known, recorded, strict=True) if uid is not None]
+        if group is not None:
+            group.begun = []
         if group is None or is_settled(len(placed)):
             await self._record.forgotten(intent for intent, _ in placed)
         else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -210,3 +211,25 @@ async def test_what_was_there_before_is_not_taken_along_when_one_is_refused(
     assert refusal.value.kind is ErrorKind.OVER_QUOTA
     assert stored(backend) == given(0)
     assert await open_intents(stack) == []
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("operation", [Operation.APPEND, Operation.APPEND_MANY])
+async def test_none_stays_when_the_client_goes_in_the_middle(stack: Stack, layout: str, operation: Operation) -> None:
+    backend = await stack.add_account("work", layout=layout)
+    backend.appends_together = operation is Operation.APPEND_MANY
+    backend.deliver(INBOX, message(0))
+    view = await stack.open()
+    await until_held(view, 1)
+    gate = backend.faults.hold(operation, is_after=True)
+    appending = asyncio.create_task(append_all(stack))
+    await gate.reached()
+    assert len(stored(backend)) > 1
+    appending.cancel()
+    backend.faults.release(operation, is_after=True)
+    with pytest.raises(asyncio.CancelledError):
+        await appending
+    await asyncio.gather(*stack.engine()._writes)
+    assert stored(backend) == given(0)
+    assert await open_intents(stack) == []
+    await until_held(view, 1)
