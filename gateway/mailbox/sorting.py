@@ -183,7 +183,7 @@ def _keys(headers: dict[int, bytes]) -> list[tuple[int, SortKeys]]:
     return [(message_id, keys_of(header)) for message_id, header in headers.items()]
 
 
-async def sorted_by(order: array[int], ranks: array[int], *, is_reversed: bool) -> array[int]:
+async def sorted_by(order: array[int], ranks: Sequence[int], *, is_reversed: bool) -> array[int]:
     """Return places by their ranks, equals in the order they have; many of them in a thread."""
     if len(order) <= SORTED_AT_ONCE:
         return array("I", long_sort(order, ranks, is_reversed=is_reversed))
