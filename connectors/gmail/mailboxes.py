@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 
-from connectors.api.errors import AlreadyExists, ConnectorError, NotFound, Rejected, Unsupported
+from connectors.api.errors import AlreadyExists, ConnectorError, NotFound, OutcomeUnknown, Rejected, Unsupported
 from connectors.api.types import MailboxInfo, MailboxRef, Role
 from connectors.gmail.labels import Path, Tree
 from connectors.gmail.mail import Mail
 from connectors.gmail.methods import LABELS_CREATE, LABELS_DELETE, LABELS_PATCH
 from connectors.gmail.structs import Label, NoReply
+from connectors.transport.messages import Effect
 
 MAX_NAME = 225
 """Characters of a label's name with all its parents, as Gmail's own dialogue takes them."""
@@ -113,11 +115,21 @@ async def delete_mailbox(mail: Mail, mailbox: MailboxRef) -> None:
             client_text="This mailbox is there only as long as there are mailboxes below it.",
         )
     try:
-        await mail.client.call(LABELS_DELETE, path={"id": mailbox}, reply=NoReply)
+        await _delete(mail, mailbox)
     except Rejected as error:
         raise Unsupported(error.operator_text) from error
     finally:
         mail.forget_tree()
+
+
+async def _delete(mail: Mail, label_id: str) -> None:
+    """Delete a label. One that is not found once an answer was lost is what was deleted then."""
+    path = {"id": label_id}
+    try:
+        await mail.client.call(LABELS_DELETE, path=path, reply=NoReply, effect=Effect.WRITE)
+    except OutcomeUnknown:
+        with suppress(NotFound):
+            await mail.client.call(LABELS_DELETE, path=path, reply=NoReply)
 
 
 def _own(tree: Tree, mailbox: MailboxRef) -> MailboxInfo:
@@ -170,7 +182,7 @@ async def _made(mail: Mail, label_id: str, path: Path) -> MailboxInfo:
         raise NotFound(f"label {label_id!r} was deleted as soon as it was made")
     if info.path != path:
         mail.forget_tree()
-        await mail.client.call(LABELS_DELETE, path={"id": label_id}, reply=NoReply)
+        await _delete(mail, label_id)
         raise Unsupported(
             f"Gmail made {info.path!r} of {path!r}", client_text="Gmail does not take this name as it is."
         )

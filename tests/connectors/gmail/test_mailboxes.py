@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 
@@ -169,6 +170,17 @@ async def test_what_is_gone_already_is_not_found(stage: Stage) -> None:
         await stage.connector.delete_mailbox(ref)
     with pytest.raises(NotFound):
         await rename(stage, ref, "Play")
+
+
+@pytest.mark.parametrize("is_after_work", [True, False])
+@pytest.mark.parametrize("fault", [{"is_cut": True}, {"status": 503}])
+async def test_a_label_whose_deletion_is_answered_by_nothing_is_deleted(
+    stage: Stage, fault: dict[str, Any], is_after_work: bool
+) -> None:
+    ref = await create(stage, "Work")
+    stage.fake.fail_next("gmail.users.labels.delete", is_after_work=is_after_work, **fault)
+    await stage.connector.delete_mailbox(ref)
+    assert names(stage) == []
 
 
 async def test_a_failure_of_gmail_s_is_not_one_of_the_name(stage: Stage) -> None:
