@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections.abc import AsyncIterator
 from datetime import date, timedelta
@@ -23,7 +24,7 @@ from gateway.wire.search import SearchKey
 from gateway.wire.sequence_set import SequenceSet
 from tests.corpus.generate import messages as generated
 from tests.gateway.message.samples import vectors
-from tests.stack import INBOX, Stack, running_stack
+from tests.stack import INBOX, PATIENT_S, Stack, running_stack
 
 ODD = (
     b"Subject: one\r\nSubject: two\x1fthree\r\nX-Odd: a\0b\r\n\r\ntext with a \0 in it\r\n",
@@ -156,14 +157,17 @@ async def test_a_text_stays_searchable_after_it_has_left_the_cache(stack: Stack)
 
 async def test_what_was_looked_through_comes_into_the_index(stack: Stack) -> None:
     _, view = await delivered(stack, [b"Subject: a\r\n\r\nneedle\r\n"])
-    await read(view, [1])
     context = stack.engine().context
-    told: list[int] = []
-    context.on_learned = told.extend
+    told: asyncio.Queue[list[int]] = asyncio.Queue()
+    context.on_learned = lambda message_ids: told.put_nowait(list(message_ids))
+    await read(view, [1])
+    async with asyncio.timeout(PATIENT_S):
+        read_ids = await told.get()
     # Of the background's own work nothing is in it yet for sure.
     context.search = None
     assert await view.search(k.BodyContains("needle")) == [1]
-    assert len(told) == 1
+    assert told.get_nowait() == read_ids
+    assert told.empty()
 
 
 async def test_an_index_that_fails_is_done_without(stack: Stack, tmp_path: Path) -> None:
