@@ -176,7 +176,13 @@ class AccountWrites:
             self.demand.request(row.id, Urgency.WAITED_FOR)
         for mailbox_id in outcome.unread:
             self.demand.request(mailbox_id, Urgency.PUSHED)
+        self._look_for_mailbox(outcome.error)
         return outcome
+
+    def _look_for_mailbox(self, error: errors.ConnectorError | None) -> None:
+        """Have the tree listed if a write has met a mailbox that is gone; of messages it would have said so itself."""
+        if isinstance(error, errors.NotFound):
+            self.demand.request_tree()
 
     async def copy(
         self, source: MailboxRow, uids: Sequence[int], destination: MailboxRow, *, is_move: bool
@@ -198,6 +204,7 @@ class AccountWrites:
             self.demand.request(source.id, Urgency.WAITED_FOR)
         if outcome.is_contested:
             self.demand.request(source.id, Urgency.PUSHED)
+        self._look_for_mailbox(outcome.error)
         return outcome
 
     async def _find_unplaced(self, destination: MailboxRow, outcome: MoveOutcome) -> None:
@@ -236,6 +243,7 @@ class AccountWrites:
             self.demand.request(row.id, Urgency.WAITED_FOR)
         if outcome.is_contested:
             self.demand.request(row.id, Urgency.PUSHED)
+        self._look_for_mailbox(outcome.error)
         return outcome
 
     # -- the mailbox tree ---------------------------------------------------------------------------------------------

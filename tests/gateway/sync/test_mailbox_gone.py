@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Awaitable, Callable
 
@@ -14,7 +15,7 @@ from connectors.memory.faults import Operation
 from gateway.errors import ErrorKind, MailError
 from gateway.mailbox.view import View
 from gateway.wire.commands import StoreAction
-from tests.stack import INBOX, PATIENT_S, Stack, message, until_held
+from tests.stack import INBOX, PATIENT_S, Stack, eventually, message, silence, until_held
 
 BOX = ("Box",)
 LAYOUTS = ("folders", "labels")
@@ -120,3 +121,19 @@ async def test_a_listing_of_a_mailbox_that_vanishes_ends_without_a_failure(
         inbox = await stack.open()
         assert await stack.engine().wait_until_read(inbox.mailbox_id, PATIENT_S)
     assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("verb", ["store", "expunge", "copy", "move"])
+async def test_a_write_that_meets_a_mailbox_that_is_gone_makes_that_known(stack: Stack, layout: str, verb: str) -> None:
+    backend, view = await opened(stack, layout)
+    await silence(stack, backend)
+    backend.delete_mailbox(BOX)
+    with contextlib.suppress(MailError):
+        if verb == "store":
+            await view.store([1], StoreAction.ADD, ["\\Seen"])
+        elif verb == "expunge":
+            await view.expunge()
+        else:
+            await view.copy([1], "INBOX", is_move=verb == "move")
+    assert await eventually(view, lambda: view.is_defunct, bool)
