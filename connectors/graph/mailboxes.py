@@ -187,12 +187,29 @@ async def _rename(mail: Mail, tree: Tree, folder: Folder, parent: MailboxRef | N
 
 async def _step(mail: Mail, ref: MailboxRef, kind: str, value: str) -> None:
     """Rename or move. Done twice it is as done once: the id stays."""
-    if kind == "rename":
-        await mail.client.call("PATCH", folder_path(ref), body={"displayName": value}, effect=Effect.IDEMPOTENT_WRITE)
-    else:
-        await mail.client.call(
-            "POST", f"{folder_path(ref)}/move", body={"destinationId": value}, effect=Effect.IDEMPOTENT_WRITE
-        )
+    path = folder_path(ref)
+    try:
+        if kind == "rename":
+            await mail.client.call("PATCH", path, body={"displayName": value}, effect=Effect.IDEMPOTENT_WRITE)
+        else:
+            body = {"destinationId": value}
+            await mail.client.call("POST", f"{path}/move", body=body, effect=Effect.IDEMPOTENT_WRITE)
+    except (AlreadyExists, Rejected):
+        # This may be the answer to a repeat, with nothing in the way but what the first has done.
+        if not await _is_so(mail, ref, kind, value):
+            raise
+
+
+async def _is_so(mail: Mail, ref: MailboxRef, kind: str, value: str) -> bool:
+    """Whether a folder is called, or is, as a step was to make it."""
+    mail.forget_tree()
+    try:
+        folder = (await mail.read_tree()).folders.get(ref)
+    except ConnectorError:
+        return False
+    if folder is None:
+        return False
+    return (folder.info.path[-1] if kind == "rename" else folder.parent or WellKnown.ROOT.value) == value
 
 
 async def _delete(mail: Mail, tree: Tree, folder: Folder) -> None:

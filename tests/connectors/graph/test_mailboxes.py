@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from connectors.api.errors import AlreadyExists, NotFound, OutcomeUnknown, Unsupported
@@ -117,6 +119,33 @@ async def test_if_the_second_step_fails_the_first_is_undone(fake: FakeGraph, rig
     fake.fail_next("folders.move", status=403)
 
     with pytest.raises(Exception, match="403"):
+        await mailboxes.rename_mailbox(rig.mail, ref, ("B", "y"))
+    assert ("A", "x") in await paths(rig)
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [{"status": 409, "code": "ErrorFolderExists"}, {"status": 400, "code": "ErrorMoveCopyFailed"}],
+)
+@pytest.mark.parametrize("step", ["folders.patch", "folders.move"])
+async def test_a_repeat_that_is_refused_is_settled_by_looking(
+    fake: FakeGraph, rig: Rig, step: str, refusal: dict[str, Any]
+) -> None:
+    ref = MailboxRef(fake.create_folder("A/x"))
+    fake.create_folder("B")
+    fake.fail_next(step, is_cut=True, is_after_work=True)
+    fake.fail_next(step, **refusal)
+
+    assert (await mailboxes.rename_mailbox(rig.mail, ref, ("B", "y"))).path == ("B", "y")
+
+
+@pytest.mark.parametrize("step", ["folders.patch", "folders.move"])
+async def test_a_step_that_is_refused_and_not_done_is_not(fake: FakeGraph, rig: Rig, step: str) -> None:
+    ref = MailboxRef(fake.create_folder("A/x"))
+    fake.create_folder("B")
+    fake.fail_next(step, status=409, code="ErrorFolderExists")
+
+    with pytest.raises(AlreadyExists):
         await mailboxes.rename_mailbox(rig.mail, ref, ("B", "y"))
     assert ("A", "x") in await paths(rig)
 
