@@ -106,8 +106,21 @@ class Tree:
         """Return the mailbox of that name."""
         row = self._by_name.get(self._fold_inbox(name))
         if row is None and name.upper() == names.INBOX:
-            row = next((row for account in self._accounts for row in account.rows if _is_inbox(row)), None)
+            row = self._plain_inbox()
         return row
+
+    def _plain_inbox(self) -> MailboxRow | None:
+        """Return the INBOX of the account at the root, or of the first: of another only if that one has none.
+
+        While nothing is known of it there is none, as it must not be another's today and its own tomorrow.
+        """
+        for account in sorted(self._accounts, key=lambda account: account is not self._root):
+            if not account.rows:
+                return None
+            for row in account.rows:
+                if _is_inbox(row):
+                    return row
+        return None
 
     def name_of(self, mailbox_id: int) -> str | None:
         """Return the name of a mailbox."""
@@ -131,6 +144,13 @@ class Tree:
         if self._root is not None:
             return Place(self._root.account_id, names.split(name))
         return None
+
+    def account_of(self, name: str) -> int | None:
+        """Return the account that a name belongs to, whether or not there is such a mailbox; None if to none."""
+        place = self.place(name)
+        if place is not None:
+            return place.account_id
+        return self._accounts[0].account_id if self._accounts and name.upper() == names.INBOX else None
 
     def _fold_inbox(self, name: str) -> str:
         """INBOX is case-insensitive (RFC 9051 section 5.1), under an account's prefix too."""

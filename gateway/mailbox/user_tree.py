@@ -166,12 +166,25 @@ class UserTree:
         return self._service.store
 
     async def _tree_with(self, name: str) -> Tree:
-        """Return the tree; freshly listed if it lacks the name, which may have been made elsewhere."""
+        """Return the tree; freshly listed if it lacks the name, which may have been made elsewhere.
+
+        Raises:
+            MailError: it lacks the name because the account was never listed. To say that there is no such mailbox
+                would make clients throw away what they have of it.
+        """
         tree = await self._tree()
         if tree.find(name) is not None:
             return tree
         await self._freshen_tree()
-        return await self._tree()
+        tree = await self._tree()
+        account_id = tree.account_of(name)
+        if account_id is not None and tree.find(name) is None:
+            try:
+                # Whoever waits for it has waited.
+                await self._engine(account_id).wait_for_tree(0.0)
+            except errors.ConnectorError as error:
+                raise from_connector(error) from error
+        return tree
 
     async def _freshen_tree(self) -> None:
         """Have the mailboxes listed if that was long ago, and wait a moment for it."""

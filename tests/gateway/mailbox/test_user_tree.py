@@ -1,15 +1,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from pathlib import Path
 
 import pytest
 
 from connectors.api.types import BytesContent
+from connectors.memory.backend import MemoryBackend
 from connectors.memory.faults import Operation
 from connectors.memory.journal import Watcher
-from gateway.errors import MailError
+from gateway.errors import ErrorKind, MailError
 from gateway.mailbox.service import MailSettings
 from gateway.mailbox.user_mail import UserMail
 from gateway.store import accounts
@@ -28,6 +29,56 @@ async def test_an_account_that_cannot_be_reached_does_not_hide_the_others(stack:
     home.set_offline(True)
     assert "Home/INBOX" in await names(await stack.user())
     assert "Work/INBOX" in await names(await stack.user())
+
+
+async def _two_accounts_of_which_one_was_never_reached(stack: Stack, first: str, second: str) -> UserMail:
+    """Add two accounts; the backend of Away is out of reach from the beginning."""
+    away = MemoryBackend()
+    away.set_offline(True)
+    stack.backends["Away"] = away
+    for name in (first, second):
+        await stack.add_account(name, layout="folders")
+    return await stack.user()
+
+
+@pytest.mark.parametrize("name", ["Away/INBOX", "Away/Old mail"])
+async def test_of_an_account_that_was_never_listed_no_name_is_said_to_be_missing(stack: Stack, name: str) -> None:
+    user = await _two_accounts_of_which_one_was_never_reached(stack, "Work", "Away")
+    view = await user.open("Work/INBOX", is_read_only=False)
+    attempts: list[Awaitable[object]] = [
+        user.open(name, is_read_only=True),
+        user.status(name),
+        user.append(name, BytesContent(message(1)), (), None),
+        view.copy([], name, is_move=False),
+        user.delete(name),
+        user.rename(name, "Away/New"),
+        user.subscribe(name, True),
+        user.subscribe(name, False),
+    ]
+    for attempt in attempts:
+        with pytest.raises(MailError) as refused:
+            await attempt
+        assert refused.value.kind is ErrorKind.UNAVAILABLE
+    with pytest.raises(MailError) as refused:
+        await user.status("Work/Old mail")
+    assert refused.value.kind is ErrorKind.NOT_FOUND
+    # Once it has been listed, it is known what there is not.
+    (unlisted,) = (engine for engine in user.running_engines() if not engine.reader.tree.is_known)
+    stack.backends["Away"].set_offline(False)
+    user = await stack.user()
+    assert await unlisted.reader.tree.progress.wait_past(0, PATIENT_S, lambda: True)
+    assert (await user.status("Away/INBOX")).messages == 0
+    with pytest.raises(MailError) as refused:
+        await user.status("Away/Old mail")
+    assert refused.value.kind is ErrorKind.NOT_FOUND
+
+
+async def test_plain_inbox_is_never_that_of_another_account_than_the_first(stack: Stack) -> None:
+    user = await _two_accounts_of_which_one_was_never_reached(stack, "Away", "Work")
+    assert (await user.status("Work/INBOX")).messages == 0
+    with pytest.raises(MailError) as refused:
+        await user.open("INBOX", is_read_only=True)
+    assert refused.value.kind is ErrorKind.UNAVAILABLE
 
 
 async def test_an_account_removed_while_the_server_runs_is_gone_at_the_next_login(stack: Stack) -> None:
