@@ -208,14 +208,24 @@ class OpenMailbox:
         """Take note of an exact size that hydration found; no client needs to be told."""
         position = self.columns.index(uid)
         if position is not None:
+            self._sort_anew(self.columns.sizes[position], size)
             self.columns.sizes[position] = size
 
     def learned_date(self, uid: int, internal_date: int, zone: int) -> None:
         """Take note of a date that hydration found."""
         position = self.columns.index(uid)
         if position is not None:
+            self._sort_anew(self.columns.internal_dates[position], internal_date)
             self.columns.internal_dates[position] = internal_date
             self.columns.zones[position] = zone
+
+    def _sort_anew(self, before: int, after: int) -> None:
+        """Forget in which order messages are by sizes and dates, if one has changed."""
+        if before == UNKNOWN != after:
+            self.sorted_columns.orders.clear()
+        elif before != after:
+            # An order that is being found out goes by what was before.
+            self.sorted_columns = SortedColumns()
 
     # -- change bus ---------------------------------------------------------------------------------------------------
 
