@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import io
 from datetime import UTC, datetime, timedelta
 
 import msgspec
@@ -245,16 +246,25 @@ def decode_base64url(text: str) -> bytes:
     Raises:
         ValueError: it is none.
     """
-    data = text.encode("ascii").translate(_TO_PLAIN)
-    try:
-        return binascii.a2b_base64(data + b"=" * (-len(data) % 4), strict_mode=True)
-    except binascii.Error as exc:
-        raise ValueError(f"not base64url: {exc}") from exc
+    decoded = io.BytesIO()
+    # In pieces, as each step over the whole would hold a large message once more.
+    for start in range(0, len(text), _PIECE):
+        data = text[start : start + _PIECE].encode("ascii").translate(_TO_PLAIN)
+        if start + _PIECE < len(text) and data.endswith(b"="):
+            raise ValueError("not base64url: padding before the end")
+        try:
+            decoded.write(binascii.a2b_base64(data + b"=" * (-len(data) % 4), strict_mode=True))
+        except binascii.Error as exc:
+            raise ValueError(f"not base64url: {exc}") from exc
+    return decoded.getvalue()
 
 
 def encode_base64url(data: bytes) -> str:
     """Return base64url without padding."""
     return base64.urlsafe_b64encode(data).decode("ascii").rstrip("=")
 
+
+_PIECE = 64 * 1024
+"""Characters of base64 that are decoded at once; four stand for three octets."""
 
 _TO_PLAIN = bytes.maketrans(b"-_", b"+/")

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import base64
+import tracemalloc
 from datetime import UTC, datetime
 
 import msgspec
@@ -52,6 +53,33 @@ def test_base64url_is_read_with_and_without_padding(octets: bytes) -> None:
     assert decode_base64url(encode_base64url(octets)) == octets
     assert decode_base64url(base64.urlsafe_b64encode(octets).decode()) == octets
     assert decode_base64url(base64.b64encode(octets).decode()) == octets
+
+
+@pytest.mark.parametrize("more", range(5))
+def test_long_base64url_is_read_in_pieces(more: int) -> None:
+    octets = bytes(range(256)) * 12_288 + b"\xff" * more
+    text = encode_base64url(octets)
+    tracemalloc.start()
+    try:
+        assert decode_base64url(text) == octets
+        assert tracemalloc.get_traced_memory()[1] < 1.5 * len(octets)
+    finally:
+        tracemalloc.stop()
+    assert decode_base64url(base64.urlsafe_b64encode(octets).decode()) == octets
+
+
+@pytest.mark.parametrize("text", ["QQ==", "QUI=", "AAA\n", "a", "ab!d"])
+def test_what_is_wrong_is_refused_in_each_piece(text: str) -> None:
+    for before, after in ((0, 1_000_000), (1_000_000, 4), (65_532, 65_536), (65_536, 65_536)):
+        with pytest.raises(ValueError):  # noqa: PT011
+            decode_base64url("A" * before + text + "A" * after)
+
+
+@pytest.mark.parametrize("at", [0, 3, 262_143, 262_144, 999_999])
+def test_padding_ends_base64url(at: int) -> None:
+    text = "A" * 1_000_000
+    with pytest.raises(ValueError):  # noqa: PT011
+        decode_base64url(text[:at] + "=" + text[at:])
 
 
 @pytest.mark.parametrize("text", ["a", "ab!d", "ab\ncd", "äöüß", "abc=d"])
