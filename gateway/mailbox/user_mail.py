@@ -55,7 +55,7 @@ class UserMail(UserTree, Transfer):
     async def status(self, name: str, *, needs_size: bool = False, needs_recent: bool = True) -> MailboxStatus:
         """Return the counters of a mailbox, after a short wait for news if what is known is old.
 
-        One that was never listed is listed first, as when it is opened.
+        One that was never listed is listed first, as when it is opened, and may be refused as then.
 
         With `needs_size` the sizes of messages are found out where that costs no more than reading files. Elsewhere
         those count that are known. Without `needs_recent` those that are \\Recent are not counted.
@@ -75,12 +75,14 @@ class UserMail(UserTree, Transfer):
         """Return what is stored of a mailbox as `status` tells it: a row alone holds most of that.
 
         Raises:
-            MailError: no such mailbox.
+            MailError: no such mailbox, or it was never listed, and what is known of it must not be shown.
         """
         row = await self._find(name)
         has_waited = await self._freshen(row)
         if not row.is_listed:
-            await self._have_listed([row], self._service.settings.first_listing_wait_s)
+            unlisted = await self._have_listed([row], self._service.settings.first_listing_wait_s)
+            if unlisted and not _may_show_part(self._engine(row.account_id)):
+                raise _still_being_read()
         elif not has_waited:
             return row
         fresh = await self._service.store.read(lambda tx: mailboxes.mailbox_by_id(tx, row.id))
@@ -181,7 +183,7 @@ class UserMail(UserTree, Transfer):
     async def _have_listed(self, rows: Iterable[MailboxRow | Counters], wait_s: float) -> set[int]:
         """Have those of the mailboxes listed that never were, and wait so long for it; return which still are not.
 
-        A backend out of reach is not waited for, and what was never listed of it passes as empty.
+        A backend out of reach is not waited for.
         """
         unlisted = [row for row in rows if not row.is_listed]
         if not unlisted:
@@ -190,11 +192,7 @@ class UserMail(UserTree, Transfer):
         done = await asyncio.gather(
             *(engine.wait_until_read(row.id, wait_s) for engine, row in zip(engines, unlisted, strict=True))
         )
-        return {
-            row.id
-            for engine, row, is_done in zip(engines, unlisted, done, strict=True)
-            if not is_done and engine.is_working
-        }
+        return {row.id for row, is_done in zip(unlisted, done, strict=True) if not is_done}
 
     async def _wait_for_first_listing(self, engine: AccountEngine, row: MailboxRow) -> None:
         """Wait until the mailbox may be shown: see "While a mailbox is listed for the first time" in architecture.md.
@@ -202,16 +200,15 @@ class UserMail(UserTree, Transfer):
         Raises:
             MailError: it may not, and nothing comes any more.
         """
-        settings, account = self._service.settings, engine.context.account
+        settings = self._service.settings
         patience_s = min(settings.growing_wait_s, settings.first_listing_wait_s)
         messages = -1
         while not row.is_listed and not await engine.wait_until_read(row.id, patience_s):
-            if account.is_open and not account.capabilities.has_uids:
+            if _may_show_part(engine):
                 return
             fresh = await self._service.store.read(lambda tx: mailboxes.mailbox_by_id(tx, row.id))
             if fresh is None or not engine.is_working or fresh.messages <= messages:
-                text = "The mailbox is still being read for the first time; try again later."
-                raise MailError(ErrorKind.UNAVAILABLE, text)
+                raise _still_being_read()
             messages, patience_s = fresh.messages, settings.first_listing_wait_s
 
     # -- changing the tree --------------------------------------------------------------------------------------------
@@ -402,3 +399,13 @@ class UserMail(UserTree, Transfer):
     async def close(self) -> None:
         """End the session; its views should be closed."""
         await asyncio.gather(self._service.tell_interest(), return_exceptions=True)
+
+
+def _may_show_part(engine: AccountEngine) -> bool:
+    """Tell whether a mailbox may be shown while it is listed for the first time: no client knows its UIDs then."""
+    account = engine.context.account
+    return account.is_open and not account.capabilities.has_uids
+
+
+def _still_being_read() -> MailError:
+    return MailError(ErrorKind.UNAVAILABLE, "The mailbox is still being read for the first time; try again later.")

@@ -77,6 +77,54 @@ async def test_a_mailbox_with_uids_that_pass_through_is_never_shown_in_part(
         assert list((await stack.open()).uids) == [1, 2, 3, 4, 5]
 
 
+async def test_nor_are_figures_told_of_a_part_of_it_or_of_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    halt = Halt(monkeypatch)
+    async with running_stack(tmp_path, five(has_uids=True), mail=WAITS_FOR_NOTHING) as stack:
+        await stack.add_account(layout="folders", uids=True)
+        await halt.reached.wait()
+        user = await stack.user()
+        with pytest.raises(MailError) as caught:
+            await user.status("INBOX")
+        assert caught.value.kind is ErrorKind.UNAVAILABLE
+        assert await user.statuses(["INBOX"]) == {}
+        halt.released.set()
+        assert await stack.engine().wait_until_read(1, 10)
+        assert (await user.status("INBOX")).messages == 5
+        assert (await user.statuses(["INBOX"]))["INBOX"].messages == 5
+
+
+async def test_figures_of_a_mailbox_whose_uids_are_ours_grow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    halt = Halt(monkeypatch)
+    async with running_stack(tmp_path, five(), mail=WAITS_FOR_NOTHING) as stack:
+        await stack.add_account()
+        await halt.reached.wait()
+        user = await stack.user()
+        assert (await user.status("INBOX")).messages < 5
+        halt.released.set()
+        assert await stack.engine().wait_until_read(1, 10)
+        assert (await user.status("INBOX")).messages == 5
+
+
+async def test_no_figures_are_told_of_what_was_never_listed_while_the_backend_is_down(tmp_path: Path) -> None:
+    backends = five()
+    async with running_stack(tmp_path, backends) as stack:
+        await stack.add_account()
+        user = await stack.user()
+        (row,) = [row for name, row in (await user.tree()).rows() if name == "INBOX"]
+        assert await stack.engine().wait_until_read(row.id, 10)
+    backends["work"].set_offline(True)
+    async with running_stack(tmp_path, backends, mail=WAITS_FOR_NOTHING) as stack:
+        await stack.store.write(lambda tx: mailboxes.set_mailbox_cursor(tx, row.id, None, is_listed=False))
+        await stack.service.start()
+        user = await stack.user()
+        with pytest.raises(MailError) as caught:
+            await user.status("INBOX")
+        assert caught.value.kind is ErrorKind.UNAVAILABLE
+        assert await user.statuses(["INBOX"]) == {}
+
+
 async def test_such_a_mailbox_is_waited_for_as_long_as_it_grows(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
