@@ -206,7 +206,8 @@ class Folder:
         try:
             return Temporary(path, unique, mode, self._disk)
         except FileNotFoundError:
-            os.makedirs(self._tmp, exist_ok=True)
+            with suppress(FileExistsError):
+                os.mkdir(self._tmp)
             return Temporary(path, unique, mode, self._disk)
 
     def copy_to(self, refs: Sequence[MessageRef], destination: Folder) -> BatchResult:

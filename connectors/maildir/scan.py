@@ -69,7 +69,9 @@ class Scanner:
             with os.scandir(self._new) as found:
                 names = [each.name for each in found if not each.name.startswith(".")]
         except FileNotFoundError:
-            os.makedirs(self._new, exist_ok=True)
+            # Not the folder itself, should that be what has gone.
+            with suppress(FileExistsError):
+                os.mkdir(self._new)
             return
         for name in names:
             target = os.path.join(self._cur, name if ":2," in name else f"{name}:2,")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -34,6 +36,23 @@ def test_new_mail_moves_to_cur_on_first_sight(folder: Folder, path: Path) -> Non
     assert folder.refs() == ["1.a.host", "2.b.host"]
     assert names(path) == ["1.a.host:2,", "2.b.host:2,S"]
     assert os.listdir(path / "new") == [".hidden"]
+
+
+def test_a_folder_that_goes_while_it_is_looked_at_is_not_made_again(
+    folder: Folder, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = os.scandir
+
+    def scandir(directory: str) -> Iterator[os.DirEntry[str]]:
+        if directory == str(path / "new"):
+            monkeypatch.undo()
+            shutil.rmtree(path)
+        return plain(directory)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    with pytest.raises(FileNotFoundError):
+        folder.refs()
+    assert not path.exists()
 
 
 def test_new_mail_never_replaces_what_is_in_cur(folder: Folder, path: Path) -> None:
