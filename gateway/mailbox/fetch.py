@@ -161,7 +161,7 @@ class FetchReader:
         for number, entry, flags in block:
             key = entry.message_id
             if not values.have(key, needs):
-                self._missed()
+                self._missed(entry)
                 continue
             email_id, thread_id = values.object_ids.get(key, (None, None))
             gmail_message_id, gmail_thread_id = values.gmail_ids.get(key, (None, None))
@@ -232,7 +232,7 @@ class FetchReader:
         except errors.NotFound as error:
             # It may have got a new UID just now, and the client is told so as soon as it may be.
             await self._mailbox.refresh()
-            self._missed()
+            self._missed(entry)
             raise from_connector(error) from error
         except errors.ConnectorError as error:
             raise from_connector(error) from error
@@ -240,9 +240,10 @@ class FetchReader:
             self._mailbox.learned_size(entry.uid, body.size)
         return body
 
-    def _missed(self) -> None:
-        """Have the mailbox read, as the backend does not have a message of it any more."""
-        self._engine.demand.request(self._mailbox.id, Urgency.PUSHED)
+    def _missed(self, entry: Entry) -> None:
+        """Have the mailbox read if the backend does not have a message any more that is not known to be gone."""
+        if self._mailbox.columns.index(entry.uid) is not None:
+            self._engine.demand.request(self._mailbox.id, Urgency.PUSHED)
 
     def part_of(self, entry: Entry, body: OpenBody) -> Part:
         """Return the part tree: as stored, else by scanning."""

@@ -126,8 +126,10 @@ class MailboxReader:
             # One mailbox that cannot be read must not keep all the others from being read: does the rest answer?
             await self._list_anew()
             log.warning("account %s: mailbox %s: %s", self._context.account.name, row.ref, error.operator_text)
-            progress.error = error
-            self._demand.retries.later(row.id, progress.backoff.failed())
+            # A later reading may have ended meanwhile, perhaps well.
+            if progress.ended < number:
+                progress.error = error
+                self._demand.retries.later(row.id, progress.backoff.failed())
         else:
             progress.error, progress.is_missing = None, False
             progress.backoff.succeeded()
