@@ -14,6 +14,7 @@ from gateway.mailbox.fetch import Needs
 from gateway.mailbox.view import StoreOutcome, View
 from gateway.wire import commands, gmail, write_code, write_fetch
 from gateway.wire.codes import Code
+from gateway.wire.commands import StoreAction
 from gateway.wire.sequence_set import SequenceSet
 
 ROWS_PER_BLOCK = 1000
@@ -34,10 +35,14 @@ async def store(session: Session, command: commands.Store) -> Completion:
     uids, limit_code = within_limit(session, session.resolve(command.numbers, is_uid=command.is_uid))
     if not uids:
         return ok("Store completed, no such messages")
+    is_any_gone = not view.gone.isdisjoint(uids)
     outcome = await view.store(uids, command.action, command.flags, command.unchanged_since)
+    if "\\Deleted" not in command.flags or command.action is StoreAction.REMOVE:
+        # Else they may have gone by this command, where what is marked is removed at once.
+        is_any_gone = is_any_gone or not view.gone.isdisjoint(uids)
     left_out = {*outcome.modified, *outcome.failed}
     await _echo(session, [uid for uid in uids if uid not in left_out], is_silent=command.is_silent)
-    return with_code(session, _completion(view, command, outcome, uids), limit_code)
+    return with_code(session, _completion(view, command, outcome, is_any_gone=is_any_gone), limit_code)
 
 
 async def store_labels(session: Session, command: commands.StoreLabels) -> Completion:
@@ -50,11 +55,13 @@ async def store_labels(session: Session, command: commands.StoreLabels) -> Compl
     uids, limit_code = within_limit(session, session.resolve(command.numbers, is_uid=command.is_uid))
     if not uids:
         return ok("Store completed, no such messages")
+    # Before: labels take messages out of the mailbox, too.
+    is_any_gone = not view.gone.isdisjoint(uids)
     outcome = await view.store_labels(uids, command.action, command.labels, command.unchanged_since)
     left_out = {*outcome.modified, *outcome.failed}
     if not command.is_silent:
         await _tell_labels(session, [uid for uid in uids if uid not in left_out])
-    return with_code(session, _completion(view, command, outcome, uids), limit_code)
+    return with_code(session, _completion(view, command, outcome, is_any_gone=is_any_gone), limit_code)
 
 
 async def _tell_labels(session: Session, uids: Sequence[int]) -> None:
@@ -91,7 +98,7 @@ async def _echo(session: Session, uids: Sequence[int], *, is_silent: bool) -> No
 
 
 def _completion(
-    view: View, command: commands.Store | commands.StoreLabels, outcome: StoreOutcome, uids: Sequence[int]
+    view: View, command: commands.Store | commands.StoreLabels, outcome: StoreOutcome, *, is_any_gone: bool
 ) -> Completion:
     code = None
     if outcome.modified:
@@ -102,7 +109,7 @@ def _completion(
         return no(failed.text, code or failed.code)
     if code is not None:
         return ok("Conditional store failed for some messages", code)
-    if not view.gone.isdisjoint(uids):
+    if is_any_gone:
         return ok("Store completed, some messages are gone", Code.EXPUNGEISSUED.value)
     return ok("Store completed")
 
