@@ -28,12 +28,13 @@ _NEXT_MESSAGE = re.compile(
     rb"(?:" + _OF_URLS + rb")*" + _FLAGS_AND_DATE + rb"(?:(?:UTF8 \()?\Z|CATENATE \(" + _PARTS + rb")",
     re.IGNORECASE,
 )
-_URL = re.compile(rb"(?:.*CATENATE \(| )(?:.* )?URL \Z", re.IGNORECASE | re.DOTALL)
+_URL_ENDS = (b" URL ", b"CATENATE (URL ")
 
 
 def is_url_next(text: bytes) -> bool:
     """Tell whether what is announced behind `text` is a URL of CATENATE."""
-    return _URL.match(text) is not None
+    known = text.upper()
+    return known.endswith(_URL_ENDS) and (known.startswith(b" ") or b"CATENATE (" in known)
 
 
 def check_between(text: bytes) -> None:
