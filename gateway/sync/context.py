@@ -29,8 +29,9 @@ class AccountContext:
     """One account with the parts of the process that its synchronisation needs.
 
     `tree_lock` is held from listing the mailboxes, or changing them, until the store says the same: of two listings the
-    older must not be applied last. `renames` are those that no listing has taken into account yet. `listed_uidnext` is
-    what the last listing said of mailboxes whose UIDs pass through.
+    older must not be applied last. `renames` are those that no listing has taken into account yet, None
+    before they are read (`gateway.sync.renaming`). `listed_uidnext` is what the last listing said of mailboxes whose
+    UIDs pass through.
     `listed_at` is when messages were last listed in full, by the monotonic clock. `spared` are messages in no mailbox
     that the last sweep left for the next. `search` is its part of the search index, if there is one; `on_learned`
     is told which messages have been read. `lull` says when sessions have stopped writing for a moment.
@@ -44,7 +45,7 @@ class AccountContext:
     guard: WriteGuard = field(default_factory=WriteGuard)
     write_locks: dict[int, asyncio.Lock] = field(default_factory=dict)
     tree_lock: asyncio.Lock = field(default_factory=asyncio.Lock)
-    renames: list[Rename] = field(default_factory=list)
+    renames: list[Rename] | None = None
     listed_uidnext: dict[int, int] = field(default_factory=dict)
     listed_at: float | None = None
     spared: set[int] = field(default_factory=set)

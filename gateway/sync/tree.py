@@ -13,7 +13,7 @@ from gateway.store.mailboxes import MailboxChanges, MailboxRow
 from gateway.store.subscribed_names import Names
 from gateway.sync.bus import MailboxChanged
 from gateway.sync.context import AccountContext, ref_of
-from gateway.sync.renaming import apply_rename
+from gateway.sync.renaming import follow_renames
 from gateway.sync.subscribed_names import NamePlan, ask_names, follow, plan_names
 
 
@@ -127,7 +127,7 @@ async def sync_tree_locked(context: AccountContext) -> list[MailboxRow]:
     infos = await connector.list_mailboxes()
     keeps = isinstance(connector, Subscriptions)
     account_id = context.account_id
-    await _follow_renames(context, infos, keeps_subscriptions=keeps)
+    await follow_renames(context, infos, keeps_subscriptions=keeps)
 
     # Mostly nothing has changed, and the writer need not be waited for; the lock keeps the rows as they are.
     rows, names = await context.store.read_bulk(lambda tx: _read(tx, account_id))
@@ -155,21 +155,6 @@ async def sync_tree_locked(context: AccountContext) -> list[MailboxRow]:
     if plan.changes_names or has_new_names:
         context.bus.publish_tree(account_id)
     return rows
-
-
-async def _follow_renames(context: AccountContext, infos: Sequence[MailboxInfo], *, keeps_subscriptions: bool) -> None:
-    """Have renamed mailboxes keep their rows, where the listing does not tell that they are the same ones."""
-    while context.renames:
-        rename = context.renames[0]
-        if rename.has_happened(infos):
-            moved = await context.store.write(
-                lambda tx, rename=rename: apply_rename(  # type: ignore[misc]
-                    tx, context.account_id, rename, infos, keeps_subscriptions=keeps_subscriptions
-                )
-            )
-            context.changed(*moved)
-            context.bus.publish_tree(context.account_id)
-        del context.renames[0]
 
 
 async def _read(tx: Transaction, account_id: int) -> tuple[list[MailboxRow], Names]:

@@ -12,7 +12,7 @@ from gateway.store import mailboxes, subscribed_names
 from gateway.store.database import Transaction
 from gateway.store.mailboxes import MailboxRow
 from gateway.sync.context import AccountContext, ref_of
-from gateway.sync.renaming import Rename
+from gateway.sync.renaming import begin_rename, forget_rename
 from gateway.sync.subscribed_names import keep_name
 from gateway.sync.tree import insert_info, sync_tree_locked
 
@@ -88,13 +88,16 @@ async def rename_mailbox(context: AccountContext, row: MailboxRow, path: tuple[s
     async with context.tree_lock:
         made: MailboxInfo | None = None
         lost: errors.OutcomeUnknown | None = None
+        rename = await begin_rename(context, row, path)
         try:
             made = await connector.rename_mailbox(ref_of(row), path)
         except errors.OutcomeUnknown as error:
             lost = error
-        if made is None or made.ref != row.ref:
-            context.renames.append(Rename(ref_of(row), row.path, path, is_done=made is not None))
+        except errors.ConnectorError:
+            await forget_rename(context, rename)
+            raise
         if made is not None:
+            rename.is_done = made.ref != row.ref
             await _subscribe_again(context, made)
         try:
             rows = await sync_tree_locked(context)

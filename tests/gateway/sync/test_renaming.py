@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import shutil
+from pathlib import Path
+
 import pytest
 
 from connectors.api import errors
@@ -10,8 +14,9 @@ from connectors.memory.backend import MemoryBackend
 from connectors.memory.faults import Operation
 from gateway.errors import ErrorKind, MailError
 from gateway.mailbox.user_mail import UserMail
+from gateway.store import intents
 from gateway.sync.renaming import Rename
-from tests.stack import PATIENT_S, Stack, message
+from tests.stack import PATIENT_S, Stack, message, running_stack
 
 REF, OLD, NEW = MailboxRef("Old"), ("Old",), ("New",)
 
@@ -33,7 +38,7 @@ def named(*names: str) -> list[MailboxInfo]:
     ],
 )
 def test_a_rename_shows_by_the_names_that_are_listed(is_done: bool, listed: list[str], has_happened: bool) -> None:
-    assert Rename(REF, OLD, NEW, is_done).has_happened(named(*listed)) is has_happened
+    assert Rename(1, REF, OLD, NEW, is_done).has_happened(named(*listed)) is has_happened
 
 
 async def boxes(stack: Stack) -> tuple[MemoryBackend, UserMail]:
@@ -89,3 +94,43 @@ async def test_a_rename_that_did_not_happen_is_no_excuse_for_a_later_name(stack:
     await user.create("New")
     assert (await user.row("Box")).id == before
     assert (await user.row("New")).id != before
+
+
+def copy_store(directory: Path, left: Path) -> None:
+    """Copy the store as a process that ends now would leave it."""
+    left.mkdir()
+    for file in directory.glob("gateway.db*"):
+        shutil.copy(file, left)
+
+
+async def test_a_rename_is_known_after_a_crash_before_the_mailboxes_were_listed(tmp_path: Path) -> None:
+    backends: dict[str, MemoryBackend] = {}
+    left = tmp_path / "left"
+    async with running_stack(tmp_path, backends) as stack:
+        backend, user = await boxes(stack)
+        rows = [await user.row(name) for name in ("Box", "Box/Sub")]
+        backend.faults.hold(Operation.LIST_MAILBOXES)
+        done = backend.faults.hold(Operation.RENAME_MAILBOX, is_after=True)
+        renaming = asyncio.create_task(user.rename("Box", "New"))
+        await done.reached()
+        copy_store(tmp_path, left)
+        backend.faults.release(Operation.LIST_MAILBOXES)
+        backend.faults.release(Operation.RENAME_MAILBOX, is_after=True)
+        await renaming
+    async with running_stack(left, backends) as stack:
+        await stack.open("New")
+        user = await stack.user()
+        after = [await user.row(name) for name in ("New", "New/Sub")]
+        assert [(row.id, row.uidvalidity) for row in after] == [(row.id, row.uidvalidity) for row in rows]
+        account_id = stack.engine().context.account_id
+        assert await stack.store.read(lambda tx: intents.pending(tx, account_id)) == []
+
+
+async def test_a_rename_that_is_refused_leaves_nothing_on_record(stack: Stack) -> None:
+    backend, user = await boxes(stack)
+    backend.faults.fail_next(Operation.RENAME_MAILBOX, errors.Denied("no"))
+    with pytest.raises(MailError) as denied:
+        await user.rename("Box", "New")
+    assert denied.value.kind is ErrorKind.DENIED
+    account_id = stack.engine().context.account_id
+    assert await stack.store.read(lambda tx: intents.pending(tx, account_id)) == []
