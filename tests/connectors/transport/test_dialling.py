@@ -12,7 +12,7 @@ import pytest
 import uvloop
 
 from connectors.transport import dialling
-from connectors.transport.dialling import Address, dial
+from connectors.transport.dialling import dial
 
 DEAD, REFUSING = ("192.0.2.1", 993), ("127.0.0.1", 1)
 """An address of a network that does not exist (RFC 5737), and one where nobody listens."""
@@ -107,15 +107,13 @@ async def test_giving_up_leaves_no_socket_open(monkeypatch: pytest.MonkeyPatch) 
     assert [each.fileno() for each in network.sockets] == [-1]
 
 
-def test_families_are_tried_by_turns() -> None:
-    def of(family: int, name: str) -> Address:
-        return family, socket.SOCK_STREAM, 6, (name, 993)
-
-    six = [of(socket.AF_INET6, name) for name in ("a", "b", "c")]
-    four = [of(socket.AF_INET, name) for name in ("d",)]
-    ordered = dialling._alternating([*six, *four])
-    assert [address[3][0] for address in ordered] == ["a", "d", "b", "c"]
-    assert list(dialling._alternating([])) == []
+async def test_families_are_tried_by_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dialling, "ATTEMPT_DELAY_S", 60.0)
+    async with listening() as there:
+        network = Network(monkeypatch, ("::1", 1), ("::1", 2), REFUSING, there)
+        sock = await dial("h", 993)
+        assert network.tried == [("::1", 1), REFUSING, ("::1", 2), there]
+        sock.close()
 
 
 @pytest.mark.parametrize("new_loop", [asyncio.SelectorEventLoop, uvloop.new_event_loop], ids=["asyncio", "uvloop"])
